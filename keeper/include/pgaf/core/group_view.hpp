@@ -1,0 +1,73 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "pgaf/core/protocol.hpp"
+#include "pgaf/core/sync_set.hpp"
+
+namespace pgaf::core {
+
+enum class SessionFact { kNone, kConnected, kLost };
+
+/// Answer of the port at the last probe.
+enum class ProbeFact {
+    kUnknown,
+    kAlive,    ///< the server asked for authentication, or accepted or refused the user
+    kStarting, ///< 57P03: starting up or shutting down
+    kRefused,  ///< nothing listens
+    kSilent,   ///< no answer within the limit
+};
+
+/// One node as the monitor sees it: its row, and the facts in shared memory. Ages are relative to the moment
+/// the view was made, on the monitor's CLOCK_BOOTTIME.
+struct NodeView {
+    NodeId id;
+    std::string name;
+    std::string host;
+    int port = 5432;
+    NodeState reported = NodeState::kInit;
+    NodeState goal = NodeState::kInit;
+    int candidate_priority = 50;
+    bool replication_quorum = true;
+    Milliseconds goal_age{0};      ///< since the goal was assigned
+
+    bool has_report = false;       ///< reported since the monitor started
+    Milliseconds report_age{0};
+    Report report;                 ///< the last one; state is also in `reported`
+    /// How long a grant given to this node may still be in use; <= 0: none is. kNoLimit: unlimited grant.
+    Milliseconds lease_left{0};
+    SessionFact session = SessionFact::kNone;
+    ProbeFact probe = ProbeFact::kUnknown;
+    bool probed_since_session_lost = false;
+    Milliseconds silent_age{0};    ///< since the last report or, before any, since the monitor started
+};
+
+inline constexpr Milliseconds kNoLimit = Milliseconds::max();
+
+struct Timeouts {
+    Milliseconds lease{3000};
+    Milliseconds report_interval{500};
+    /// A node that neither reports nor answers its peers for this long is lost.
+    Milliseconds unhealthy{3000};
+    /// A switchover that has not been decided after this long is called off.
+    Milliseconds drain{30000};
+    std::uint64_t enable_sync_lag_bytes = 16 * 1024 * 1024;
+    std::uint64_t promote_lag_bytes = 16 * 1024 * 1024;
+};
+
+struct GroupView {
+    std::string formation = "default";
+    int group = 0;
+    int number_sync_standbys = 0;
+    std::int64_t term = 0;  ///< raised by every promotion
+    SyncState sync;
+    Lsn target_lsn;         ///< of the switchover under way; 0 otherwise
+    std::vector<NodeView> nodes;  ///< ascending id, those being dropped included
+    Timeouts timeouts;
+
+    [[nodiscard]] const NodeView *Find(NodeId id) const;
+    [[nodiscard]] NodeView *Find(NodeId id);
+};
+
+}  // namespace pgaf::core

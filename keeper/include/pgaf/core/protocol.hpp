@@ -1,0 +1,106 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pgaf/core/node_state.hpp"
+#include "pgaf/core/result.hpp"
+#include "pgaf/core/types.hpp"
+
+namespace pgaf::core {
+
+inline constexpr int kProtocolVersion = 1;
+
+enum class KeeperHolder { kWorker, kSupervisor };
+
+/// One walsender of the reporting node, as its shared memory shows it.
+struct StandbyFact {
+    NodeId node;             ///< from the name of the slot it uses
+    bool streaming = false;  ///< caught up and streaming
+    bool in_sync_set = false;  ///< the walsender itself has priority > 0: the set is in force for it
+    Lsn flush_lsn;
+    /// Since the last answer of the standby; never an overestimate by more than a loop of the worker.
+    Milliseconds reply_age{0};
+};
+
+/// What a standby knows of its upstream.
+struct ReceiverFact {
+    NodeId upstream;  ///< 0: not configured
+    bool streaming = false;
+    /// Since anything was last received from any upstream. Never an overestimate.
+    Milliseconds stream_age{0};
+    /// primary_conninfo is durably empty and the walreceiver has ended: nothing more can arrive.
+    bool sealed = false;
+};
+
+/// Facts that go up with every report.
+struct Report {
+    std::string formation;
+    NodeId node;
+    int group = 0;
+    std::int64_t keeper_epoch = 0;
+    KeeperHolder holder = KeeperHolder::kWorker;
+    NodeState state = NodeState::kInit;
+    std::int64_t term = 0;  ///< highest term that this node has seen
+    bool pg_running = false;
+    bool in_recovery = false;
+    int timeline = 0;
+    Lsn lsn;  ///< primary: flushed; standby: received and flushed (replayed if that is further)
+    std::uint64_t system_identifier = 0;
+    /// The gate is closed and every commit that passed it has ended: nothing is acknowledged any more
+    /// until a new grant. True also when PostgreSQL and all its processes are gone.
+    bool fenced = false;
+    /// With `fenced` on a draining primary: end of WAL after sessions ended; 0 otherwise.
+    Lsn sealed_lsn;
+    /// Version of the synchronous set that PostgreSQL really uses (0: none of ours yet).
+    std::int64_t sync_version = 0;
+    /// The gate obeys timed grants (not an unlimited one): a standby may become promotable.
+    bool lease_mode = false;
+    std::vector<StandbyFact> standbys;
+    ReceiverFact receiver;
+    std::string problem;  ///< what the keeper cannot do now, in words; empty when all is well
+    std::string pg_version;
+};
+
+enum class GrantKind { kNone, kTimed, kUnlimited };
+
+struct Peer {
+    NodeId node;
+    std::string name;
+    std::string host;
+    int port = 0;
+    NodeState state = NodeState::kUnknown;  ///< reported
+    bool is_primary = false;
+    bool is_promotable = false;
+    Lsn lsn;
+};
+
+/// What comes down.
+struct Reply {
+    NodeId node;
+    int group = 0;
+    NodeState goal = NodeState::kInit;
+    std::int64_t term = 0;
+    GrantKind grant = GrantKind::kNone;
+    Milliseconds lease{0};            ///< valid with kTimed; also the window of the stream extension
+    Milliseconds report_interval{500};
+    std::int64_t sync_version = 0;    ///< the synchronous set that the primary must use
+    std::string sync_names;           ///< value of synchronous_standby_names for it
+    Lsn target_lsn;                   ///< prepare_promotion in a switchover: hold at least this
+    NodeId upstream;                  ///< whom a standby follows; 0: nobody
+    std::vector<Peer> peers;          ///< the other nodes of the group, without those being dropped
+    int candidate_priority = 50;
+    bool replication_quorum = true;
+    std::string channel;              ///< LISTEN here; a notification means: report now
+    std::string reason;               ///< why the goal is what it is
+};
+
+/// JSON texts. Decoding ignores unknown members (a newer peer may send them), and fails with kCorrupt on a
+/// missing or mistyped required member, naming it.
+std::string Encode(const Report &report);
+std::string Encode(const Reply &reply);
+Result<Report> DecodeReport(std::string_view text);
+Result<Reply> DecodeReply(std::string_view text);
+
+}  // namespace pgaf::core
