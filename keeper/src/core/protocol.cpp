@@ -1,0 +1,268 @@
+#include "pgaf/core/protocol.hpp"
+
+#include <charconv>
+
+#include "json.hpp"
+
+namespace pgaf::core {
+namespace {
+
+using json::ObjectReader;
+using json::ObjectWriter;
+using json::Writer;
+
+constexpr std::string_view HolderName(KeeperHolder holder) {
+    return holder == KeeperHolder::kWorker ? "worker" : "supervisor";
+}
+
+constexpr std::array<std::string_view, 3> kGrantNames{"none", "timed", "unlimited"};
+
+void GetState(ObjectReader &in, const char *name, NodeState &out) {
+    std::string text;
+    in.Get(name, text);
+    if (text.empty()) return;
+    const auto state = ParseNodeState(text);
+    state ? void(out = *state) : in.Complain(name, "a node state");
+}
+
+void WriteStandby(Writer &writer, const StandbyFact &fact) {
+    ObjectWriter out(writer);
+    out.Put("node_id", fact.node);
+    out.PutFlag("streaming", fact.streaming);
+    out.PutFlag("in_sync_set", fact.in_sync_set);
+    out.Put("flush_lsn", fact.flush_lsn);
+    out.Put("reply_age_ms", fact.reply_age);
+}
+
+StandbyFact ReadStandby(const rapidjson::Value &value, std::string &problem) {
+    StandbyFact fact;
+    ObjectReader in(value, problem);
+    in.Required("node_id");
+    in.Get("node_id", fact.node);
+    in.Get("streaming", fact.streaming);
+    in.Get("in_sync_set", fact.in_sync_set);
+    in.Get("flush_lsn", fact.flush_lsn);
+    in.Get("reply_age_ms", fact.reply_age);
+    return fact;
+}
+
+void WriteReceiver(Writer &writer, const ReceiverFact &fact) {
+    ObjectWriter out(writer);
+    out.Put("upstream", fact.upstream);
+    out.PutFlag("streaming", fact.streaming);
+    out.Put("stream_age_ms", fact.stream_age);
+    out.PutFlag("sealed", fact.sealed);
+}
+
+ReceiverFact ReadReceiver(const rapidjson::Value &value, std::string &problem) {
+    ReceiverFact fact;
+    ObjectReader in(value, problem);
+    in.Get("upstream", fact.upstream);
+    in.Get("streaming", fact.streaming);
+    in.Get("stream_age_ms", fact.stream_age);
+    in.Get("sealed", fact.sealed);
+    return fact;
+}
+
+void WritePeer(Writer &writer, const Peer &peer) {
+    ObjectWriter out(writer);
+    out.Put("node_id", peer.node);
+    out.Put("name", peer.name);
+    out.Put("host", peer.host);
+    out.Put("port", peer.port);
+    out.Put("state", ToString(peer.state));
+    out.PutFlag("primary", peer.is_primary);
+    out.PutFlag("promotable", peer.is_promotable);
+    out.Put("lsn", peer.lsn);
+}
+
+Peer ReadPeer(const rapidjson::Value &value, std::string &problem) {
+    Peer peer;
+    ObjectReader in(value, problem);
+    in.Required("node_id");
+    in.Get("node_id", peer.node);
+    in.Get("name", peer.name);
+    in.Get("host", peer.host);
+    in.Get("port", peer.port);
+    GetState(in, "state", peer.state);
+    in.Get("primary", peer.is_primary);
+    in.Get("promotable", peer.is_promotable);
+    in.Get("lsn", peer.lsn);
+    return peer;
+}
+
+/// Parses, checks the version, and leaves the first problem in `problem`.
+bool Parse(std::string_view text, rapidjson::Document &document, std::string &problem) {
+    // The iterative parser: a hostile depth of nesting must not exhaust the stack of a server process.
+    document.Parse<rapidjson::kParseIterativeFlag>(text.data(), text.size());
+    if (document.HasParseError()) {
+        problem = "the text is not JSON";
+        return false;
+    }
+    ObjectReader in(document, problem);
+    int version = 0;
+    in.Required("version");
+    in.Get("version", version);
+    if (problem.empty() && version < kProtocolVersion) {
+        problem = "\"version\" is " + std::to_string(version);
+    }
+    return problem.empty();
+}
+
+void ReadSystemIdentifier(ObjectReader &in, std::uint64_t &out) {
+    // As text: readers of JSON in other languages lose digits of large numbers.
+    std::string text;
+    in.Get("system_identifier", text);
+    if (text.empty()) return;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+    if (error != std::errc{} || end != text.data() + text.size()) {
+        in.Complain("system_identifier", "a number in a string");
+    }
+}
+
+}  // namespace
+
+std::string Encode(const Report &report) {
+    rapidjson::StringBuffer buffer;
+    Writer writer(buffer);
+    {
+        ObjectWriter out(writer);
+        out.Put("version", kProtocolVersion);
+        out.Put("formation", report.formation);
+        out.Put("node_id", report.node);
+        out.Put("group", report.group);
+        out.Put("keeper_epoch", report.keeper_epoch);
+        out.Put("holder", HolderName(report.holder));
+        out.Put("state", ToString(report.state));
+        out.Put("term", report.term);
+        out.PutFlag("pg_running", report.pg_running);
+        out.PutFlag("in_recovery", report.in_recovery);
+        out.Put("timeline", report.timeline);
+        out.Put("lsn", report.lsn);
+        out.Put("system_identifier", std::to_string(report.system_identifier));
+        out.PutFlag("fenced", report.fenced);
+        out.Put("sealed_lsn", report.sealed_lsn);
+        out.Put("sync_version", report.sync_version);
+        out.PutFlag("lease_mode", report.lease_mode);
+        out.Name("standbys");
+        writer.StartArray();
+        for (const StandbyFact &fact : report.standbys) WriteStandby(writer, fact);
+        writer.EndArray();
+        out.Name("receiver");
+        WriteReceiver(writer, report.receiver);
+        if (!report.problem.empty()) out.Put("problem", report.problem);
+        if (!report.pg_version.empty()) out.Put("pg_version", report.pg_version);
+    }
+    return {buffer.GetString(), buffer.GetSize()};
+}
+
+Result<Report> DecodeReport(std::string_view text) {
+    rapidjson::Document document;
+    std::string problem;
+    Report report;
+    if (Parse(text, document, problem)) {
+        ObjectReader in(document, problem);
+        for (const char *name : {"formation", "node_id", "keeper_epoch", "state", "pg_running"}) {
+            in.Required(name);
+        }
+        in.Get("formation", report.formation);
+        in.Get("node_id", report.node);
+        in.Get("group", report.group);
+        in.Get("keeper_epoch", report.keeper_epoch);
+        std::string holder = "worker";
+        in.Get("holder", holder);
+        if (holder == "supervisor") {
+            report.holder = KeeperHolder::kSupervisor;
+        } else if (holder != "worker") {
+            in.Complain("holder", "\"worker\" or \"supervisor\"");
+        }
+        GetState(in, "state", report.state);
+        in.Get("term", report.term);
+        in.Get("pg_running", report.pg_running);
+        in.Get("in_recovery", report.in_recovery);
+        in.Get("timeline", report.timeline);
+        in.Get("lsn", report.lsn);
+        ReadSystemIdentifier(in, report.system_identifier);
+        in.Get("fenced", report.fenced);
+        in.Get("sealed_lsn", report.sealed_lsn);
+        in.Get("sync_version", report.sync_version);
+        in.Get("lease_mode", report.lease_mode);
+        if (const auto *standbys = in.FindArray("standbys")) {
+            for (const auto &value : standbys->GetArray()) {
+                report.standbys.push_back(ReadStandby(value, problem));
+            }
+        }
+        if (const auto *receiver = in.Find("receiver")) {
+            report.receiver = ReadReceiver(*receiver, problem);
+        }
+        in.Get("problem", report.problem);
+        in.Get("pg_version", report.pg_version);
+    }
+    if (!problem.empty()) return Fail(ProblemCode::kCorrupt, "invalid report: " + problem);
+    return report;
+}
+
+std::string Encode(const Reply &reply) {
+    rapidjson::StringBuffer buffer;
+    Writer writer(buffer);
+    {
+        ObjectWriter out(writer);
+        out.Put("version", kProtocolVersion);
+        out.Put("node_id", reply.node);
+        out.Put("group", reply.group);
+        out.Put("goal", ToString(reply.goal));
+        out.Put("term", reply.term);
+        out.Put("grant", kGrantNames.at(static_cast<std::size_t>(reply.grant)));
+        out.Put("lease_ms", reply.lease);
+        out.Put("report_interval_ms", reply.report_interval);
+        out.Put("sync_version", reply.sync_version);
+        out.Put("sync_names", reply.sync_names);
+        out.Put("target_lsn", reply.target_lsn);
+        out.Put("upstream", reply.upstream);
+        out.Name("peers");
+        writer.StartArray();
+        for (const Peer &peer : reply.peers) WritePeer(writer, peer);
+        writer.EndArray();
+        out.Put("candidate_priority", reply.candidate_priority);
+        out.PutFlag("replication_quorum", reply.replication_quorum);
+        out.Put("channel", reply.channel);
+        out.Put("reason", reply.reason);
+    }
+    return {buffer.GetString(), buffer.GetSize()};
+}
+
+Result<Reply> DecodeReply(std::string_view text) {
+    rapidjson::Document document;
+    std::string problem;
+    Reply reply;
+    if (Parse(text, document, problem)) {
+        ObjectReader in(document, problem);
+        for (const char *name : {"node_id", "goal", "term", "grant", "lease_ms"}) in.Required(name);
+        in.Get("node_id", reply.node);
+        in.Get("group", reply.group);
+        GetState(in, "goal", reply.goal);
+        in.Get("term", reply.term);
+        std::string grant;
+        in.Get("grant", grant);
+        for (std::size_t i = 0; i < kGrantNames.size(); ++i) {
+            if (kGrantNames.at(i) == grant) reply.grant = static_cast<GrantKind>(i);
+        }
+        in.Get("lease_ms", reply.lease);
+        in.Get("report_interval_ms", reply.report_interval);
+        in.Get("sync_version", reply.sync_version);
+        in.Get("sync_names", reply.sync_names);
+        in.Get("target_lsn", reply.target_lsn);
+        in.Get("upstream", reply.upstream);
+        if (const auto *peers = in.FindArray("peers")) {
+            for (const auto &value : peers->GetArray()) reply.peers.push_back(ReadPeer(value, problem));
+        }
+        in.Get("candidate_priority", reply.candidate_priority);
+        in.Get("replication_quorum", reply.replication_quorum);
+        in.Get("channel", reply.channel);
+        in.Get("reason", reply.reason);
+    }
+    if (!problem.empty()) return Fail(ProblemCode::kCorrupt, "invalid reply: " + problem);
+    return reply;
+}
+
+}  // namespace pgaf::core
