@@ -37,7 +37,7 @@ struct Decision {
 
 /// The monitor's rules as rows for people: SQL function dump_fsm, documentation.
 struct RuleInfo {
-    int pos;
+    int pos = 0;
     std::string_view name;
     std::string_view section;
     std::string_view reason;
@@ -48,6 +48,9 @@ std::span<const RuleInfo> Rules();
 Decision Decide(const GroupView &view);
 /// Writes a decision into the view, as the store does into the rows.
 void Apply(const Decision &decision, GroupView &view);
+
+/// The synchronous set as confirmed by this report of the primary, when it confirms the one under way.
+std::optional<SyncState> ConfirmSync(const GroupView &view, const Report &report);
 
 /// Operator requests. They fail with kRefused (state does not allow it) or kNotFound.
 Result<Decision> RequestFailover(const GroupView &view);

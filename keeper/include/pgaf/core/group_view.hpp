@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "pgaf/core/lease.hpp"
 #include "pgaf/core/protocol.hpp"
 #include "pgaf/core/sync_set.hpp"
 
@@ -42,8 +43,6 @@ struct NodeView {
     bool probed_since_session_lost = false;
     Milliseconds silent_age{0};    ///< since the last report or, before any, since the monitor started
 };
-
-inline constexpr Milliseconds kNoLimit = Milliseconds::max();
 
 struct Timeouts {
     Milliseconds lease{3000};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pgaf/core/protocol.hpp"
 #include "pgaf/core/types.hpp"
 
 namespace pgaf::core {
@@ -19,6 +20,36 @@ constexpr BootTime NodeDeadline(BootTime before_sending, Milliseconds lease) {
 /// extension): how much of it may be left when the report arrives. 0 or negative: nothing.
 constexpr Milliseconds StreamLeaseLeft(Milliseconds stream_age, Milliseconds lease) {
     return MonitorLease(lease) - stream_age;
+}
+
+inline constexpr Milliseconds kNoLimit = Milliseconds::max();
+
+/// What the monitor keeps of the grants of one node, in shared memory; instants on its own clock.
+struct LeaseRecord {
+    BootTime timed_end;
+    bool unlimited = false;
+};
+
+/// To be called with every report of the node, before decisions. A fenced report ends every earlier grant: the
+/// node had processed or thrown away every earlier reply when it sent it. A node in lease mode no longer uses
+/// an unlimited grant.
+constexpr void NoteReport(LeaseRecord &lease, const Report &report) {
+    if (report.fenced) lease = {};
+    if (report.lease_mode) lease.unlimited = false;
+}
+
+/// To be called before the reply leaves.
+constexpr void NoteGrant(LeaseRecord &lease, const Reply &reply, BootTime now) {
+    if (reply.grant == GrantKind::kUnlimited) lease.unlimited = true;
+    if (reply.grant == GrantKind::kTimed && now + MonitorLease(reply.lease) > lease.timed_end) {
+        lease.timed_end = now + MonitorLease(reply.lease);
+    }
+}
+
+/// For NodeView::lease_left; never negative.
+constexpr Milliseconds LeaseLeft(const LeaseRecord &lease, BootTime now) {
+    if (lease.unlimited) return kNoLimit;
+    return lease.timed_end > now ? lease.timed_end - now + Milliseconds{1} : Milliseconds{0};
 }
 
 }  // namespace pgaf::core

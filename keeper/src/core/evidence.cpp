@@ -1,0 +1,160 @@
+#include "evidence.hpp"
+
+#include <algorithm>
+
+namespace pgaf::core {
+namespace {
+
+std::string Seconds(Milliseconds ms) {
+    const auto tenths = (ms.count() + 50) / 100;
+    return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " s";
+}
+
+void Say(std::string *why, std::string text) {
+    if (why != nullptr) *why = std::move(text);
+}
+
+bool IsPostgresReportedDown(const GroupView &view, const NodeView &node) {
+    return IsReporting(view, node) && node.report.holder == KeeperHolder::kSupervisor &&
+           !node.report.pg_running && node.report.fenced;
+}
+
+}  // namespace
+
+std::string Describe(const NodeView &node) {
+    return "node " + std::to_string(node.id.value) + " \"" + node.name + "\"";
+}
+
+bool IsReporting(const GroupView &view, const NodeView &node) {
+    return node.has_report && node.report_age < view.timeouts.unhealthy && !IsProcessGone(node);
+}
+
+bool IsServing(const GroupView &view, const NodeView &node) {
+    return IsReporting(view, node) && node.report.pg_running &&
+           node.report.holder == KeeperHolder::kWorker;
+}
+
+bool IsProcessGone(const NodeView &node) {
+    return node.session == SessionFact::kLost && node.probed_since_session_lost &&
+           node.probe == ProbeFact::kRefused;
+}
+
+const StandbyFact *StandbyFactOf(const NodeView &primary, NodeId standby) {
+    const auto &facts = primary.report.standbys;
+    const auto it = std::find_if(facts.begin(), facts.end(),
+                                 [&](const StandbyFact &fact) { return fact.node == standby; });
+    return it == facts.end() ? nullptr : &*it;
+}
+
+bool IsStandbyLost(const GroupView &view, const NodeView &primary, const NodeView &standby,
+                   std::string *why) {
+    const Milliseconds limit = view.timeouts.unhealthy;
+    const StandbyFact *fact = StandbyFactOf(primary, standby.id);
+    const bool is_mute = fact != nullptr && fact->reply_age + primary.report_age >= limit;
+    if (fact != nullptr && fact->streaming && !is_mute) return false;
+
+    if (IsProcessGone(standby)) {
+        Say(why, Describe(standby) + " lost its session and its port refuses connections");
+    } else if (IsPostgresReportedDown(view, standby)) {
+        Say(why, Describe(standby) + " reports that PostgreSQL is down");
+    } else if (standby.silent_age >= limit) {
+        Say(why, Describe(standby) + " has not reported for " + Seconds(standby.silent_age) +
+                     " and does not confirm WAL to the primary");
+    } else if (is_mute) {
+        Say(why, Describe(standby) + " has not confirmed WAL to the primary for " +
+                     Seconds(fact->reply_age + primary.report_age));
+    } else if (standby.has_report && !standby.report.receiver.streaming &&
+               standby.report.receiver.stream_age >= limit) {
+        Say(why, Describe(standby) + " has not received WAL for " +
+                     Seconds(standby.report.receiver.stream_age));
+    } else {
+        return false;
+    }
+    return true;
+}
+
+bool IsUnheard(const GroupView &view, const NodeView &primary) {
+    // A primary that has lost the monitor writes a WAL record every quarter of a lease, so a standby that
+    // hears it hears it more often than this.
+    const Milliseconds quiet = view.timeouts.lease * 3 / 4;
+    return std::all_of(view.nodes.begin(), view.nodes.end(), [&](const NodeView &node) {
+        if (node.id == primary.id || !IsReporting(view, node) || !node.report.pg_running) return true;
+        return !node.report.receiver.streaming || node.report.receiver.stream_age >= quiet;
+    });
+}
+
+Liveness LivenessOf(const GroupView &view, const NodeView &node, std::string *why) {
+    if (IsServing(view, node)) return Liveness::kHealthy;
+    if (IsPostgresReportedDown(view, node)) {
+        Say(why, Describe(node) + " reports that PostgreSQL is down");
+        return Liveness::kGone;
+    }
+    const bool unheard = IsUnheard(view, node);
+    if (IsProcessGone(node) && unheard) {
+        Say(why, Describe(node) + " lost its session, its port refuses connections, and its standby "
+                                  "no longer streams from it");
+        return Liveness::kGone;
+    }
+    // A node that has never reported since the monitor started may be on its way: silence counts from then.
+    const bool is_silent = node.silent_age >= view.timeouts.unhealthy;
+    if (is_silent && node.lease_left <= Milliseconds{0}) {
+        if (unheard) {
+            Say(why, Describe(node) + " has not reported for " + Seconds(node.silent_age) +
+                         ", its lease has expired, and its standby hears nothing from it");
+            return Liveness::kGone;
+        }
+        if (node.probe == ProbeFact::kRefused) {
+            Say(why, Describe(node) + " has not reported for " + Seconds(node.silent_age) +
+                         ", its lease has expired, and its port refuses connections");
+            return Liveness::kGone;
+        }
+        Say(why, Describe(node) + " has not reported for " + Seconds(node.silent_age) +
+                     ", but its standby still streams from it");
+        return Liveness::kUnsure;
+    }
+    Say(why, Describe(node) + " has not reported for " + Seconds(node.silent_age));
+    return Liveness::kUnsure;
+}
+
+int HealthOf(const GroupView &view, const NodeView &node) {
+    if (IsReporting(view, node)) return node.report.pg_running ? 1 : 0;
+    if (IsProcessGone(node) || node.silent_age >= view.timeouts.unhealthy) return 0;
+    return node.has_report ? 0 : -1;
+}
+
+bool IsSealed(const GroupView &view, const NodeView &standby) {
+    return IsServing(view, standby) && standby.report.receiver.sealed && standby.report.in_recovery;
+}
+
+Milliseconds LeaseLeftWithStream(const GroupView &view, const NodeView &old_primary) {
+    Milliseconds left = old_primary.lease_left;
+    if (left == kNoLimit) return left;
+    if (old_primary.has_report && old_primary.report.fenced) return left;
+    for (const NodeView &node : view.nodes) {
+        if (node.id == old_primary.id || !IsSealed(view, node)) continue;
+        left = std::max(left, StreamLeaseLeft(node.report.receiver.stream_age + node.report_age,
+                                              view.timeouts.lease));
+    }
+    return std::max(left, Milliseconds{0});
+}
+
+bool IsProvedFenced(const GroupView &view, const NodeView &old_primary, std::string *why) {
+    const std::string who = Describe(old_primary);
+    if (old_primary.has_report && old_primary.report.fenced &&
+        old_primary.lease_left <= Milliseconds{0}) {
+        Say(why, who + " has reported that it is fenced");
+        return true;
+    }
+    if (IsProcessGone(old_primary) && IsUnheard(view, old_primary)) {
+        Say(why, "the server process of " + who + " is gone");
+        return true;
+    }
+    if (LeaseLeftWithStream(view, old_primary) <= Milliseconds{0}) {
+        Say(why, "the lease of " + who + " has expired");
+        return true;
+    }
+    Say(why, "the lease of " + who + " may still be in use");
+    return false;
+}
+
+}  // namespace pgaf::core

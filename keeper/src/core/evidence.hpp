@@ -1,0 +1,41 @@
+#pragma once
+
+#include <string>
+
+#include "pgaf/core/decide.hpp"
+
+/// What facts prove, for the rules.
+namespace pgaf::core {
+
+constexpr bool IsStable(const NodeView &node, NodeState state) {
+    return node.reported == state && node.goal == state;
+}
+
+/// The node's own keeper speaks, lately, for a running PostgreSQL.
+bool IsServing(const GroupView &view, const NodeView &node);
+
+/// Its keeper, worker or supervisor, reported lately.
+bool IsReporting(const GroupView &view, const NodeView &node);
+
+/// The session of its keeper was lost, and nothing listens on its port since.
+bool IsProcessGone(const NodeView &node);
+
+/// What the primary's walsender for `standby` says; null when there is none.
+const StandbyFact *StandbyFactOf(const NodeView &primary, NodeId standby);
+
+/// The primary no longer gets confirmations from the standby, and the standby's side agrees.
+bool IsStandbyLost(const GroupView &view, const NodeView &primary, const NodeView &standby,
+                   std::string *why);
+
+/// Every other node that could hear the primary hears nothing.
+bool IsUnheard(const GroupView &view, const NodeView &primary);
+
+/// Sealed in the state it should be sealed in: nothing more can arrive at it.
+bool IsSealed(const GroupView &view, const NodeView &standby);
+
+/// The time until IsProvedFenced by leases alone; 0 when it is.
+Milliseconds LeaseLeftWithStream(const GroupView &view, const NodeView &old_primary);
+
+std::string Describe(const NodeView &node);
+
+}  // namespace pgaf::core
