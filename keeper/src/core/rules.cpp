@@ -31,8 +31,9 @@ bool AnyOther(const RuleContext &c, bool (*is)(const RuleContext &, const NodeVi
 bool IsForgettable(const RuleContext &c) {
     if (!IsStable(c.node, kDropped)) return false;
     // While a standby still has to take over, the row says that the old primary is fenced.
-    return HasOtherPrimary(c) || !AnyOther(c, [](const RuleContext &ctx, const NodeView &other) {
-        return other.goal != kDropped && IsPromotable(ctx.view, other);
+    return HasOtherPrimary(c) || !AnyOther(c, [](const RuleContext &, const NodeView &other) {
+        return other.goal == kSecondary || other.goal == kPreparePromotion ||
+               other.goal == kStopReplication;
     });
 }
 

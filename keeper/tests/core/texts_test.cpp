@@ -1,0 +1,163 @@
+#include <gtest/gtest.h>
+
+#include "pgaf/core/keeper_config.hpp"
+#include "pgaf/core/node_record.hpp"
+#include "pgaf/core/pg_files.hpp"
+#include "pgaf/core/protocol.hpp"
+#include "pgaf/core/sync_set.hpp"
+
+namespace pgaf::core {
+namespace {
+
+TEST(Lsn, ReadsAndWritesPostgresForm) {
+    EXPECT_EQ(ToString(Lsn{0x16B374D848}), "16/B374D848");
+    EXPECT_EQ(ParseLsn("16/B374D848"), Lsn{0x16B374D848});
+    EXPECT_EQ(ParseLsn("0/0"), Lsn{});
+    for (const char *bad : {"", "/", "1/", "x/1", "1/123456789", "1 /2"}) {
+        EXPECT_EQ(ParseLsn(bad), std::nullopt) << bad;
+    }
+}
+
+TEST(Protocol, ReportSurvivesTheRoundTrip) {
+    Report report;
+    report.formation = "de\"fault";
+    report.node = NodeId{7};
+    report.keeper_epoch = 12;
+    report.holder = KeeperHolder::kSupervisor;
+    report.state = NodeState::kDraining;
+    report.pg_running = true;
+    report.lsn = Lsn{0x500000060};
+    report.system_identifier = 18'446'744'073'709'551'615ULL;
+    report.fenced = true;
+    report.standbys = {{NodeId{2}, true, true, Lsn{5}, Milliseconds{3}}};
+    report.receiver = {NodeId{3}, true, Milliseconds{17}, true};
+    report.problem = "no room";
+    const auto decoded = DecodeReport(Encode(report));
+    ASSERT_TRUE(decoded.has_value());
+    EXPECT_EQ(Encode(*decoded), Encode(report));
+    EXPECT_EQ(decoded->system_identifier, report.system_identifier);
+}
+
+TEST(Protocol, ReplySurvivesTheRoundTrip) {
+    Reply reply;
+    reply.node = NodeId{1};
+    reply.goal = NodeState::kPrimary;
+    reply.term = 3;
+    reply.grant = GrantKind::kTimed;
+    reply.lease = Milliseconds{3000};
+    reply.sync_names = "ANY 1 (pgautofailover_standby_2)";
+    reply.peers = {Peer{NodeId{2}, "b", "h", 5432, NodeState::kSecondary, false, true, Lsn{9}}};
+    reply.channel = "c";
+    const auto decoded = DecodeReply(Encode(reply));
+    ASSERT_TRUE(decoded.has_value());
+    EXPECT_EQ(Encode(*decoded), Encode(reply));
+    EXPECT_TRUE(decoded->peers.at(0).is_promotable);
+}
+
+TEST(Protocol, BadTextIsRefusedAndNamed) {
+    for (const char *bad : {"", "{", "[]", "null", "{}", "{\"version\":\"1\"}", "{\"version\":0}"}) {
+        EXPECT_FALSE(DecodeReport(bad).has_value()) << bad;
+        EXPECT_FALSE(DecodeReply(bad).has_value()) << bad;
+    }
+    Report report;
+    report.formation = "default";
+    std::string text = Encode(report);
+    text.replace(text.find("\"init\""), 6, "\"nonsense\"");
+    const auto decoded = DecodeReport(text);
+    ASSERT_FALSE(decoded.has_value());
+    EXPECT_NE(decoded.error().message.find("\"state\""), std::string::npos);
+    EXPECT_FALSE(DecodeReport(std::string(100'000, '[')).has_value());
+}
+
+TEST(NodeRecord, SurvivesTheRoundTripAndDetectsDamage) {
+    NodeRecord record;
+    record.node = NodeId{4};
+    record.state = NodeState::kDemoted;
+    record.goal = NodeState::kCatchingup;
+    record.term = 9;
+    record.had_peer = true;
+    record.system_identifier = 7'000'000'000'000'000'001ULL;
+    const std::string text = Encode(record);
+    ASSERT_TRUE(DecodeNodeRecord(text).has_value());
+    EXPECT_EQ(*DecodeNodeRecord(text), record);
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        std::string damaged = text;
+        damaged[i] = damaged[i] == 'x' ? 'y' : 'x';
+        EXPECT_FALSE(DecodeNodeRecord(damaged).has_value()) << "byte " << i;
+        EXPECT_FALSE(DecodeNodeRecord(text.substr(0, i)).has_value()) << "cut at " << i;
+    }
+}
+
+TEST(KeeperConfig, SurvivesTheRoundTrip) {
+    KeeperConfig config;
+    config.monitor_conninfo = "host=m password='a = b'";
+    config.node = NodeId{3};
+    config.ssl = true;
+    config.pgdata = "/var/my data";
+    const auto text = Encode(config);
+    ASSERT_TRUE(text.has_value());
+    const auto decoded = DecodeKeeperConfig(*text);
+    ASSERT_TRUE(decoded.has_value());
+    EXPECT_EQ(decoded->monitor_conninfo, config.monitor_conninfo);
+    EXPECT_EQ(decoded->pgdata, config.pgdata);
+    EXPECT_TRUE(decoded->ssl);
+    config.name = "a\nport = 1";
+    EXPECT_FALSE(Encode(config).has_value());
+}
+
+TEST(Redaction, HidesPasswordsInBothForms) {
+    EXPECT_EQ(RedactConninfo("host=a password=secret port=1"), "host=a password=**** port=1");
+    EXPECT_EQ(RedactConninfo("password='se cr\\'et' host=a"), "password=**** host=a");
+    EXPECT_EQ(RedactConninfo("postgres://u:p@ss@h:1/db?x=1"), "postgres://u:****@h:1/db?x=1");
+    EXPECT_EQ(RedactConninfo("postgres://u@h:1/db?password=p&a=b"),
+              "postgres://u@h:1/db?password=****&a=b");
+    EXPECT_EQ(RedactConninfo("postgres://u@h:1/db"), "postgres://u@h:1/db");
+}
+
+TEST(PgFiles, IncludeIsPresentOnceAndLast) {
+    const std::string once = EnsureInclude("port = 1\n");
+    EXPECT_EQ(EnsureInclude(once), once);
+    EXPECT_TRUE(EnsureInclude(once + "port = 2\n").ends_with("do not remove\n"));
+}
+
+TEST(PgFiles, HbaGainsAndLosesPeersOnly) {
+    KeeperConfig config;
+    config.auth_method = "scram-sha-256";
+    config.ssl = true;
+    config.host = "10.0.0.1";
+    config.username = "app";
+    const std::string theirs = "local all all peer\nhost all all 0.0.0.0/0 reject";
+    const Peer peers[] = {Peer{NodeId{2}, "b", "10.0.0.2", 5432, {}, false, false, {}}};
+    const std::string with = EnsureHba(theirs, config, peers);
+    EXPECT_TRUE(with.starts_with(theirs + "\n"));
+    EXPECT_NE(with.find("hostssl replication \"pgautofailover_replicator\" 10.0.0.2/32 scram-sha-256 #"),
+              std::string::npos);
+    EXPECT_EQ(EnsureHba(with, config, peers), with);
+    EXPECT_EQ(EnsureHba(with, config, {}).find("10.0.0.2"), std::string::npos);
+    config.auth_method = "skip";
+    EXPECT_EQ(EnsureHba(theirs, config, peers), theirs);
+}
+
+TEST(PgFiles, SealedStandbyHasNoUpstream) {
+    KeeperConfig config;
+    config.node = NodeId{2};
+    EXPECT_NE(StandbyText(config, nullptr).find("primary_conninfo = ''"), std::string::npos);
+    config.replication_password = "it's";
+    const Peer peer{NodeId{1}, "a", "h", 5432, {}, true, false, {}};
+    EXPECT_NE(StandbyText(config, &peer).find("password=''it\\\\''s''"), std::string::npos);
+}
+
+TEST(SyncSet, QuorumNeedsMoreThanTheRest) {
+    const NodeId a{1};
+    const NodeId b{2};
+    const NodeId c{3};
+    EXPECT_FALSE(CoversEveryCommit({}, {a}));
+    EXPECT_TRUE(CoversEveryCommit({1, {a}}, {a}));
+    EXPECT_FALSE(CoversEveryCommit({1, {a, b}}, {a}));
+    EXPECT_TRUE(CoversEveryCommit({1, {a, b}}, {a, b}));
+    EXPECT_TRUE(CoversEveryCommit({2, {a, b, c}}, {a, c}));
+    EXPECT_FALSE(CoversEveryCommit({2, {a, b}}, {c}));
+}
+
+}  // namespace
+}  // namespace pgaf::core
