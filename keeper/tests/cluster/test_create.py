@@ -1,0 +1,127 @@
+"""From empty or existing directories to a group, and what is refused on the way."""
+import os
+import signal
+import subprocess
+import time
+
+from faults import children_of, signal_all
+from harness import BINDIR, wait_for
+
+
+def initdb(node, port):
+    command = node.host.command([BINDIR / "initdb", "-D", node.pgdata, "--auth=trust", "--no-sync"], node.env)
+    subprocess.run(command, check=True, capture_output=True, cwd="/tmp")
+    with open(node.pgdata / "postgresql.conf", "a", encoding="utf-8") as conf:
+        conf.write(f"\nport = {port}\n")
+
+
+def test_existing_cluster_is_adopted(cluster):
+    cluster.create_monitor()
+    a = cluster.node("a")
+    initdb(a, a.port)
+    single = a.host.command([BINDIR / "postgres", "--single", "-D", a.pgdata, "postgres"], a.env)
+    subprocess.run(single, input="CREATE TABLE kept AS SELECT 42 AS i\n", text=True, check=True,
+                   capture_output=True, cwd="/tmp")
+    cluster.create_node("a")
+    cluster.wait_states(a="single")
+    assert a.sql("SELECT i FROM kept") == "42"
+    cluster.create_node("b")
+    cluster.wait_states(a="primary", b="secondary")
+    assert cluster.programs["b"].sql("SELECT i FROM kept") == "42"
+
+
+def test_directory_of_another_system_is_refused_and_untouched(cluster):
+    cluster.create_monitor()
+    cluster.create_node("a")
+    cluster.wait_states(a="single")
+    b = cluster.node("b")
+    initdb(b, b.port)
+    before = sorted(os.listdir(b.pgdata))
+    done = b.autoctl("create", "postgres", "--pgport", b.port, "--hostname", b.host.address, "--name", "b",
+                     "--auth", "trust", "--no-ssl", "--monitor", cluster.monitor_uri(), check=False)
+    assert done.returncode != 0
+    assert "system identifier" in done.stderr
+    assert sorted(os.listdir(b.pgdata)) == before
+    assert list(cluster.states()) == ["a"]
+
+
+def test_interrupted_clone_starts_over(cluster):
+    """S28: killed while cloning; nothing half-done is started, and the next try succeeds."""
+    cluster.create_monitor()
+    a = cluster.create_node("a")
+    cluster.wait_states(a="single")
+    a.sql("CREATE TABLE big AS SELECT g, repeat('x', 500) FROM generate_series(1, 200000) g", timeout=60)
+    b = cluster.node("b")
+    command = b.host.command(
+        [BINDIR / "pg_autoctl", "create", "postgres", "--pgport", b.port, "--hostname", b.host.address,
+         "--name", "b", "--auth", "trust", "--no-ssl", "--maximum-backup-rate", "8M",
+         "--monitor", cluster.monitor_uri()], b.env)
+    creating = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/tmp",
+                                start_new_session=True)
+
+    def basebackup():
+        for pid in children_of(creating.pid):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as cmdline:
+                    if b"pg_basebackup" in cmdline.read():
+                        return pid
+            except OSError:
+                continue
+        return None
+    wait_for(basebackup, 60, "pg_basebackup runs")
+    signal_all([creating.pid] + children_of(creating.pid), signal.SIGKILL)
+    creating.wait(timeout=10)
+    assert not (b.pgdata / "PG_VERSION").exists(), "a half-cloned directory must not look like a server"
+    b.start()
+    cluster.wait_states(a="primary", b="secondary")
+    assert b.sql("SELECT count(*) FROM big") == "200000"
+
+
+def test_create_with_passwords_and_tls(cluster):
+    """Nothing of it is trust: scram everywhere, certificates made on the way."""
+    m = cluster.monitor
+    m.autoctl("create", "monitor", "--pgport", m.port, "--hostname", "127.0.0.1", "--auth", "scram-sha-256",
+              "--ssl-self-signed", "--autoctl-node-password", "m0nitor's")
+    m.start()
+    uri = (f"postgres://autoctl_node:m0nitor's@127.0.0.1:{m.port}/pg_auto_failover?sslmode=require")
+    wait_for(lambda: m.sql("SELECT 1", dbname="pg_auto_failover") == "1", 30, "the monitor answers")
+    for name in ("a", "b"):
+        node = cluster.node(name)
+        node.autoctl("create", "postgres", "--pgport", node.port, "--hostname", "127.0.0.1", "--name", name,
+                     "--auth", "scram-sha-256", "--ssl-self-signed", "--replication-password", "repl'ica",
+                     "--monitor", uri)
+        node.start()
+        cluster.wait_states(**{name: "single"} if name == "a" else {"a": "primary", "b": "secondary"})
+    for program in cluster.programs.values():
+        for log in [program.log, *program.pgdata.glob("log/*")]:
+            assert "m0nitor" not in log.read_text() and "repl'ica" not in log.read_text(), log
+    done = cluster.programs["b"].autoctl(
+        "show", "state", "--monitor", uri.replace("m0nitor's", "wrong"), check=False)
+    assert done.returncode != 0 and "password" in done.stderr and "wrong" not in done.stderr
+
+
+def test_second_start_is_refused(cluster):
+    cluster.create_monitor()
+    a = cluster.create_node("a")
+    cluster.wait_states(a="single")
+    done = a.autoctl("run", check=False, timeout=20)
+    assert done.returncode != 0
+    assert "already" in done.stderr
+    assert a.sql("SELECT 1") == "1"
+
+
+def test_stop_and_status(cluster):
+    cluster.create_monitor()
+    a = cluster.create_node("a")
+    cluster.wait_states(a="single")
+    assert a.autoctl("status").returncode == 0
+    a.autoctl("stop")
+    a.process.wait(timeout=30)
+    assert a.process.returncode == 0
+    assert a.server_pids() == []
+    assert a.autoctl("status", check=False).returncode == 3
+    a.start()
+    wait_for(lambda: a.sql("SELECT 1") == "1", 30, "a single node starts again")
+    started = time.time()
+    wait_for(lambda: a.sql("CREATE TABLE IF NOT EXISTS t(i int); SELECT 2") == "2", 20, "it accepts writes")
+    assert time.time() >= started
