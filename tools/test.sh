@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Runs every test, fast ones first. TESTS="unit sql cli cluster style" chooses layers.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+top=$PWD
+layers=${TESTS:-style unit sql cli cluster}
+export PYTHONDONTWRITEBYTECODE=1
+tools/build.sh
+
+scratch=$(mktemp -d /tmp/pgaf-test-XXXXXX)
+chmod 755 "$scratch"
+trap 'rm -rf "$scratch"' EXIT
+bindir=$(tools/pgtree.sh "$scratch/tree")
+export PGAF_BINDIR=$bindir
+as_user=()
+if [ "$(id -u)" -eq 0 ]; then as_user=(setpriv --reuid=postgres --regid=postgres --init-groups); fi
+
+has() { [[ " $layers " == *" $1 "* ]]; }
+run_pytest() { /usr/bin/python3 -m pytest -q -p no:cacheprovider "$@"; }
+
+if has style; then
+  echo '=== style'
+  /usr/bin/python3 tools/style_check.py
+fi
+
+if has unit; then
+  echo '=== unit tests'
+  (cd build/cmake && ctest --output-on-failure --timeout 60 | tail -n 5)
+fi
+
+# pg_regress refuses root, and looks for expected/ where it writes results/.
+run_regress() {  # program, temp directory name, options and tests
+  local program=$1 name=$2; shift 2
+  local dir="$scratch/$name"
+  mkdir -p "$dir"
+  cp -r sql_tests expected "$dir/"
+  if [ "$(id -u)" -eq 0 ]; then chown -R postgres: "$dir"; fi
+  (cd "$dir" && "${as_user[@]}" env LC_ALL=C.UTF-8 PATH="$bindir:$PATH" "$program" --inputdir=sql_tests --outputdir=. \
+    --bindir="$bindir" --temp-instance="$dir/instance" --temp-config="$dir/sql_tests/regress.conf" "$@") || {
+    head -n 200 "$dir/regression.diffs" 2>/dev/null || tail -n 40 "$dir/log/"* ; return 1; }
+}
+
+if has sql; then
+  echo '=== pg_regress'
+  pgxs=$(dirname "$(pg_config --pgxs)")/../..
+  mapfile -t tests < <(cd sql_tests/sql && ls -- *.sql | sed 's/\.sql$//' | sort)
+  run_regress "$pgxs/src/test/regress/pg_regress" regress "${tests[@]}"
+  mapfile -t specs < <(cd sql_tests/specs && ls -- *.spec 2>/dev/null | sed 's/\.spec$//' | sort)
+  if [ ${#specs[@]} -gt 0 ]; then
+    echo '=== isolation'
+    run_regress "$pgxs/src/test/isolation/pg_isolation_regress" isolation "${specs[@]}"
+  fi
+fi
+
+if has cli; then
+  echo '=== command line'
+  run_pytest keeper/tests/cli
+fi
+
+if has cluster; then
+  echo '=== clusters'
+  run_pytest -rs --durations=5 keeper/tests/cluster ${PYTEST_OPTIONS:-}
+fi
+echo 'all tests passed'
