@@ -1,0 +1,230 @@
+"""Measures how long writes are interrupted, as ratios to plain PostgreSQL operated by hand in the same run.
+
+    make bench                          everything, 10 runs each
+    tools/bench.sh --runs 3 switchover  some of it
+
+The client of all measurements is pgaf_witness: four sessions that write as fast as they are let, and reconnect at
+once. A gap is the longest time without an acknowledged write that touches the event. Every row that was
+acknowledged is looked for at the end.
+"""
+import argparse
+import pathlib
+import signal
+import statistics
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "keeper/tests/cluster"))
+from faults import signal_all  # noqa: E402
+from harness import BINDIR, Cluster, wait_for  # noqa: E402
+from plain import PlainPair  # noqa: E402
+
+
+def gap_ms(witness, start, end=None):
+    """The longest gap between acknowledged writes that touches [start, end]."""
+    times = sorted(witness.times())
+    end = end or time.time()
+    return max(((b - a) * 1000 for a, b in zip(times, times[1:]) if b >= start and a <= end), default=float("nan"))
+
+
+def settle(cluster):
+    cluster.wait_healed()
+    cluster.wait_promotable()
+
+
+def nodes(cluster):
+    """(primary, standby) as they are now."""
+    states = cluster.states()
+    primary = next(name for name, (state, _) in states.items() if state == "primary")
+    standby = next(name for name in states if name != primary)
+    return cluster.programs[primary], cluster.programs[standby]
+
+
+def after(witness, start, grace=0.5):
+    """Waits until writes have gone on for a while after the event."""
+    witness.wait_ack_after(start + grace, 60)
+    wait_for(lambda: witness.acks_between(time.time() - 0.3, time.time()) > 10, 60, "writes go on")
+
+
+def switchover(cluster, witness):
+    start = time.time()
+    cluster.monitor.autoctl("perform", "switchover")
+    settle(cluster)
+    after(witness, start)
+    return gap_ms(witness, start)
+
+
+def postgres_killed(cluster, witness):
+    primary, _ = nodes(cluster)
+    start = time.time()
+    signal_all(primary.server_pids(), signal.SIGKILL)
+    after(witness, start)
+    gap = gap_ms(witness, start)
+    settle(cluster)
+    return gap
+
+
+def node_killed(cluster, witness):
+    primary, _ = nodes(cluster)
+    start = time.time()
+    primary.kill()
+    after(witness, start)
+    gap = gap_ms(witness, start)
+    primary.start()
+    settle(cluster)
+    return gap
+
+
+def node_frozen(cluster, witness):
+    primary, _ = nodes(cluster)
+    start = time.time()
+    frozen = primary.kill(signal.SIGSTOP)
+    after(witness, start, grace=2)
+    gap = gap_ms(witness, start)
+    signal_all(frozen, signal.SIGCONT)
+    settle(cluster)
+    return gap
+
+
+def standby_killed(cluster, witness):
+    _, standby = nodes(cluster)
+    start = time.time()
+    standby.kill()
+    after(witness, start)
+    gap = gap_ms(witness, start)
+    standby.start()
+    settle(cluster)
+    return gap
+
+
+def standby_frozen(cluster, witness):
+    _, standby = nodes(cluster)
+    start = time.time()
+    frozen = standby.kill(signal.SIGSTOP)
+    after(witness, start, grace=2)
+    gap = gap_ms(witness, start)
+    signal_all(frozen, signal.SIGCONT)
+    settle(cluster)
+    return gap
+
+
+EVENTS = {
+    "switchover": (switchover, "floor", 3.0),
+    "postgres killed": (postgres_killed, None, 1000),
+    "node killed": (node_killed, None, 1000),
+    "node frozen": (node_frozen, None, 4000),
+    "standby killed": (standby_killed, None, 1000),
+    "standby frozen": (standby_frozen, None, 4000),
+}
+
+
+def measure_plain(runs):
+    """By hand: CHECKPOINT, fast stop, promote; and promote alone after the death of the primary."""
+    pair = PlainPair()
+    try:
+        pair.create()
+        by_hand = [pair.switch_by_hand() for _ in range(runs)]
+        alone = [pair.promote_after_kill() for _ in range(runs)]
+    finally:
+        pair.close()
+    return {"by hand": by_hand, "promote alone": alone}
+
+
+def measure_creation():
+    """Seconds from empty directories to primary and secondary."""
+    cluster = Cluster()
+    try:
+        cluster.create_monitor()
+        start = time.monotonic()
+        cluster.create_node("a")
+        cluster.create_node("b")
+        settle(cluster)
+        return time.monotonic() - start
+    finally:
+        cluster.close()
+
+
+def pgbench(node, port, seconds):
+    done = subprocess.run(
+        node.host.command([BINDIR / "pgbench", "-n", "-N", "-c", "4", "-j", "2", "-T", seconds, "-p", port,
+                           "-h", node.sockets, "postgres"], node.env),
+        capture_output=True, text=True, check=True, cwd="/tmp")
+    line = next(line for line in done.stdout.splitlines() if line.startswith("tps"))
+    return float(line.split("=")[1].split()[0])
+
+
+def measure_gate(pairs):
+    """Interleaved pgbench -N on one managed node and on the same server without our module."""
+    cluster = Cluster()
+    pair = PlainPair(cluster)
+    try:
+        cluster.create_monitor()
+        node = cluster.create_node("a")
+        cluster.wait_states(a="single")
+        pair.create(standby=False)
+        for program, port in ((node, node.port), (pair.nodes[0], pair.nodes[0].port)):
+            subprocess.run(program.host.command(
+                [BINDIR / "pgbench", "-i", "-s", "10", "-q", "-h", program.sockets, "-p", port, "postgres"],
+                program.env), check=True, capture_output=True, cwd="/tmp")
+        ratios = []
+        for turn in range(pairs):
+            order = [node, pair.nodes[0]] if turn % 2 == 0 else [pair.nodes[0], node]
+            tps = {program.name: pgbench(program, program.port, 4) for program in order}
+            ratios.append(tps[node.name] / tps[pair.nodes[0].name])
+        return ratios
+    finally:
+        pair.close()
+        cluster.close()
+
+
+def summarize(name, values, unit="ms"):
+    ordered = sorted(values)
+    print(f"{name:<18} median {statistics.median(ordered):8.0f} {unit}   min {ordered[0]:8.0f}   "
+          f"max {ordered[-1]:8.0f}   n {len(ordered)}", flush=True)
+    return statistics.median(ordered)
+
+
+def measure_events(names, runs, floor):
+    cluster = Cluster()
+    try:
+        cluster.two_nodes()
+        witness = cluster.witness(rate=2000, clients=4)
+        for name in names:
+            event, baseline, target = EVENTS[name]
+            median = summarize(name, [event(cluster, witness) for _ in range(runs)])
+            if baseline and floor:
+                print(f"{'':<18} {median / floor:.2f} times the floor by hand (target: at most {target})")
+            else:
+                print(f"{'':<18} target: at most {target} ms")
+        print("acknowledged and found:", witness.verify())
+    finally:
+        cluster.close()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("what", nargs="*", help="plain, creation, gate, or names of events (default: all)")
+    options = parser.parse_args()
+    what = options.what or ["plain", "creation", *EVENTS, "gate"]
+    floor = None
+    if "plain" in what:
+        plain = measure_plain(options.runs)
+        floor = summarize("by hand", plain["by hand"])
+        summarize("promote alone", plain["promote alone"])
+    if "creation" in what:
+        summarize("creation", [measure_creation() * 1000 for _ in range(3)])
+        print(f"{'':<18} target: at most 8000 ms")
+    events = [name for name in EVENTS if name in what]
+    if events:
+        measure_events(events, options.runs, floor)
+    if "gate" in what:
+        ratios = measure_gate(2 * options.runs)
+        print(f"gate               pgbench -N with / without: median {statistics.median(ratios):.3f}, "
+              f"quartiles {statistics.quantiles(ratios, n=4)[0]:.3f} to {statistics.quantiles(ratios, n=4)[2]:.3f}, "
+              f"n {len(ratios)}")
+
+
+if __name__ == "__main__":
+    main()
