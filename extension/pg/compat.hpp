@@ -43,4 +43,30 @@ inline WaitEventSet *CreateWaitEventSetUnsafe(MemoryContext context, int events)
 #endif
 }
 
+/// May raise. Prepares a set-returning function that returns all rows at once.
+inline void InitMaterializedSetUnsafe(FunctionCallInfo fcinfo) {
+#if PG_VERSION_NUM >= 160000
+    InitMaterializedSRF(fcinfo, 0);
+#elif PG_VERSION_NUM >= 150000
+    SetSingleFuncCall(fcinfo, 0);
+#else
+    auto *const result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+    if (result == nullptr || !IsA(result, ReturnSetInfo) ||
+        (result->allowedModes & SFRM_Materialize) == 0) {
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("set-valued function called in context that cannot accept a set")));
+    }
+    MemoryContext const outer =
+        MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+    TupleDesc descriptor = nullptr;
+    if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE) {
+        elog(ERROR, "return type must be a row type");
+    }
+    result->returnMode = SFRM_Materialize;
+    result->setResult = tuplestore_begin_heap(false, false, work_mem);
+    result->setDesc = descriptor;
+    MemoryContextSwitchTo(outer);
+#endif
+}
+
 }  // namespace pgaf::pg

@@ -27,6 +27,7 @@ extern "C" {
 #include <storage/procarray.h>
 #include <storage/shmem.h>
 #include <tcop/utility.h>
+#include <mb/pg_wchar.h>
 #include <utils/builtins.h>
 #include <utils/guc.h>
 #include <utils/hsearch.h>

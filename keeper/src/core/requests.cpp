@@ -141,4 +141,24 @@ Result<Decision> RequestRemoval(const GroupView &view, NodeId id, bool force) {
     return decision;
 }
 
+Result<Decision> RequestQuorumChange(const GroupView &view, NodeId id) {
+    const NodeView *node = view.Find(id);
+    const NodeView *primary = FindPrimary(view);
+    if (node == nullptr) {
+        return Fail(ProblemCode::kNotFound, "node " + std::to_string(id.value) + " does not exist");
+    }
+    Decision decision;
+    if (primary == nullptr || view.nodes.size() < 2) return decision;
+    if (!IsWritable(primary->goal)) {
+        return Fail(ProblemCode::kRefused,
+                    "cannot change the replication quorum of " + Describe(*node) + " during a failover",
+                    StateOf(*primary), "Try again when the group has a primary.");
+    }
+    if (node == primary || node->goal != kSecondary || primary->goal != kPrimary) return decision;
+    decision.sync = Without(view.sync);
+    decision.assignments.push_back(
+        Assign(*primary, kWaitPrimary, 19, "the replication quorum of the standby was changed"));
+    return decision;
+}
+
 }  // namespace pgaf::core

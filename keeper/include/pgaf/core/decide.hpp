@@ -55,6 +55,8 @@ std::optional<SyncState> ConfirmSync(const GroupView &view, const Report &report
 /// Operator requests. They fail with kRefused (state does not allow it) or kNotFound.
 Result<Decision> RequestFailover(const GroupView &view);
 Result<Decision> RequestRemoval(const GroupView &view, NodeId node, bool force);
+/// The view already holds the changed replication_quorum of the node: the synchronous set is built anew.
+Result<Decision> RequestQuorumChange(const GroupView &view, NodeId node);
 
 /// Goal of a node that registers now: single in an empty group, else wait_standby; kRefused when the group
 /// has nodes but no primary to copy from, or more nodes than are supported.

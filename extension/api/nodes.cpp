@@ -1,0 +1,222 @@
+#include "api/arguments.hpp"
+#include "facts/node_facts.hpp"
+#include "group.hpp"
+#include "pg/report.hpp"
+
+#include <algorithm>
+#include <string>
+
+/// Nodes come, change and go.
+namespace pgaf::api {
+namespace {
+
+using core::NodeId;
+using core::NodeState;
+using pg::PgError;
+
+pg::Statement select_formation{
+    "SELECT f.dbname, f.opt_secondary, (SELECT count(*) FROM pgautofailover.node n"
+    " WHERE n.formationid = f.formationid) FROM pgautofailover.formation f WHERE f.formationid = $1"};
+pg::Statement rename_database{
+    "UPDATE pgautofailover.formation SET dbname = $2::name WHERE formationid = $1"};
+pg::Statement update_metadata{
+    "UPDATE pgautofailover.node SET nodename = $2, nodehost = $3, nodeport = $4 WHERE nodeid = $1"};
+
+struct Registration {
+    store::NewNode node;
+    std::string dbname;
+    std::string kind;
+};
+
+Registration ReadArguments(FunctionCallInfo fcinfo) {
+    Registration r;
+    r.node.group.formation = TextArg(fcinfo, 0);
+    r.node.host = TextArg(fcinfo, 1);
+    r.node.port = PG_GETARG_INT32(2);
+    r.dbname = NameArg(fcinfo, 3);
+    r.node.name = TextArg(fcinfo, 4);
+    r.node.system_identifier = static_cast<std::uint64_t>(PG_GETARG_INT64(5));
+    r.node.desired = {PG_GETARG_INT64(6)};
+    r.node.group.group = PG_GETARG_INT32(7);
+    r.node.reported = StateArg(fcinfo, 8);
+    r.kind = TextArg(fcinfo, 9);
+    r.node.candidate_priority = PG_GETARG_INT32(10);
+    r.node.replication_quorum = PG_GETARG_BOOL(11);
+    r.node.cluster = TextArg(fcinfo, 12);
+    r.node.region = TextArg(fcinfo, 13);
+    return r;
+}
+
+void CheckKind(const std::string &kind) {
+    if (kind == "standalone") return;
+    if (kind == "coordinator" || kind == "worker") {
+        throw PgError(ERRCODE_FEATURE_NOT_SUPPORTED,
+                      "nodes of kind \"" + kind + "\" are not supported", {},
+                      "Use the kind \"standalone\".");
+    }
+    throw PgError(ERRCODE_INVALID_PARAMETER_VALUE, "unknown kind of node \"" + kind + "\"");
+}
+
+void CheckGroupNumber(int group) {
+    if (group <= 0) return;
+    throw PgError(ERRCODE_INVALID_PARAMETER_VALUE,
+                  "cannot register a node in group " + std::to_string(group),
+                  "A formation has one group in this version.", "Use group 0.");
+}
+
+void CheckPriority(int priority) {
+    if (priority >= 0 && priority <= 100) return;
+    throw PgError(ERRCODE_INVALID_PARAMETER_VALUE,
+                  "invalid candidate priority " + std::to_string(priority),
+                  "It must be between 0 and 100.");
+}
+
+void CheckPort(int port) {
+    if (port >= 1 && port <= 65535) return;
+    throw PgError(ERRCODE_INVALID_PARAMETER_VALUE, "invalid port " + std::to_string(port),
+                  "It must be between 1 and 65535.");
+}
+
+/// The formation takes the database of its first node; later ones must agree.
+void CheckFormation(const Registration &r) {
+    const std::string &formation = r.node.group.formation;
+    const pg::Rows rows = pg::Execute(select_formation, {pg::Param::Text(formation)});
+    if (rows.empty()) {
+        throw PgError(ERRCODE_INVALID_OBJECT_DEFINITION,
+                      "formation \"" + formation + "\" does not exist", {},
+                      "Create it with pg_autoctl create formation.");
+    }
+    const std::string dbname = rows.Text(0, 1);
+    const bool has_nodes = rows.Int8(0, 3) > 0;
+    if (has_nodes && !rows.Bool(0, 2)) {
+        throw PgError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                      "formation \"" + formation + "\" does not allow standbys");
+    }
+    if (dbname == r.dbname) return;
+    if (has_nodes) {
+        throw PgError(ERRCODE_INVALID_PARAMETER_VALUE,
+                      "database \"" + r.dbname + "\" does not match formation \"" + formation + "\"",
+                      "The nodes of the formation use database \"" + dbname + "\".");
+    }
+    (void)pg::Execute(rename_database, {pg::Param::Text(formation), pg::Param::Text(r.dbname)});
+}
+
+/// Clients of the SQL interface retry a registration on 55006.
+NodeState GoalOrRaise(const core::GroupView &view) {
+    const core::Result<NodeState> goal = core::GoalForNewNode(view);
+    if (goal) return *goal;
+    const core::Problem &problem = goal.error();
+    const int code = problem.code == core::ProblemCode::kRefused ? ERRCODE_OBJECT_IN_USE
+                                                                 : ERRCODE_FEATURE_NOT_SUPPORTED;
+    throw PgError(code, problem.message, problem.detail, problem.hint);
+}
+
+void CheckInitialRole(NodeState role, NodeState goal) {
+    if (role == NodeState::kInit || role == goal) return;
+    throw PgError(ERRCODE_INVALID_PARAMETER_VALUE,
+                  "cannot register a node in state \"" + std::string(core::ToString(role)) + "\"",
+                  "The group needs it in state \"" + std::string(core::ToString(goal)) + "\".");
+}
+
+void NoteAddress(NodeId node, const std::string &address, int port) {
+    const char *const text = address.c_str();
+    (void)facts::Update(node, [=](facts::NodeFacts &entry) {
+        strlcpy(entry.address, text, sizeof entry.address);
+        entry.port = port;
+        entry.probe = core::ProbeFact::kUnknown;
+    });
+}
+
+store::NodeRow Register(Registration &r) {
+    const std::string address = ResolveHost(r.node.host);
+    pg::Spi spi;
+    store::LockFormation(r.node.group.formation);
+    CheckFormation(r);
+    Group group = Group::Lock(r.node.group);
+    r.node.goal = GoalOrRaise(group.view());
+    CheckInitialRole(r.node.reported, r.node.goal);
+    const NodeId id = store::InsertNode(r.node);
+    facts::CreateFresh(id);
+    NoteAddress(id, address, r.node.port);
+    group.Reload();
+    const store::NodeRow row = group.RowOf(id);
+    store::Announce(group.key(), row,
+                    "Registering " + store::Describe(row.view) + " to formation \"" +
+                        r.node.group.formation + "\" with replication quorum " +
+                        (r.node.replication_quorum ? "true" : "false") +
+                        " and candidate priority " + std::to_string(r.node.candidate_priority));
+    store::NotifyKeepers(group.key());
+    group.Settle();
+    return group.RowOf(id);
+}
+
+bool Remove(const std::optional<store::NodeAddress> &node, const std::string &who, bool force) {
+    if (!node) throw PgError(ERRCODE_UNDEFINED_OBJECT, who + " does not exist");
+    Group group = Group::Lock(node->group);
+    group.Carry(pg::ValueOrRaise(core::RequestRemoval(group.view(), node->node, force)));
+    group.Settle();
+    return true;
+}
+
+}  // namespace
+
+PGAF_SQL_FUNCTION(pgautofailover_register_node) {
+    Registration r = ReadArguments(fcinfo);
+    CheckKind(r.kind);
+    CheckGroupNumber(r.node.group.group);
+    r.node.group.group = 0;
+    CheckPriority(r.node.candidate_priority);
+    CheckPort(r.node.port);
+    const store::NodeRow row = Register(r);
+    return Row(fcinfo, {Int64GetDatum(row.view.id.value), Int32GetDatum(0),
+                        StateDatum(fcinfo, 2, row.view.goal),
+                        Int32GetDatum(row.view.candidate_priority),
+                        BoolGetDatum(row.view.replication_quorum), pg::ToText(row.view.name)});
+}
+
+PGAF_SQL_FUNCTION(pgautofailover_remove_node_by_id) {
+    const NodeId id{PG_GETARG_INT64(0)};
+    pg::Spi spi;
+    return BoolGetDatum(Remove(store::FindNode(id), "node " + std::to_string(id.value),
+                               PG_GETARG_BOOL(1)));
+}
+
+PGAF_SQL_FUNCTION(pgautofailover_remove_node_by_host) {
+    const std::string host = TextArg(fcinfo, 0);
+    const int port = PG_GETARG_INT32(1);
+    pg::Spi spi;
+    return BoolGetDatum(Remove(store::FindNodeByHost(host, port),
+                               "node " + host + ":" + std::to_string(port), PG_GETARG_BOOL(2)));
+}
+
+PGAF_SQL_FUNCTION(pgautofailover_update_node_metadata) {
+    if (PG_ARGISNULL(0)) {
+        throw PgError(ERRCODE_NULL_VALUE_NOT_ALLOWED, "node_id must not be null");
+    }
+    const NodeId id{PG_GETARG_INT64(0)};
+    const std::optional<std::string> name = OptionalTextArg(fcinfo, 1);
+    const std::optional<std::string> host = OptionalTextArg(fcinfo, 2);
+    const std::string address = host ? ResolveHost(*host) : std::string();
+    pg::Spi spi;
+    const std::optional<store::NodeAddress> node = store::FindNode(id);
+    if (!node) {
+        throw PgError(ERRCODE_UNDEFINED_OBJECT, "node " + std::to_string(id.value) + " does not exist");
+    }
+    Group group = Group::Lock(node->group);
+    const store::NodeRow before = group.RowOf(id);
+    const int port = PG_ARGISNULL(3) ? before.view.port : PG_GETARG_INT32(3);
+    CheckPort(port);
+    (void)pg::Execute(update_metadata, {pg::Param::Int8(id.value),
+                                        pg::Param::Text(name.value_or(before.view.name)),
+                                        pg::Param::Text(host.value_or(before.view.host)),
+                                        pg::Param::Int4(port)});
+    group.Reload();
+    if (host) NoteAddress(id, address, port);
+    const store::NodeRow after = group.RowOf(id);
+    store::Announce(group.key(), after,
+                    "Updating " + store::Describe(before.view) + " to " + store::Describe(after.view));
+    store::NotifyKeepers(group.key());
+    return BoolGetDatum(true);
+}
+
+}  // namespace pgaf::api

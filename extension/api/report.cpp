@@ -1,0 +1,208 @@
+#include "api/arguments.hpp"
+#include "facts/node_facts.hpp"
+#include "facts/workers.hpp"
+#include "group.hpp"
+#include "pg/clock.hpp"
+#include "pg/report.hpp"
+
+#include <array>
+#include <string>
+
+/// The report call: facts up; goal, grant, synchronous set and peers down.
+namespace pgaf::api {
+namespace {
+
+using core::NodeState;
+using core::Report;
+
+/// A keeper of ours holds leases; a foreign one is trusted with nothing.
+enum class Reporter { kOurs, kForeign };
+
+bool exit_callback_registered = false;
+
+void NoteExit(int, Datum) {
+    if (facts::NoteSessionEnd()) facts::WakeWorkerBy(core::BootTime{0});
+}
+
+/// From the first report on the end of this backend is news of the node.
+void WatchOwnExit() {
+    if (exit_callback_registered) return;
+    pg::CallPg([] { before_shmem_exit(NoteExit, 0); });
+    exit_callback_registered = true;
+}
+
+store::NodeAddress FindReporter(const Report &report) {
+    const std::optional<store::NodeAddress> node = store::FindNode(report.node);
+    if (!node) {
+        throw pg::PgError(ERRCODE_UNDEFINED_OBJECT,
+                          "node " + std::to_string(report.node.value) + " does not exist", {},
+                          "It has been dropped, or it was never registered with this monitor.");
+    }
+    if (node->group.formation != report.formation) {
+        throw pg::PgError(ERRCODE_INVALID_OBJECT_DEFINITION,
+                          "node " + std::to_string(report.node.value) +
+                              " does not belong to formation \"" + report.formation + "\"",
+                          "It belongs to formation \"" + node->group.formation + "\".");
+    }
+    if (node->group.group != report.group) {
+        throw pg::PgError(ERRCODE_INVALID_PARAMETER_VALUE,
+                          "node " + std::to_string(report.node.value) +
+                              " does not belong to group " + std::to_string(report.group),
+                          "It belongs to group " + std::to_string(node->group.group) + ".");
+    }
+    return *node;
+}
+
+/// The address for the probes, when this is the first report of the session. Before the lock: the resolver waits.
+std::string AddressIfNew(const store::NodeAddress &node) {
+    const std::optional<facts::NodeFacts> known = facts::Find(node.node);
+    if (known && known->session_pid == MyProcPid && known->address[0] != '\0') return "";
+    return ResolveHost(node.host);
+}
+
+void CheckEpoch(const Report &report, const store::NodeRow &row) {
+    if (report.keeper_epoch >= row.keeper_epoch) return;
+    throw pg::PgError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                      "report of an old keeper of " + store::Describe(row.view),
+                      "Its epoch is " + std::to_string(report.keeper_epoch) + "; a keeper with epoch " +
+                          std::to_string(row.keeper_epoch) + " has reported.",
+                      "Another keeper of the node has taken over; this one must stop.");
+}
+
+void StoreFacts(const Report &report, const std::string &address, int port) {
+    const facts::PlainReport plain = facts::ToPlain(report);
+    const char *const new_address = address.c_str();
+    const std::int64_t now_ns = pg::BootNow().ns;
+    TimestampTz const now = GetCurrentTimestamp();
+    const Report *const facts_of = &report;
+    const facts::PlainReport *const stored = &plain;
+    (void)facts::Update(report.node, [=](facts::NodeFacts &entry) {
+        entry.has_report = true;
+        entry.report = *stored;
+        entry.report_ns = now_ns;
+        entry.report_time = now;
+        core::NoteReport(entry.lease, *facts_of);
+        if (new_address[0] != '\0') strlcpy(entry.address, new_address, sizeof entry.address);
+        entry.port = port;
+    });
+}
+
+/// Rows change only with decisions: state, identity, epoch.
+void StoreRow(Group &group, const Report &report, const std::string &replication_state) {
+    const store::NodeRow row = group.RowOf(report.node);
+    const bool state_changed = row.view.reported != report.state;
+    const bool identity_changed =
+        report.system_identifier != 0 && row.system_identifier != report.system_identifier;
+    if (!state_changed && !identity_changed && row.keeper_epoch == report.keeper_epoch) return;
+    group.StoreReported({.node = report.node,
+                         .state = report.state,
+                         .pg_running = report.pg_running,
+                         .timeline = report.timeline,
+                         .lsn = report.lsn,
+                         .system_identifier = report.system_identifier,
+                         .keeper_epoch = report.keeper_epoch,
+                         .replication_state = replication_state},
+                        state_changed ? Group::Announcement::kAnnounce : Group::Announcement::kNone);
+}
+
+/// Everything but the answer.
+Group Process(Report &report, Reporter reporter, const std::string &replication_state) {
+    const store::NodeAddress node = FindReporter(report);
+    const std::string address = AddressIfNew(node);
+    Group group = Group::Lock(node.group);
+    const store::NodeRow row = group.RowOf(report.node);
+    if (reporter == Reporter::kForeign) report.keeper_epoch = row.keeper_epoch;
+    CheckEpoch(report, row);
+    StoreFacts(report, address, row.view.port);
+    facts::NoteSession(report.node);
+    WatchOwnExit();
+    group.RefreshFacts(report.node);
+    StoreRow(group, report, replication_state);
+    if (const auto confirmed = core::ConfirmSync(group.view(), report)) group.StoreSync(*confirmed);
+    group.Settle();
+    return group;
+}
+
+/// The reply, after its grant has been recorded.
+core::Reply Answer(const Group &group, const Report &report) {
+    core::Reply reply = core::BuildReply(group.view(), report.node, report.holder);
+    reply.channel = store::ChannelOf(group.key());
+    const core::BootTime now = pg::BootNow();
+    const core::Reply *const granted = &reply;
+    (void)facts::Update(report.node, [=](facts::NodeFacts &entry) {
+        core::NoteGrant(entry.lease, *granted, now);
+    });
+    return reply;
+}
+
+/// A foreign keeper does not know of leases: while its node may be writable, nothing limits that.
+void AssumeUnlimited(const Group &group, const Report &report) {
+    const core::NodeView *const node = group.view().Find(report.node);
+    if (node == nullptr) return;
+    const bool may_write = core::IsPrimaryIsh(node->goal) || core::IsPrimaryIsh(node->reported);
+    if (!may_write || report.fenced) return;
+    (void)facts::Update(report.node,
+                        [](facts::NodeFacts &entry) { entry.lease.unlimited = true; });
+}
+
+std::string CheckedReplicationState(const std::string &text) {
+    static constexpr std::array<std::string_view, 5> kKnown{"sync", "async", "quorum", "potential",
+                                                           "unknown"};
+    if (text.empty()) return "unknown";
+    for (const std::string_view known : kKnown) {
+        if (text == known) return text;
+    }
+    throw pg::PgError(ERRCODE_INVALID_PARAMETER_VALUE,
+                      "invalid replication state \"" + text + "\"");
+}
+
+void CheckReportedState(NodeState state) {
+    if (state != NodeState::kUnknown) return;
+    throw pg::PgError(ERRCODE_INVALID_PARAMETER_VALUE, "a node cannot report state \"unknown\"");
+}
+
+Report ForeignReport(FunctionCallInfo fcinfo) {
+    Report report;
+    report.formation = TextArg(fcinfo, 0);
+    report.node = {PG_GETARG_INT64(1)};
+    report.group = PG_GETARG_INT32(2);
+    report.state = StateArg(fcinfo, 3);
+    report.pg_running = PG_GETARG_BOOL(4);
+    report.timeline = PG_GETARG_INT32(5);
+    report.lsn = {PG_GETARG_LSN(6)};
+    report.in_recovery = core::IsStandby(report.state);
+    report.fenced = !report.pg_running && core::IsStopped(report.state);
+    return report;
+}
+
+}  // namespace
+
+PGAF_SQL_FUNCTION(pgautofailover_report) {
+    Report report = pg::ValueOrRaise(core::DecodeReport(TextArg(fcinfo, 0)));
+    CheckReportedState(report.state);
+    std::string text;
+    {
+        pg::Spi spi;
+        const Group group = Process(report, Reporter::kOurs, "");
+        text = core::Encode(Answer(group, report));
+    }
+    return pg::ToText(text);
+}
+
+PGAF_SQL_FUNCTION(pgautofailover_node_active) {
+    Report report = ForeignReport(fcinfo);
+    CheckReportedState(report.state);
+    const std::string replication_state = CheckedReplicationState(TextArg(fcinfo, 7));
+    core::Reply reply;
+    {
+        pg::Spi spi;
+        const Group group = Process(report, Reporter::kForeign, replication_state);
+        AssumeUnlimited(group, report);
+        reply = core::BuildReply(group.view(), report.node, report.holder);
+    }
+    return Row(fcinfo, {Int64GetDatum(reply.node.value), Int32GetDatum(reply.group),
+                        StateDatum(fcinfo, 2, reply.goal), Int32GetDatum(reply.candidate_priority),
+                        BoolGetDatum(reply.replication_quorum)});
+}
+
+}  // namespace pgaf::api

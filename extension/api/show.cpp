@@ -1,0 +1,83 @@
+#include "api/arguments.hpp"
+#include "facts/node_facts.hpp"
+#include "group.hpp"
+#include "pg/clock.hpp"
+
+#include <algorithm>
+#include <string>
+
+/// Functions that only read.
+namespace pgaf::api {
+namespace {
+
+std::string_view NameOf(core::SessionFact session) {
+    switch (session) {
+        case core::SessionFact::kNone: return "none";
+        case core::SessionFact::kConnected: return "connected";
+        case core::SessionFact::kLost: return "lost";
+    }
+    return "unknown";
+}
+
+std::string_view NameOf(core::ProbeFact probe) {
+    switch (probe) {
+        case core::ProbeFact::kUnknown: return "unknown";
+        case core::ProbeFact::kAlive: return "alive";
+        case core::ProbeFact::kStarting: return "starting";
+        case core::ProbeFact::kRefused: return "refused";
+        case core::ProbeFact::kSilent: return "silent";
+    }
+    return "unknown";
+}
+
+void PutFacts(FunctionCallInfo fcinfo, const facts::NodeFacts &f, core::BootTime now) {
+    const core::Milliseconds left = core::LeaseLeft(f.lease, now);
+    const bool none = !f.has_report;
+    PutRow(fcinfo,
+           {Int64GetDatum(f.key.node), TimestampTzGetDatum(f.report_time),
+            BoolGetDatum(f.report.pg_running), Int32GetDatum(f.report.timeline),
+            LSNGetDatum(f.report.lsn), Int64GetDatum(left.count()),
+            pg::ToText(std::string(NameOf(f.session))), pg::ToText(std::string(NameOf(f.probe))),
+            pg::ToText(f.report.problem), pg::ToText(f.report.pg_version)},
+           {false, none, none, none, none, left == core::kNoLimit, false, false, none, none});
+}
+
+}  // namespace
+
+PGAF_SQL_FUNCTION(pgautofailover_node_facts) {
+    std::vector<facts::NodeFacts> all = facts::All();
+    std::sort(all.begin(), all.end(), [](const facts::NodeFacts &a, const facts::NodeFacts &b) {
+        return a.key.node < b.key.node;
+    });
+    StartSet(fcinfo);
+    const core::BootTime now = pg::BootNow();
+    for (const facts::NodeFacts &f : all) PutFacts(fcinfo, f, now);
+    return Datum{0};
+}
+
+PGAF_SQL_FUNCTION(pgautofailover_dump_fsm) {
+    StartSet(fcinfo);
+    for (const core::RuleInfo &rule : core::Rules()) {
+        PutRow(fcinfo, {Int32GetDatum(rule.pos), pg::ToText(std::string(rule.name)),
+                        pg::ToText(std::string(rule.section)), pg::ToText(std::string(rule.reason))});
+    }
+    return Datum{0};
+}
+
+PGAF_SQL_FUNCTION(pgautofailover_synchronous_standby_names) {
+    const store::GroupKey key{TextArg(fcinfo, 0), PG_GETARG_INT32(1)};
+    std::string setting;
+    {
+        pg::Spi spi;
+        const std::optional<store::GroupRows> group = store::LoadGroup(key);
+        if (!group || group->nodes.empty()) {
+            throw pg::PgError(ERRCODE_INVALID_OBJECT_DEFINITION,
+                              "formation \"" + key.formation + "\" has no nodes in group " +
+                                  std::to_string(key.group));
+        }
+        setting = core::ToSetting(group->view.sync.goal);
+    }
+    return pg::ToText(setting);
+}
+
+}  // namespace pgaf::api

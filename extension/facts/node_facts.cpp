@@ -1,0 +1,258 @@
+#include "facts/node_facts.hpp"
+
+#include "pg/clock.hpp"
+#include "pg/guard.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "pgaf/core/lease.hpp"
+
+namespace pgaf::facts {
+namespace {
+
+using core::BootTime;
+using core::Milliseconds;
+using core::NodeId;
+
+NodeKey KeyOf(NodeId node) {
+    NodeKey key{};
+    key.node = node.value;
+    key.database = MyDatabaseId;
+    return key;
+}
+
+/// Under the exclusive lock. NULL when the table is full.
+NodeFacts *Enter(NodeId node, bool *found) {
+    const NodeKey key = KeyOf(node);
+    return static_cast<NodeFacts *>(hash_search(NodeTable(), &key, HASH_ENTER_NULL, found));
+}
+
+void Reset(NodeFacts &entry, std::int64_t known_since_ns) {
+    const NodeKey key = entry.key;
+    memset(static_cast<void *>(&entry), 0, sizeof entry);
+    entry.key = key;
+    entry.known_since_ns = known_since_ns;
+    entry.goal_since_ns = pg::BootNow().ns;
+    entry.decide_at_ns = 0;
+}
+
+[[noreturn]] void RaiseFull() {
+    throw pg::PgError(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, "shared memory has no room for another node",
+                      {}, "Raise pgautofailover.max_nodes and restart the monitor.");
+}
+
+Milliseconds Since(std::int64_t ns, BootTime now) {
+    return std::max(now - BootTime{ns}, Milliseconds{0});
+}
+
+core::Report FromPlain(const NodeFacts &facts) {
+    const PlainReport &from = facts.report;
+    core::Report to;
+    to.node = NodeId{facts.key.node};
+    to.keeper_epoch = from.keeper_epoch;
+    to.holder = from.holder;
+    to.state = from.state;
+    to.term = from.term;
+    to.pg_running = from.pg_running;
+    to.in_recovery = from.in_recovery;
+    to.timeline = from.timeline;
+    to.lsn = {from.lsn};
+    to.system_identifier = from.system_identifier;
+    to.fenced = from.fenced;
+    to.sealed_lsn = {from.sealed_lsn};
+    to.sync_version = from.sync_version;
+    to.lease_mode = from.lease_mode;
+    for (int i = 0; i < from.standby_count; ++i) {
+        const PlainStandby &s = from.standbys.at(static_cast<std::size_t>(i));
+        to.standbys.push_back({.node = {s.node},
+                               .streaming = s.streaming,
+                               .in_sync_set = s.in_sync_set,
+                               .flush_lsn = {s.flush_lsn},
+                               .reply_age = Milliseconds{s.reply_age_ms}});
+    }
+    to.receiver = {.upstream = {from.receiver_upstream},
+                   .streaming = from.receiver_streaming,
+                   .stream_age = Milliseconds{from.receiver_age_ms},
+                   .sealed = from.receiver_sealed};
+    to.problem = from.problem;
+    to.pg_version = from.pg_version;
+    return to;
+}
+
+}  // namespace
+
+NodeFacts *LookupLocked(NodeId node) {
+    const NodeKey key = KeyOf(node);
+    return static_cast<NodeFacts *>(hash_search(NodeTable(), &key, HASH_FIND, nullptr));
+}
+
+void CreateFresh(NodeId node) {
+    LockScope lock(LW_EXCLUSIVE);
+    bool found = false;
+    NodeFacts *const entry = Enter(node, &found);
+    if (entry == nullptr) RaiseFull();
+    Reset(*entry, pg::BootNow().ns);
+}
+
+NodeFacts FindOrCreate(NodeId node, OldGrant old_grant, Milliseconds lease) {
+    LockScope lock(LW_EXCLUSIVE);
+    bool found = false;
+    NodeFacts *const entry = Enter(node, &found);
+    if (entry == nullptr) RaiseFull();
+    if (!found) {
+        const std::int64_t start = GetShared().server_start_ns;
+        Reset(*entry, start);
+        entry->lease.unlimited = old_grant == OldGrant::kUnlimited;
+        if (old_grant != OldGrant::kNone) {
+            entry->lease.timed_end = BootTime{start} + core::MonitorLease(lease);
+        }
+    }
+    return *entry;
+}
+
+std::optional<NodeFacts> Find(NodeId node) {
+    LockScope lock(LW_SHARED);
+    const NodeFacts *const entry = LookupLocked(node);
+    if (entry == nullptr) return std::nullopt;
+    return *entry;
+}
+
+void Forget(NodeId node) {
+    LockScope lock(LW_EXCLUSIVE);
+    const NodeKey key = KeyOf(node);
+    (void)hash_search(NodeTable(), &key, HASH_REMOVE, nullptr);
+}
+
+void ForgetDatabaseUnsafe(Oid database) {
+    LWLockAcquire(GetShared().lock, LW_EXCLUSIVE);
+    HASH_SEQ_STATUS scan;
+    hash_seq_init(&scan, NodeTable());
+    while (auto *entry = static_cast<NodeFacts *>(hash_seq_search(&scan))) {
+        if (entry->key.database != database) continue;
+        const NodeKey key = entry->key;
+        (void)hash_search(NodeTable(), &key, HASH_REMOVE, nullptr);
+    }
+    LWLockRelease(GetShared().lock);
+}
+
+void FillView(const NodeFacts &facts, BootTime now, core::NodeView &view) {
+    view.goal_age = Since(facts.goal_since_ns, now);
+    view.has_report = facts.has_report;
+    if (facts.has_report) {
+        view.report_age = Since(facts.report_ns, now);
+        view.report = FromPlain(facts);
+    }
+    view.lease_left = core::LeaseLeft(facts.lease, now);
+    view.session = facts.session;
+    view.probe = facts.probe;
+    view.probed_since_session_lost = facts.probed_since_session_lost;
+    view.silent_age = Since(facts.has_report ? facts.report_ns : facts.known_since_ns, now);
+}
+
+PlainReport ToPlain(const core::Report &from) {
+    PlainReport to{};
+    to.keeper_epoch = from.keeper_epoch;
+    to.holder = from.holder;
+    to.state = from.state;
+    to.term = from.term;
+    to.pg_running = from.pg_running;
+    to.in_recovery = from.in_recovery;
+    to.timeline = from.timeline;
+    to.lsn = from.lsn.value;
+    to.system_identifier = from.system_identifier;
+    to.fenced = from.fenced;
+    to.sealed_lsn = from.sealed_lsn.value;
+    to.sync_version = from.sync_version;
+    to.lease_mode = from.lease_mode;
+    for (const core::StandbyFact &s : from.standbys) {
+        if (to.standby_count == kStandbysMax) break;
+        to.standbys.at(static_cast<std::size_t>(to.standby_count++)) = {
+            .node = s.node.value,
+            .flush_lsn = s.flush_lsn.value,
+            .reply_age_ms = s.reply_age.count(),
+            .streaming = s.streaming,
+            .in_sync_set = s.in_sync_set};
+    }
+    to.receiver_upstream = from.receiver.upstream.value;
+    to.receiver_age_ms = from.receiver.stream_age.count();
+    to.receiver_streaming = from.receiver.streaming;
+    to.receiver_sealed = from.receiver.sealed;
+    strlcpy(to.problem, from.problem.c_str(), sizeof to.problem);
+    // A cut in the middle of a character would not be valid text.
+    to.problem[pg_mbcliplen(to.problem, static_cast<int>(strlen(to.problem)), sizeof to.problem - 1)] = '\0';
+    strlcpy(to.pg_version, from.pg_version.c_str(), sizeof to.pg_version);
+    return to;
+}
+
+std::vector<Summary> Summaries() {
+    std::vector<Summary> result;
+    result.reserve(static_cast<std::size_t>(hash_get_num_entries(NodeTable())) + 16);
+    LockScope lock(LW_SHARED);
+    HASH_SEQ_STATUS scan;
+    hash_seq_init(&scan, NodeTable());
+    while (const auto *entry = static_cast<const NodeFacts *>(hash_seq_search(&scan))) {
+        if (entry->key.database != MyDatabaseId) continue;
+        Summary s{};
+        s.node = NodeId{entry->key.node};
+        s.known_since_ns = entry->known_since_ns;
+        s.decide_at_ns = entry->decide_at_ns;
+        s.report_ns = entry->has_report ? entry->report_ns : 0;
+        s.probed_ns = entry->probed_ns;
+        s.session = entry->session;
+        s.session_news = entry->session_news;
+        s.probed_since_session_lost = entry->probed_since_session_lost;
+        s.port = entry->port;
+        strlcpy(s.address, entry->address, sizeof s.address);
+        result.push_back(s);
+    }
+    return result;
+}
+
+std::vector<NodeFacts> All() {
+    std::vector<NodeFacts> result;
+    result.reserve(static_cast<std::size_t>(hash_get_num_entries(NodeTable())) + 16);
+    LockScope lock(LW_SHARED);
+    HASH_SEQ_STATUS scan;
+    hash_seq_init(&scan, NodeTable());
+    while (const auto *entry = static_cast<const NodeFacts *>(hash_seq_search(&scan))) {
+        if (entry->key.database == MyDatabaseId) result.push_back(*entry);
+    }
+    return result;
+}
+
+void NoteSession(NodeId node) {
+    (void)Update(node, [](NodeFacts &entry) {
+        entry.session = core::SessionFact::kConnected;
+        entry.session_pid = MyProcPid;
+        entry.session_news = false;
+    });
+}
+
+bool NoteSessionEnd() noexcept {
+    bool any = false;
+    LWLockAcquire(GetShared().lock, LW_EXCLUSIVE);
+    HASH_SEQ_STATUS scan;
+    hash_seq_init(&scan, NodeTable());
+    while (auto *entry = static_cast<NodeFacts *>(hash_seq_search(&scan))) {
+        // A newer session of the node has put its own pid here: then this end means nothing.
+        if (entry->key.database != MyDatabaseId || entry->session_pid != MyProcPid) continue;
+        entry->session = core::SessionFact::kLost;
+        entry->session_pid = 0;
+        entry->session_news = true;
+        entry->session_lost_ns = pg::BootNow().ns;
+        entry->probed_since_session_lost = false;
+        entry->decide_at_ns = 0;
+        any = true;
+    }
+    LWLockRelease(GetShared().lock);
+    return any;
+}
+
+void DecideBy(NodeId node, BootTime at) {
+    (void)Update(node, [at](NodeFacts &entry) {
+        entry.decide_at_ns = std::min(entry.decide_at_ns, at.ns);
+    });
+}
+
+}  // namespace pgaf::facts

@@ -1,0 +1,219 @@
+#include "group.hpp"
+
+#include "facts/node_facts.hpp"
+#include "facts/workers.hpp"
+#include "pg/clock.hpp"
+#include "pg/report.hpp"
+#include "settings.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace pgaf {
+namespace {
+
+using core::NodeId;
+using core::NodeState;
+
+/// Every chain of rules is short; more rounds mean a mistake in the rules.
+constexpr int kRoundsMax = 16;
+
+/// What was last logged as blocked by this process: said once, not with every report.
+char last_blocked[256];
+
+/// Whether a node may hold a grant that an earlier run of the server gave.
+facts::OldGrant OldGrantOf(const core::NodeView &node) {
+    const auto is_unlimited = [](NodeState state) {
+        return state == NodeState::kSingle || state == NodeState::kWaitPrimary;
+    };
+    if (is_unlimited(node.reported) || is_unlimited(node.goal)) return facts::OldGrant::kUnlimited;
+    if (core::IsPrimaryIsh(node.reported) || core::IsPrimaryIsh(node.goal)) {
+        return facts::OldGrant::kTimed;
+    }
+    return facts::OldGrant::kNone;
+}
+
+/// A decision that was heard of must survive a crash, whatever synchronous_commit says.
+void MakeDurable() {
+    pg::CallPg([] { ForceSyncCommit(); });
+}
+
+[[noreturn]] void RaiseNoNode(NodeId node) {
+    throw pg::PgError(ERRCODE_UNDEFINED_OBJECT,
+                      "node " + std::to_string(node.value) + " does not exist");
+}
+
+}  // namespace
+
+Group Group::Lock(const store::GroupKey &key) {
+    if (IsolationUsesXactSnapshot()) {
+        throw pg::PgError(ERRCODE_INVALID_TRANSACTION_STATE,
+                          "a group can be changed only in a READ COMMITTED transaction");
+    }
+    Group group(key);
+    store::LockGroup(key);
+    group.Reload();
+    return group;
+}
+
+void Group::Reload() {
+    std::optional<store::GroupRows> rows = store::LoadGroup(key_);
+    if (!rows) {
+        throw pg::PgError(ERRCODE_INVALID_OBJECT_DEFINITION,
+                          "formation \"" + key_.formation + "\" does not exist", {},
+                          "Create it with pg_autoctl create formation.");
+    }
+    view_ = std::move(rows->view);
+    rows_ = std::move(rows->nodes);
+    view_.timeouts = settings::CurrentTimeouts();
+    const core::BootTime now = pg::BootNow();
+    for (const store::NodeRow &row : rows_) {
+        view_.nodes.push_back(row.view);
+        core::NodeView &node = view_.nodes.back();
+        facts::FillView(facts::FindOrCreate(node.id, OldGrantOf(node), view_.timeouts.lease), now,
+                        node);
+        node.report.formation = key_.formation;
+        node.report.group = key_.group;
+    }
+}
+
+void Group::RefreshFacts(NodeId id) {
+    core::NodeView *const node = view_.Find(id);
+    const std::optional<facts::NodeFacts> facts = facts::Find(id);
+    if (node == nullptr || !facts) return;
+    facts::FillView(*facts, pg::BootNow(), *node);
+    node->report.formation = key_.formation;
+    node->report.group = key_.group;
+}
+
+store::NodeRow *Group::FindRow(NodeId id) {
+    const auto it = std::find_if(rows_.begin(), rows_.end(),
+                                 [id](const store::NodeRow &row) { return row.view.id == id; });
+    return it == rows_.end() ? nullptr : &*it;
+}
+
+store::NodeRow Group::RowOf(NodeId id) const {
+    const store::NodeRow *const stored = const_cast<Group *>(this)->FindRow(id);
+    const core::NodeView *const node = view_.Find(id);
+    if (stored == nullptr || node == nullptr) RaiseNoNode(id);
+    store::NodeRow row = *stored;
+    row.view = *node;
+    if (node->has_report && node->report.timeline > 0) row.timeline = node->report.timeline;
+    if (node->has_report && node->report.lsn.IsValid()) row.lsn = node->report.lsn;
+    return row;
+}
+
+void Group::StoreReported(const store::ReportedRow &reported, Announcement announcement) {
+    store::UpdateReported(reported);
+    MakeDurable();
+    core::NodeView *const node = view_.Find(reported.node);
+    store::NodeRow *const row = FindRow(reported.node);
+    if (node == nullptr || row == nullptr) return;
+    node->reported = reported.state;
+    row->keeper_epoch = reported.keeper_epoch;
+    if (!reported.replication_state.empty()) row->replication_state = reported.replication_state;
+    if (announcement == Announcement::kNone) return;
+    store::Announce(key_, RowOf(node->id),
+                    "New state is reported by " + store::Describe(*node) + ": \"" +
+                        std::string(core::ToString(reported.state)) + "\"");
+    store::NotifyKeepers(key_);
+}
+
+void Group::StoreSync(const core::SyncState &sync) {
+    view_.sync = sync;
+    store::UpdateGroupState(view_);
+    MakeDurable();
+    store::NotifyKeepers(key_);
+    pg::Log("synchronous set of formation \"" + key_.formation + "\" group " +
+            std::to_string(key_.group) + ": version " + std::to_string(sync.goal_version) + " \"" +
+            core::ToSetting(sync.goal) + "\"" + (sync.IsSettled() ? " is in force" : ""));
+}
+
+void Group::CarryAssignment(const core::Assignment &assignment) {
+    core::NodeView *const node = view_.Find(assignment.node);
+    if (node == nullptr) return;
+    store::UpdateGoal(node->id, assignment.goal);
+    node->goal = assignment.goal;
+    node->goal_age = core::Milliseconds{0};
+    const std::int64_t now_ns = pg::BootNow().ns;
+    (void)facts::Update(node->id,
+                        [now_ns](facts::NodeFacts &entry) { entry.goal_since_ns = now_ns; });
+    store::Announce(key_, RowOf(node->id),
+                    "Setting goal state of " + store::Describe(*node) + " to " +
+                        std::string(core::ToString(assignment.goal)) + ": " + assignment.reason,
+                    {assignment.rule_pos, assignment.rule, assignment.reason});
+}
+
+void Group::CarryRemoval(NodeId id) {
+    const store::NodeRow row = RowOf(id);
+    store::DeleteNode(id);
+    store::Announce(key_, row,
+                    "Removing " + store::Describe(row.view) + " from formation \"" +
+                        key_.formation + "\" and group " + std::to_string(key_.group));
+}
+
+void Group::Carry(const core::Decision &decision) {
+    if (decision.IsEmpty()) return;
+    MakeDurable();
+    for (const core::Assignment &assignment : decision.assignments) CarryAssignment(assignment);
+    for (const NodeId id : decision.removed) {
+        if (FindRow(id) != nullptr && view_.Find(id) != nullptr) CarryRemoval(id);
+    }
+    core::Apply(decision, view_);
+    if (view_.nodes.empty()) {  // the next first node starts without a synchronous set
+        const std::int64_t version = view_.sync.goal_version + 1;
+        view_.sync = {.goal = {}, .goal_version = version, .confirmed = {},
+                      .confirmed_version = version};
+        view_.target_lsn = {};
+        StoreSync(view_.sync);
+    } else if (decision.sync) {
+        StoreSync(view_.sync);
+    } else if (decision.term || decision.target_lsn) {
+        store::UpdateGroupState(view_);
+    }
+    store::NotifyKeepers(key_);
+}
+
+void Group::Settle() {
+    core::Decision decision = core::Decide(view_);
+    for (int round = 0; !decision.IsEmpty() && round < kRoundsMax; ++round) {
+        Carry(decision);
+        decision = core::Decide(view_);
+    }
+    StoreHealth();
+    NoteBlocked(decision.blocked);
+    PlanNextLook(decision.again_in);
+}
+
+void Group::StoreHealth() {
+    for (const core::NodeView &node : view_.nodes) {
+        const int health = core::HealthOf(view_, node);
+        store::NodeRow *const row = FindRow(node.id);
+        if (row == nullptr || health < 0 || row->health == health) continue;
+        row->health = health;
+        store::UpdateHealth(node.id, health);
+        store::Announce(key_, RowOf(node.id),
+                        store::Describe(node) + " is marked as " +
+                            (health == 0 ? "unhealthy" : "healthy") + " by the monitor");
+    }
+}
+
+void Group::NoteBlocked(const std::string &blocked) const {
+    if (blocked.compare(0, sizeof last_blocked - 1, last_blocked) == 0) return;
+    strlcpy(last_blocked, blocked.c_str(), sizeof last_blocked);
+    if (!blocked.empty()) pg::Log("no failover in formation \"" + key_.formation + "\": " + blocked);
+}
+
+void Group::PlanNextLook(core::Milliseconds again_in) const {
+    const bool is_planned = again_in != core::kNoLimit && !view_.nodes.empty();
+    const core::BootTime at = is_planned ? pg::BootNow() + again_in : core::kForever;
+    for (std::size_t i = 0; i < view_.nodes.size(); ++i) {
+        const std::int64_t at_ns = i == 0 ? at.ns : facts::kNever;
+        (void)facts::Update(view_.nodes.at(i).id, [at_ns](facts::NodeFacts &entry) {
+            entry.decide_at_ns = at_ns;
+        });
+    }
+    facts::WakeWorkerBy(at);
+}
+
+}  // namespace pgaf

@@ -1,0 +1,243 @@
+#include "store/group_store.hpp"
+
+#include "pg/guard.hpp"
+
+#include <utility>
+
+extern "C" {
+#include <common/hashfn.h>
+}
+
+namespace pgaf::store {
+namespace {
+
+using core::NodeId;
+using core::NodeState;
+using pg::Param;
+using pg::Rows;
+using pg::Statement;
+
+/// Classes of advisory locks; the server itself uses 1 and 2 for pg_advisory_lock().
+enum class LockClass : std::uint16_t { kFormation = 10, kGroup = 11 };
+
+std::uint32_t Hash(const std::string &text) {
+    return hash_bytes(reinterpret_cast<const unsigned char *>(text.data()),
+                      static_cast<int>(text.size()));
+}
+
+void Lock(LockClass lock_class, std::uint32_t first, std::uint32_t second) {
+    LOCKTAG tag;
+    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, first, second, static_cast<std::uint16_t>(lock_class));
+    LOCKTAG *const stored = &tag;
+    pg::CallPg([stored] { (void)LockAcquire(stored, ExclusiveLock, false, false); });
+}
+
+Param StateParam(NodeState state) { return Param::Text(std::string(core::ToString(state))); }
+
+NodeState ReadState(const Rows &rows, std::uint64_t row, int column) {
+    return core::ParseNodeState(rows.Text(row, column)).value_or(NodeState::kUnknown);
+}
+
+Statement find_by_id{
+    "SELECT nodeid, formationid, groupid, nodehost, nodeport FROM pgautofailover.node"
+    " WHERE nodeid = $1"};
+Statement find_by_host{
+    "SELECT nodeid, formationid, groupid, nodehost, nodeport FROM pgautofailover.node"
+    " WHERE nodehost = $1 AND nodeport = $2"};
+Statement find_by_name{
+    "SELECT nodeid, formationid, groupid, nodehost, nodeport FROM pgautofailover.node"
+    " WHERE formationid = $1 AND nodename = $2"};
+Statement select_group{
+    "SELECT f.number_sync_standbys, coalesce(g.term, 0),"
+    " coalesce(g.sync_goal_k, 0), coalesce(g.sync_goal_version, 1),"
+    " coalesce(g.sync_confirmed_k, 0), coalesce(g.sync_confirmed_version, 1),"
+    " coalesce(g.target_lsn, '0/0'),"
+    " pg_catalog.array_to_string(g.sync_goal, ' '), pg_catalog.array_to_string(g.sync_confirmed, ' ')"
+    " FROM pgautofailover.formation f LEFT JOIN pgautofailover.group_state g"
+    " ON g.formationid = f.formationid AND g.groupid = $2 WHERE f.formationid = $1"};
+Statement select_nodes{
+    "SELECT nodeid, nodename, nodehost, nodeport, reportedstate, goalstate, candidatepriority,"
+    " replicationquorum, health, sysidentifier, keeperepoch, reportedtli, reportedlsn,"
+    " reportedrepstate, reportedpgisrunning FROM pgautofailover.node"
+    " WHERE formationid = $1 AND groupid = $2 ORDER BY nodeid"};
+Statement next_node_id{"SELECT pg_catalog.nextval('pgautofailover.node_nodeid_seq')"};
+Statement raise_node_id{
+    "SELECT pg_catalog.setval('pgautofailover.node_nodeid_seq',"
+    " GREATEST($1, (SELECT last_value FROM pgautofailover.node_nodeid_seq)))"};
+Statement insert_node{
+    "INSERT INTO pgautofailover.node (formationid, nodeid, groupid, nodename, nodehost, nodeport,"
+    " sysidentifier, goalstate, reportedstate, candidatepriority, replicationquorum, nodecluster,"
+    " region) VALUES ($1, $2, $3, $4, $5, $6, $7, $8::pgautofailover.replication_state,"
+    " $9::pgautofailover.replication_state, $10, $11, $12, $13)"};
+Statement update_reported{
+    "UPDATE pgautofailover.node SET"
+    " statechangetime = CASE WHEN reportedstate = $2::pgautofailover.replication_state"
+    " THEN statechangetime ELSE pg_catalog.now() END,"
+    " reportedstate = $2::pgautofailover.replication_state, reportedpgisrunning = $3,"
+    " reportedtli = CASE WHEN $4 > 0 THEN $4 ELSE reportedtli END,"
+    " reportedlsn = CASE WHEN $5 > '0/0' THEN $5 ELSE reportedlsn END,"
+    " walreporttime = CASE WHEN $5 > '0/0' THEN pg_catalog.now() ELSE walreporttime END,"
+    " sysidentifier = coalesce(nullif($6, 0), sysidentifier), keeperepoch = $7,"
+    " reportedrepstate = coalesce(nullif($8, ''), reportedrepstate),"
+    " reporttime = pg_catalog.now() WHERE nodeid = $1"};
+Statement update_goal{
+    "UPDATE pgautofailover.node SET goalstate = $2::pgautofailover.replication_state"
+    " WHERE nodeid = $1"};
+Statement update_health{
+    "UPDATE pgautofailover.node SET health = $2, healthchecktime = pg_catalog.now()"
+    " WHERE nodeid = $1"};
+Statement delete_node{"DELETE FROM pgautofailover.node WHERE nodeid = $1"};
+Statement upsert_group{
+    "INSERT INTO pgautofailover.group_state (formationid, groupid, term, sync_goal_k, sync_goal,"
+    " sync_goal_version, sync_confirmed_k, sync_confirmed, sync_confirmed_version, target_lsn)"
+    " VALUES ($1, $2, $3, $4, pg_catalog.string_to_array($5, ' ')::bigint[], $6, $7,"
+    " pg_catalog.string_to_array($8, ' ')::bigint[], $9, $10)"
+    " ON CONFLICT (formationid, groupid) DO UPDATE SET term = excluded.term,"
+    " sync_goal_k = excluded.sync_goal_k, sync_goal = excluded.sync_goal,"
+    " sync_goal_version = excluded.sync_goal_version,"
+    " sync_confirmed_k = excluded.sync_confirmed_k, sync_confirmed = excluded.sync_confirmed,"
+    " sync_confirmed_version = excluded.sync_confirmed_version, target_lsn = excluded.target_lsn"};
+
+std::optional<NodeAddress> ReadAddress(const Rows &rows) {
+    if (rows.empty()) return std::nullopt;
+    return NodeAddress{.node = NodeId{rows.Int8(0, 1)},
+                       .group = {rows.Text(0, 2), rows.Int4(0, 3)},
+                       .host = rows.Text(0, 4),
+                       .port = rows.Int4(0, 5)};
+}
+
+std::vector<NodeId> ParseMembers(const std::string &text) {
+    std::vector<NodeId> members;
+    std::size_t at = 0;
+    while (at < text.size()) {
+        const std::size_t end = std::min(text.find(' ', at), text.size());
+        members.push_back(NodeId{std::stoll(text.substr(at, end - at))});
+        at = end + 1;
+    }
+    return members;
+}
+
+Param MembersParam(const std::vector<NodeId> &members) {
+    std::string text;
+    for (const NodeId member : members) {
+        if (!text.empty()) text += ' ';
+        text += std::to_string(member.value);
+    }
+    return Param::Text(text);
+}
+
+NodeRow ReadNode(const Rows &rows, std::uint64_t i) {
+    NodeRow row;
+    core::NodeView &view = row.view;
+    view.id = NodeId{rows.Int8(i, 1)};
+    view.name = rows.Text(i, 2);
+    view.host = rows.Text(i, 3);
+    view.port = rows.Int4(i, 4);
+    view.reported = ReadState(rows, i, 5);
+    view.goal = ReadState(rows, i, 6);
+    view.candidate_priority = rows.Int4(i, 7);
+    view.replication_quorum = rows.Bool(i, 8);
+    row.health = rows.Int4(i, 9);
+    if (!rows.IsNull(i, 10)) row.system_identifier = static_cast<std::uint64_t>(rows.Int8(i, 10));
+    row.keeper_epoch = rows.Int8(i, 11);
+    row.timeline = rows.Int4(i, 12);
+    row.lsn = rows.PgLsn(i, 13);
+    row.replication_state = rows.Text(i, 14);
+    row.pg_running = rows.Bool(i, 15);
+    return row;
+}
+
+}  // namespace
+
+void LockFormation(const std::string &formation) {
+    Lock(LockClass::kFormation, Hash(formation), 0);
+}
+
+void LockGroup(const GroupKey &key) {
+    Lock(LockClass::kGroup, Hash(key.formation), static_cast<std::uint32_t>(key.group));
+}
+
+std::optional<NodeAddress> FindNode(NodeId node) {
+    return ReadAddress(pg::Execute(find_by_id, {Param::Int8(node.value)}));
+}
+
+std::optional<NodeAddress> FindNodeByHost(const std::string &host, int port) {
+    return ReadAddress(pg::Execute(find_by_host, {Param::Text(host), Param::Int4(port)}));
+}
+
+std::optional<NodeAddress> FindNodeByName(const std::string &formation, const std::string &name) {
+    return ReadAddress(pg::Execute(find_by_name, {Param::Text(formation), Param::Text(name)}));
+}
+
+std::optional<GroupRows> LoadGroup(const GroupKey &key) {
+    const Rows state =
+        pg::Execute(select_group, {Param::Text(key.formation), Param::Int4(key.group)});
+    if (state.empty()) return std::nullopt;
+    GroupRows group;
+    core::GroupView &view = group.view;
+    view.formation = key.formation;
+    view.group = key.group;
+    view.number_sync_standbys = state.Int4(0, 1);
+    view.term = state.Int8(0, 2);
+    view.sync.goal = {state.Int4(0, 3), ParseMembers(state.Text(0, 8))};
+    view.sync.goal_version = state.Int8(0, 4);
+    view.sync.confirmed = {state.Int4(0, 5), ParseMembers(state.Text(0, 9))};
+    view.sync.confirmed_version = state.Int8(0, 6);
+    view.target_lsn = state.PgLsn(0, 7);
+    const Rows nodes =
+        pg::Execute(select_nodes, {Param::Text(key.formation), Param::Int4(key.group)});
+    for (std::uint64_t i = 0; i < nodes.size(); ++i) group.nodes.push_back(ReadNode(nodes, i));
+    return group;
+}
+
+NodeId InsertNode(const NewNode &node) {
+    NodeId id = node.desired;
+    if (id.IsValid()) {
+        (void)pg::Execute(raise_node_id, {Param::Int8(id.value)});
+    } else {
+        id = NodeId{pg::Execute(next_node_id).Int8(0, 1)};
+    }
+    const std::string name = node.name.empty() ? "node_" + std::to_string(id.value) : node.name;
+    const Param identifier = node.system_identifier == 0
+                                 ? Param::Null(INT8OID)
+                                 : Param::Int8(static_cast<std::int64_t>(node.system_identifier));
+    (void)pg::Execute(
+        insert_node,
+        {Param::Text(node.group.formation), Param::Int8(id.value), Param::Int4(node.group.group),
+         Param::Text(name), Param::Text(node.host), Param::Int4(node.port), identifier,
+         StateParam(node.goal), StateParam(node.reported), Param::Int4(node.candidate_priority),
+         Param::Bool(node.replication_quorum), Param::Text(node.cluster),
+         Param::Text(node.region)});
+    return id;
+}
+
+void UpdateReported(const ReportedRow &row) {
+    (void)pg::Execute(update_reported,
+                      {Param::Int8(row.node.value), StateParam(row.state),
+                       Param::Bool(row.pg_running), Param::Int4(row.timeline),
+                       Param::PgLsn(row.lsn),
+                       Param::Int8(static_cast<std::int64_t>(row.system_identifier)),
+                       Param::Int8(row.keeper_epoch), Param::Text(row.replication_state)});
+}
+
+void UpdateGoal(NodeId node, NodeState goal) {
+    (void)pg::Execute(update_goal, {Param::Int8(node.value), StateParam(goal)});
+}
+
+void UpdateHealth(NodeId node, int health) {
+    (void)pg::Execute(update_health, {Param::Int8(node.value), Param::Int4(health)});
+}
+
+void DeleteNode(NodeId node) { (void)pg::Execute(delete_node, {Param::Int8(node.value)}); }
+
+void UpdateGroupState(const core::GroupView &view) {
+    const core::SyncState &sync = view.sync;
+    (void)pg::Execute(
+        upsert_group,
+        {Param::Text(view.formation), Param::Int4(view.group), Param::Int8(view.term),
+         Param::Int4(sync.goal.k), MembersParam(sync.goal.members), Param::Int8(sync.goal_version),
+         Param::Int4(sync.confirmed.k), MembersParam(sync.confirmed.members),
+         Param::Int8(sync.confirmed_version), Param::PgLsn(view.target_lsn)});
+}
+
+}  // namespace pgaf::store

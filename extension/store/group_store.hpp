@@ -1,0 +1,89 @@
+#pragma once
+
+#include "pg/spi.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pgaf/core/group_view.hpp"
+
+/// Rows to structs and back. No decisions. Everything needs a Spi, and everything that writes needs the lock of
+/// the group.
+namespace pgaf::store {
+
+struct GroupKey {
+    std::string formation;
+    int group = 0;
+};
+
+/// A row of pgautofailover.node that cannot change under us, or does not matter if it does: read before the lock.
+struct NodeAddress {
+    core::NodeId node;
+    GroupKey group;
+    std::string host;
+    int port = 0;
+};
+
+/// What a row says beyond the view.
+struct NodeRow {
+    core::NodeView view;
+    int health = -1;
+    std::optional<std::uint64_t> system_identifier;
+    std::int64_t keeper_epoch = 0;
+    int timeline = 1;
+    core::Lsn lsn;
+    std::string replication_state;
+    bool pg_running = true;
+};
+
+struct GroupRows {
+    core::GroupView view;  ///< without its nodes
+    std::vector<NodeRow> nodes;
+};
+
+/// Advisory locks, held until the end of the transaction. Formation before group, always.
+void LockFormation(const std::string &formation);
+void LockGroup(const GroupKey &key);
+
+std::optional<NodeAddress> FindNode(core::NodeId node);
+std::optional<NodeAddress> FindNodeByHost(const std::string &host, int port);
+std::optional<NodeAddress> FindNodeByName(const std::string &formation, const std::string &name);
+
+/// All that is stored about a group. Nothing for an unknown formation.
+std::optional<GroupRows> LoadGroup(const GroupKey &key);
+
+struct NewNode {
+    GroupKey group;
+    core::NodeId desired;  ///< invalid: the next number
+    std::string name;      ///< empty: node_<id>
+    std::string host;
+    int port = 0;
+    std::uint64_t system_identifier = 0;  ///< 0: unknown
+    core::NodeState goal = core::NodeState::kInit;
+    core::NodeState reported = core::NodeState::kInit;
+    int candidate_priority = 100;
+    bool replication_quorum = true;
+    std::string cluster;
+    std::string region;
+};
+core::NodeId InsertNode(const NewNode &node);
+
+/// What a report changes in a row.
+struct ReportedRow {
+    core::NodeId node;
+    core::NodeState state = core::NodeState::kInit;
+    bool pg_running = false;
+    int timeline = 0;  ///< 0: keep
+    core::Lsn lsn;     ///< 0: keep
+    std::uint64_t system_identifier = 0;  ///< 0: keep
+    std::int64_t keeper_epoch = 0;
+    std::string replication_state;  ///< empty: keep
+};
+void UpdateReported(const ReportedRow &row);
+void UpdateGoal(core::NodeId node, core::NodeState goal);
+void UpdateHealth(core::NodeId node, int health);
+void DeleteNode(core::NodeId node);
+void UpdateGroupState(const core::GroupView &view);
+
+}  // namespace pgaf::store
