@@ -1,0 +1,232 @@
+#include "headers.hpp"
+
+#include "facts.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "gate.hpp"
+#include "pg/guard.hpp"
+
+namespace pgaf::keeper {
+namespace {
+
+constexpr int kSendersMax = 64;
+constexpr int kSlotsMax = 128;
+
+struct RawSender {
+    int pid;
+    bool streaming;
+    int priority;
+    XLogRecPtr flush;
+    std::int64_t reply_time;
+};
+
+struct RawSlot {
+    NameData name;
+    int active_pid;
+    XLogRecPtr restart_lsn;
+};
+
+/// Plain copies: filled where an ERROR may jump, turned into C++ values outside.
+struct RawFacts {
+    bool in_recovery;
+    bool crash_recovery;
+    TimeLineID flush_timeline, replay_timeline, received_timeline;
+    XLogRecPtr flush, replay, received;
+    int sender_count;
+    std::array<RawSender, kSendersMax> senders;
+    int slot_count;
+    std::array<RawSlot, kSlotsMax> slots;
+    int receiver_pid;
+    WalRcvState receiver_state;
+    std::int64_t receipt_time;
+    char receiver_host[256];
+    int receiver_port;
+};
+
+void ReadSenders(RawFacts &raw) {
+    raw.sender_count = 0;
+    for (int i = 0; i < max_wal_senders && raw.sender_count < kSendersMax; ++i) {
+        WalSnd *const sender = &WalSndCtl->walsnds[i];
+        RawSender &out = raw.senders[static_cast<std::size_t>(raw.sender_count)];
+        SpinLockAcquire(&sender->mutex);
+        out = {sender->pid, sender->state == WALSNDSTATE_STREAMING, sender->sync_standby_priority,
+               sender->flush, sender->replyTime};
+        SpinLockRelease(&sender->mutex);
+        if (out.pid != 0) ++raw.sender_count;
+    }
+}
+
+void ReadSlotsUnsafe(RawFacts &raw) {
+    raw.slot_count = 0;
+    LWLockAcquire(ReplicationSlotControlLock, LW_SHARED);
+    for (int i = 0; i < max_replication_slots && raw.slot_count < kSlotsMax; ++i) {
+        ReplicationSlot *const slot = &ReplicationSlotCtl->replication_slots[i];
+        if (!slot->in_use) continue;
+        RawSlot &out = raw.slots[static_cast<std::size_t>(raw.slot_count++)];
+        SpinLockAcquire(&slot->mutex);
+        out = {slot->data.name, slot->active_pid, slot->data.restart_lsn};
+        SpinLockRelease(&slot->mutex);
+    }
+    LWLockRelease(ReplicationSlotControlLock);
+}
+
+void ReadReceiver(RawFacts &raw) {
+    SpinLockAcquire(&WalRcv->mutex);
+    raw.receiver_pid = WalRcv->pid;
+    raw.receiver_state = WalRcv->walRcvState;
+    raw.receipt_time = WalRcv->lastMsgReceiptTime;
+    raw.receiver_port = WalRcv->sender_port;
+    strlcpy(raw.receiver_host, WalRcv->sender_host, sizeof raw.receiver_host);
+    SpinLockRelease(&WalRcv->mutex);
+    raw.received = GetWalRcvFlushRecPtr(nullptr, &raw.received_timeline);
+}
+
+void ReadUnsafe(RawFacts &raw) {
+    raw.in_recovery = RecoveryInProgress();
+    raw.crash_recovery = GetRecoveryState() == RECOVERY_STATE_CRASH;
+    raw.flush = raw.in_recovery ? InvalidXLogRecPtr : pg::FlushPosition(&raw.flush_timeline);
+    raw.replay = GetXLogReplayRecPtr(&raw.replay_timeline);
+    ReadReceiver(raw);
+    ReadSenders(raw);
+    ReadSlotsUnsafe(raw);
+}
+
+void SetPosition(const RawFacts &raw, ServerFacts &facts) {
+    facts.in_recovery = raw.in_recovery;
+    facts.is_crash_recovery = raw.in_recovery && raw.crash_recovery;
+    facts.slots_ready = !raw.in_recovery || raw.replay != InvalidXLogRecPtr;
+    if (!raw.in_recovery) {
+        facts.lsn = {raw.flush};
+        facts.timeline = static_cast<int>(raw.flush_timeline);
+    } else if (raw.received > raw.replay) {
+        facts.lsn = {raw.received};
+        facts.timeline = static_cast<int>(raw.received_timeline);
+    } else {
+        facts.lsn = {raw.replay};
+        facts.timeline = static_cast<int>(raw.replay_timeline);
+    }
+}
+
+void SetSenders(const RawFacts &raw, ServerFacts &facts) {
+    for (int i = 0; i < raw.slot_count; ++i) {
+        const RawSlot &slot = raw.slots[static_cast<std::size_t>(i)];
+        facts.slots.push_back(
+            {NameStr(slot.name), slot.active_pid != 0, core::Lsn{slot.restart_lsn}});
+    }
+    for (int i = 0; i < raw.sender_count; ++i) {
+        const RawSender &sender = raw.senders[static_cast<std::size_t>(i)];
+        SenderFact fact{.pid = sender.pid,
+                        .node = {},
+                        .streaming = sender.streaming,
+                        .sync_priority = sender.priority,
+                        .flush_lsn = {sender.flush},
+                        .reply_time = sender.reply_time};
+        for (int j = 0; j < raw.slot_count; ++j) {
+            const RawSlot &slot = raw.slots[static_cast<std::size_t>(j)];
+            if (slot.active_pid != sender.pid) continue;
+            fact.node = core::ParseStandbyName(NameStr(slot.name)).value_or(core::NodeId{});
+        }
+        facts.senders.push_back(fact);
+    }
+}
+
+void SetReceiver(const RawFacts &raw, ServerFacts &facts) {
+    facts.receiver = {.pid = raw.receiver_pid,
+                      .stopped = raw.receiver_state == WALRCV_STOPPED && raw.receiver_pid == 0,
+                      .streaming = raw.in_recovery && raw.receiver_state == WALRCV_STREAMING,
+                      .received_lsn = {raw.received},
+                      .receipt_time = raw.receipt_time,
+                      .host = raw.receiver_host,
+                      .port = raw.receiver_port};
+}
+
+/// Settings as this process has read them; the caller reloads on SIGHUP.
+void SetSettings(ServerFacts &facts) {
+    facts.sync_defined = gate::SyncStandbysDefined();
+    if (SyncRepStandbyNames != nullptr) facts.sync_names = SyncRepStandbyNames;
+    if (PrimaryConnInfo != nullptr) facts.primary_conninfo = PrimaryConnInfo;
+    if (SyncRepConfig == nullptr) return;
+    facts.sync_k = SyncRepConfig->num_sync;
+    const char *name = SyncRepConfig->member_names;
+    for (int i = 0; i < SyncRepConfig->nmembers; ++i) {
+        if (const auto node = core::ParseStandbyName(name)) facts.sync_members.push_back(*node);
+        name += strlen(name) + 1;
+    }
+}
+
+}  // namespace
+
+const SenderFact *ServerFacts::FindSender(core::NodeId node) const {
+    const auto at = std::find_if(senders.begin(), senders.end(),
+                                 [node](const SenderFact &sender) { return sender.node == node; });
+    return at == senders.end() ? nullptr : &*at;
+}
+
+const SlotFact *ServerFacts::FindSlot(const std::string &name) const {
+    const auto at = std::find_if(slots.begin(), slots.end(),
+                                 [&name](const SlotFact &slot) { return slot.name == name; });
+    return at == slots.end() ? nullptr : &*at;
+}
+
+ServerFacts Observe() {
+    static RawFacts raw;  // large, and only one worker loop uses it
+    pg::CallPg([] { ReadUnsafe(raw); });
+    ServerFacts facts;
+    SetPosition(raw, facts);
+    SetSenders(raw, facts);
+    SetReceiver(raw, facts);
+    SetSettings(facts);
+    return facts;
+}
+
+std::uint64_t SystemIdentifier() { return pg::CallPg([] { return GetSystemIdentifier(); }); }
+
+void Ages::Update(const ServerFacts &facts, core::BootTime now) {
+    const ReceiverState &receiver = facts.receiver;
+    const bool changed = receiver.pid != receiver_pid_ || receiver.receipt_time != receipt_time_ ||
+                         receiver.received_lsn != received_lsn_;
+    if (!seen_ || changed) received_at_ = now;
+    seen_ = true;
+    receiver_pid_ = receiver.pid;
+    receipt_time_ = receiver.receipt_time;
+    received_lsn_ = receiver.received_lsn;
+
+    std::vector<Reply> replies;
+    for (const SenderFact &sender : facts.senders) {
+        const Reply *const old = Find(sender.pid);
+        if (old == nullptr) {
+            replies.push_back({sender.pid, sender.reply_time, sender.flush_lsn, now, 0});
+            continue;
+        }
+        Reply next = *old;
+        if (old->reply_time != sender.reply_time || old->flush_lsn != sender.flush_lsn) {
+            next = {sender.pid, sender.reply_time, sender.flush_lsn, now, old->count + 1};
+        }
+        replies.push_back(next);
+    }
+    replies_ = std::move(replies);
+}
+
+core::Milliseconds Ages::StreamAge(core::BootTime now) const {
+    return seen_ ? now - received_at_ : core::Milliseconds{0};
+}
+
+const Ages::Reply *Ages::Find(int pid) const {
+    const auto at = std::find_if(replies_.begin(), replies_.end(),
+                                 [pid](const Reply &reply) { return reply.pid == pid; });
+    return at == replies_.end() ? nullptr : &*at;
+}
+
+core::Milliseconds Ages::ReplyAge(const SenderFact &sender, core::BootTime now) const {
+    const Reply *const reply = Find(sender.pid);
+    return reply == nullptr ? core::Milliseconds{0} : now - reply->at;
+}
+
+int Ages::ReplyCount(int pid) const {
+    const Reply *const reply = Find(pid);
+    return reply == nullptr ? 0 : reply->count;
+}
+
+}  // namespace pgaf::keeper

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "pgaf/core/protocol.hpp"
+#include "pgaf/core/types.hpp"
+
+namespace pgaf::keeper {
+
+struct SenderFact {
+    int pid = 0;
+    core::NodeId node;       ///< from the slot it uses; 0: not one of ours
+    bool streaming = false;
+    int sync_priority = 0;
+    core::Lsn flush_lsn;
+    std::int64_t reply_time = 0;  ///< changes with every answer; not comparable with our clock
+};
+
+struct SlotFact {
+    std::string name;
+    bool active = false;
+    core::Lsn restart_lsn;
+};
+
+struct ReceiverState {
+    int pid = 0;
+    bool stopped = true;     ///< no process, and none was asked for
+    bool streaming = false;
+    core::Lsn received_lsn;  ///< flushed
+    std::int64_t receipt_time = 0;  ///< changes with every message
+    std::string host;
+    int port = 0;
+};
+
+/// One look at this server's shared memory.
+struct ServerFacts {
+    bool in_recovery = true;
+    bool is_crash_recovery = false;
+    /// Recovery has begun to replay, or has ended: the slots of the last run are loaded.
+    bool slots_ready = false;
+    int timeline = 0;
+    core::Lsn lsn;           ///< primary: flushed; standby: received or replayed, whichever is further
+    bool sync_defined = false;
+    std::string sync_names;  ///< synchronous_standby_names as this process sees it
+    int sync_k = 0;          ///< how many of sync_members must confirm
+    std::vector<core::NodeId> sync_members;
+    std::string primary_conninfo;
+    std::vector<SenderFact> senders;
+    std::vector<SlotFact> slots;
+    ReceiverState receiver;
+
+    [[nodiscard]] const SenderFact *FindSender(core::NodeId node) const;
+    [[nodiscard]] const SlotFact *FindSlot(const std::string &name) const;
+};
+
+ServerFacts Observe();
+std::uint64_t SystemIdentifier();
+
+/// Ages by the node's own clock, from changes of values that carry foreign clocks.
+class Ages {
+ public:
+    void Update(const ServerFacts &facts, core::BootTime now);
+    /// Since anything was received from an upstream, or since the first look. Never an overestimate.
+    [[nodiscard]] core::Milliseconds StreamAge(core::BootTime now) const;
+    [[nodiscard]] core::Milliseconds ReplyAge(const SenderFact &sender, core::BootTime now) const;
+    /// How often the answer of this walsender's standby was seen to change.
+    [[nodiscard]] int ReplyCount(int pid) const;
+
+ private:
+    struct Reply {
+        int pid = 0;
+        std::int64_t reply_time = 0;
+        core::Lsn flush_lsn;
+        core::BootTime at;
+        int count = 0;
+    };
+    [[nodiscard]] const Reply *Find(int pid) const;
+    std::vector<Reply> replies_;
+    bool seen_ = false;
+    int receiver_pid_ = 0;
+    std::int64_t receipt_time_ = 0;
+    core::Lsn received_lsn_;
+    core::BootTime received_at_;
+};
+
+}  // namespace pgaf::keeper

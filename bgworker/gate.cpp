@@ -1,0 +1,202 @@
+#include "gate.hpp"
+
+#include <csignal>
+#include <ctime>
+
+namespace pgaf::gate {
+namespace {
+
+/// One cache line each, so that commits of different backends do not meet.
+struct alignas(64) CommitSlot {
+    pg_atomic_uint32 committing;
+};
+
+struct Shared {
+    pg_atomic_uint32 fence;
+    pg_atomic_uint64 deadline_ns;
+    pg_atomic_uint32 worker_proc;  ///< index of its PGPROC, kNoWorker without one
+    pg_atomic_uint32 checkpoints_done;
+    int slot_count;
+    bool sync_status_is_bits;
+    alignas(64) CommitSlot slots[FLEXIBLE_ARRAY_MEMBER];
+};
+
+constexpr std::uint32_t kNoWorker = UINT32_MAX;
+
+Shared *shared = nullptr;
+bool entered = false;  // this backend's slot is set
+
+Size SharedSize() {
+    return offsetof(Shared, slots) + sizeof(CommitSlot) * static_cast<Size>(pg::ProcIndexLimit()) + 64;
+}
+
+std::int64_t NowNs() {
+    timespec at{};
+    (void)clock_gettime(CLOCK_BOOTTIME, &at);  // cannot fail for this clock
+    return static_cast<std::int64_t>(at.tv_sec) * 1'000'000'000 + at.tv_nsec;
+}
+
+CommitSlot *MySlot() {
+    if (MyProc == nullptr) return nullptr;
+    const int index = pg::MyProcIndex();
+    return index >= 0 && index < shared->slot_count ? &shared->slots[index] : nullptr;
+}
+
+bool LeaseHolds() {
+    return NowNs() < static_cast<std::int64_t>(pg_atomic_read_u64(&shared->deadline_ns));
+}
+
+void ClearSlot() {
+    entered = false;
+    CommitSlot *const slot = MySlot();
+    // The exchange is a full barrier: what was decided before stays before.
+    if (slot != nullptr) (void)pg_atomic_exchange_u32(&slot->committing, 0);
+    if (pg_atomic_read_u32(&shared->fence) != static_cast<std::uint32_t>(Fence::kOpen)) WakeWorker();
+}
+
+[[noreturn]] void RefuseUnsafe() {
+    ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+                    errmsg("cannot commit: this node may not accept writes now"),
+                    errdetail("Its keeper holds no valid grant from the monitor."),
+                    errhint("Connect to the current primary of the group and retry.")));
+    pg_unreachable();
+}
+
+/// True when this commit should have been confirmed by synchronous standbys and was not: its wait was
+/// cancelled. SyncRepWaitMode is static in the server, so it is computed again here.
+bool SyncWaitWasCancelled(bool is_prepare) {
+    if (!SyncRepRequested() || !SyncStandbysDefined()) return false;
+    int mode = SYNC_REP_WAIT_FLUSH;
+    if (synchronous_commit == SYNCHRONOUS_COMMIT_REMOTE_WRITE) mode = SYNC_REP_WAIT_WRITE;
+    if (synchronous_commit == SYNCHRONOUS_COMMIT_REMOTE_APPLY && !is_prepare) {
+        mode = SYNC_REP_WAIT_APPLY;
+    }
+    const XLogRecPtr confirmed = *const_cast<volatile XLogRecPtr *>(&WalSndCtl->lsn[mode]);
+    // PREPARE has reset XactLastRecEnd; the start of its record is still known.
+    return is_prepare ? confirmed <= ProcLastRecPtr : confirmed < XactLastCommitEnd;
+}
+
+void DetachWorker(int, Datum) { pg_atomic_write_u32(&shared->worker_proc, kNoWorker); }
+
+int RunningServerVersion() {
+    const char *const text = GetConfigOption("server_version_num", true, false);
+    return text == nullptr ? PG_VERSION_NUM : atoi(text);
+}
+
+}  // namespace
+
+void RequestSharedMemory() { RequestAddinShmemSpace(SharedSize()); }
+
+void CreateSharedMemory() {
+    bool found = false;
+    LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+    void *const raw = ShmemInitStruct("pgautofailover_keeper gate", SharedSize(), &found);
+    shared = reinterpret_cast<Shared *>(TYPEALIGN(64, raw));
+    if (!found) {
+        pg_atomic_init_u32(&shared->fence, static_cast<std::uint32_t>(Fence::kClosed));
+        pg_atomic_init_u64(&shared->deadline_ns, 0);
+        pg_atomic_init_u32(&shared->worker_proc, kNoWorker);
+        pg_atomic_init_u32(&shared->checkpoints_done, 0);
+        shared->slot_count = pg::ProcIndexLimit();
+        shared->sync_status_is_bits = pg::SyncStatusIsBits(RunningServerVersion());
+        for (int i = 0; i < shared->slot_count; ++i) {
+            pg_atomic_init_u32(&shared->slots[i].committing, 0);
+        }
+    }
+    LWLockRelease(AddinShmemInitLock);
+}
+
+bool IsAttached() { return shared != nullptr; }
+
+bool IsOpen() {
+    return pg_atomic_read_u32(&shared->fence) == static_cast<std::uint32_t>(Fence::kOpen) &&
+           LeaseHolds() && PostmasterIsAlive();
+}
+
+void EnterUnsafe() {
+    if (entered) return;
+    CommitSlot *const slot = MySlot();
+    if (slot == nullptr) RefuseUnsafe();
+    entered = true;
+    // Store, full barrier, load: either the fencing worker sees the slot, or we see its fence.
+    (void)pg_atomic_exchange_u32(&slot->committing, 1);
+    if (IsOpen()) return;
+    ClearSlot();
+    RefuseUnsafe();
+}
+
+void LeaveCommitted(bool is_prepare) {
+    if (!entered) return;
+    const bool closed =
+        pg_atomic_read_u32(&shared->fence) == static_cast<std::uint32_t>(Fence::kClosed);
+    if (closed || !LeaseHolds() || !PostmasterIsAlive() || SyncWaitWasCancelled(is_prepare)) {
+        // The transaction is committed here and an ERROR would be a PANIC. Saying nothing and ending the
+        // session is the only correct answer; SyncRepWaitForLSN does the same when it is terminated.
+        whereToSendOutput = DestNone;
+        ProcDiePending = true;
+        InterruptPending = true;
+    }
+    ClearSlot();
+}
+
+void LeaveAborted() {
+    if (entered) ClearSlot();
+}
+
+void WakeWorker() {
+    const std::uint32_t index = pg_atomic_read_u32(&shared->worker_proc);
+    if (index < ProcGlobal->allProcCount) SetLatch(&ProcGlobal->allProcs[index].procLatch);
+}
+
+void AttachWorker() {
+    on_shmem_exit(DetachWorker, 0);
+    pg_atomic_write_u32(&shared->worker_proc, static_cast<std::uint32_t>(pg::MyProcIndex()));
+}
+
+core::BootTime Deadline() {
+    return {static_cast<std::int64_t>(pg_atomic_read_u64(&shared->deadline_ns))};
+}
+
+void SetDeadline(core::BootTime deadline) {
+    pg_atomic_write_u64(&shared->deadline_ns, static_cast<std::uint64_t>(deadline.ns));
+    pg_memory_barrier();
+}
+
+Fence CurrentFence() { return static_cast<Fence>(pg_atomic_read_u32(&shared->fence)); }
+
+void SetFence(Fence fence) {
+    (void)pg_atomic_exchange_u32(&shared->fence, static_cast<std::uint32_t>(fence));
+}
+
+int CommittingCount() {
+    pg_memory_barrier();
+    int count = 0;
+    for (int i = 0; i < shared->slot_count; ++i) {
+        if (pg_atomic_read_u32(&shared->slots[i].committing) != 0) ++count;
+    }
+    return count;
+}
+
+int TerminateSyncWaiters() {
+    int count = 0;
+    const int limit = static_cast<int>(ProcGlobal->allProcCount);
+    for (int i = 0; i < limit && i < shared->slot_count; ++i) {
+        volatile PGPROC *const proc = &ProcGlobal->allProcs[i];
+        const int pid = proc->pid;
+        if (pg_atomic_read_u32(&shared->slots[i].committing) == 0 || pid == 0) continue;
+        if (proc->syncRepState != SYNC_REP_WAITING) continue;
+        (void)kill(pid, SIGTERM);
+        ++count;
+    }
+    return count;
+}
+
+std::uint32_t CheckpointsDone() { return pg_atomic_read_u32(&shared->checkpoints_done); }
+void CountCheckpoint() { (void)pg_atomic_fetch_add_u32(&shared->checkpoints_done, 1); }
+
+bool SyncStandbysDefined() {
+    // INIT is bit 0, DEFINED bit 1; the older form is a plain flag.
+    return (pg::SyncStatusByte() & (shared->sync_status_is_bits ? 2U : 1U)) != 0;
+}
+
+}  // namespace pgaf::gate

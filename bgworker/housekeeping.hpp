@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "steps.hpp"
+
+namespace pgaf::keeper {
+
+/// Replication slots for every peer, and the lines of pg_hba.conf that peers need.
+class Housekeeping {
+ public:
+    /// Works when the peers changed, and every few seconds. Returns what it could not do; empty: all well.
+    std::string Poll(const Context &context);
+
+ private:
+    void KeepHba(const Context &context);
+    void KeepSlots(const Context &context);
+    static void AdvanceSlots(const Context &context);
+
+    std::string peers_;  ///< those of the last round, as text
+    core::BootTime next_;
+    std::string problem_;
+};
+
+}  // namespace pgaf::keeper

@@ -1,0 +1,98 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "facts.hpp"
+#include "files.hpp"
+#include "housekeeping.hpp"
+#include "lease.hpp"
+#include "link.hpp"
+#include "steps.hpp"
+#include "sync_applier.hpp"
+
+namespace pgaf::keeper {
+
+/// The keeper in the server: one Iterate per turn of the worker's loop, which never waits.
+class Keeper {
+ public:
+    explicit Keeper(std::string directory);
+    void Iterate();
+    /// Until when nothing needs to be done unless the latch or the socket says so.
+    [[nodiscard]] core::BootTime NextWake() const { return next_wake_; }
+    [[nodiscard]] const MonitorLink &link() const { return link_; }
+    /// After an exception: forgets the step under way; it is begun again later.
+    void OnFailedIteration();
+
+ private:
+    bool LoadRecord();
+    void LoadConfig();
+    bool SaveRecord(const core::NodeRecord &record);
+    bool SetState(core::NodeState state, const std::string &why);
+
+    void TakeAnswer();
+    bool AcceptReply(const core::Reply &reply);
+    void KeepLease(const ServerFacts &facts);
+    void CloseExpired(const ServerFacts &facts);
+    void ExtendByStream(const ServerFacts &facts);
+    void OpenIfGranted();
+
+    void Advance(Context &context);
+    void BeginStep(const core::Edge &edge);
+    void PollStep(Context &context);
+    void StayInState(Context &context);
+    void StopServer(core::NodeState record_state, const std::string &why);
+    void Drop(Context &context);
+
+    void UpdateSealed(const ServerFacts &facts);
+    [[nodiscard]] core::Report BuildReport(const ServerFacts &facts) const;
+    void MaybeReport(const ServerFacts &facts);
+    [[nodiscard]] core::Milliseconds ReportInterval() const;
+    void SetProblem(std::string problem);
+    void ChooseWake();
+
+    std::string directory_;
+    Baton baton_;
+    Heartbeat heartbeat_;
+    MonitorLink link_;
+    Lease lease_;
+    Ages ages_;
+    SyncApplier sync_;
+    Housekeeping housekeeping_;
+
+    core::BootTime now_;
+    core::BootTime next_wake_;
+    std::optional<core::NodeRecord> record_;
+    std::optional<core::KeeperConfig> config_;
+    std::int64_t config_stamp_ = 0;
+    core::BootTime config_check_at_;
+    std::string load_problem_;
+
+    std::optional<core::Reply> reply_;
+    core::BootTime answered_at_;
+    bool warned_old_term_ = false;
+    bool was_granted_ = false;      ///< by the monitor, to this server
+    core::BootTime expired_at_;     ///< when the worker closed the gate; 0: it did not
+    core::BootTime kill_again_at_;
+
+    std::unique_ptr<StepMachine> step_;
+    core::NodeState step_goal_ = core::NodeState::kUnknown;
+    core::BootTime step_retry_at_;
+    core::Milliseconds step_backoff_{0};
+    core::Lsn sealed_lsn_;
+    core::BootTime quiet_since_;    ///< receiver stopped with an empty primary_conninfo; 0: not
+    bool sealed_ = false;
+    bool drained_for_drop_ = false;
+    bool stopping_ = false;
+    core::BootTime stop_again_at_;
+
+    core::BootTime report_at_;
+    core::BootTime reported_at_;
+    std::string signature_;         ///< what decides, as last reported
+    std::string problem_;
+    std::string housekeeping_problem_;
+    std::string link_problem_;
+};
+
+}  // namespace pgaf::keeper

@@ -1,0 +1,117 @@
+#include "headers.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "gate.hpp"
+#include "keeper.hpp"
+#include "pgaf/core/pg_files.hpp"
+
+/// What the keeper tells the monitor, and when.
+namespace pgaf::keeper {
+namespace {
+
+constexpr core::Milliseconds kBusyInterval{100};
+/// A fact that flickers must not become a stream of reports.
+constexpr core::Milliseconds kGapMin{10};
+
+/// Everything that decides something, without what changes all the time.
+std::string SignatureOf(const core::Report &report) {
+    std::string text(core::ToString(report.state));
+    const auto add = [&text](std::int64_t value) { text.append(" ").append(std::to_string(value)); };
+    add(report.in_recovery);
+    add(report.timeline);
+    add(report.fenced);
+    add(static_cast<std::int64_t>(report.sealed_lsn.value));
+    add(report.sync_version);
+    add(report.lease_mode);
+    add(report.receiver.upstream.value);
+    add(report.receiver.streaming);
+    add(report.receiver.sealed);
+    for (const core::StandbyFact &standby : report.standbys) {
+        add(standby.node.value);
+        add(standby.streaming);
+        add(standby.in_sync_set);
+    }
+    return text + report.problem;
+}
+
+core::NodeId UpstreamOf(const ServerFacts &facts, const core::KeeperConfig &config,
+                        const core::Reply &reply) {
+    if (facts.primary_conninfo.empty()) return {};
+    for (const core::Peer &peer : reply.peers) {
+        if (facts.primary_conninfo == core::PrimaryConninfo(config, peer)) return peer.node;
+    }
+    return {};
+}
+
+}  // namespace
+
+core::Report Keeper::BuildReport(const ServerFacts &facts) const {
+    const bool is_closed = gate::CurrentFence() != gate::Fence::kOpen;
+    core::Report report;
+    report.formation = config_->formation;
+    report.node = record_->node;
+    report.group = record_->group;
+    report.keeper_epoch = record_->keeper_epoch;
+    report.holder = core::KeeperHolder::kWorker;
+    report.state = record_->state;
+    report.term = record_->term;
+    report.pg_running = true;
+    report.in_recovery = facts.in_recovery;
+    report.timeline = facts.timeline;
+    report.lsn = facts.lsn;
+    report.system_identifier = SystemIdentifier();
+    report.fenced = is_closed && gate::CommittingCount() == 0;
+    if (report.fenced && report.state == core::NodeState::kDraining) report.sealed_lsn = sealed_lsn_;
+    report.sync_version = sync_.confirmed_version();
+    report.lease_mode = Lease::IsTimed();
+    for (const SenderFact &sender : facts.senders) {
+        if (!sender.node.IsValid()) continue;
+        report.standbys.push_back({.node = sender.node,
+                                   .streaming = sender.streaming,
+                                   .in_sync_set = sender.sync_priority > 0,
+                                   .flush_lsn = sender.flush_lsn,
+                                   .reply_age = ages_.ReplyAge(sender, now_)});
+    }
+    std::sort(report.standbys.begin(), report.standbys.end(),
+              [](const auto &a, const auto &b) { return a.node < b.node; });
+    if (facts.in_recovery) {
+        if (reply_) report.receiver.upstream = UpstreamOf(facts, *config_, *reply_);
+        report.receiver.streaming = facts.receiver.streaming;
+        report.receiver.stream_age = ages_.StreamAge(now_);
+        report.receiver.sealed = sealed_;
+    }
+    report.problem = problem_.empty() ? housekeeping_problem_ : problem_;
+    if (report.problem.empty() && facts.is_crash_recovery) {
+        report.problem = "PostgreSQL is in crash recovery";
+    }
+    report.pg_version = PG_VERSION;
+    return report;
+}
+
+core::Milliseconds Keeper::ReportInterval() const {
+    if (!reply_ || record_->state != reply_->goal) return kBusyInterval;
+    const bool busy = record_->state == core::NodeState::kCatchingup ||
+                      record_->state == core::NodeState::kWaitPrimary;
+    const auto asked = std::max(reply_->report_interval, core::Milliseconds{10});
+    return busy ? std::min(kBusyInterval, asked) : asked;
+}
+
+void Keeper::MaybeReport(const ServerFacts &facts) {
+    if (link_.TakeWakeUp()) report_at_ = now_;
+    if (!link_.IsReady()) return;
+    if (reply_ && link_.Listen(reply_->channel, now_)) return;
+    // A node that is about to stop leaves the report of its new state to the supervisor.
+    if (stopping_) return;
+    const core::Report report = BuildReport(facts);
+    std::string signature = SignatureOf(report);
+    const bool is_due = now_ >= report_at_;
+    if (!is_due && (signature == signature_ || now_ < reported_at_ + kGapMin)) return;
+    signature_ = std::move(signature);
+    reported_at_ = now_;
+    link_.SendReport(core::Encode(report), now_);
+    report_at_ = now_ + ReportInterval();
+}
+
+}  // namespace pgaf::keeper

@@ -1,0 +1,136 @@
+#include "headers.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "gate.hpp"
+#include "keeper.hpp"
+#include "server.hpp"
+
+/// The keeper's way from its state to the monitor's goal.
+namespace pgaf::keeper {
+namespace {
+
+constexpr core::Milliseconds kBackoffMin{250};
+constexpr core::Milliseconds kBackoffMax{8000};
+
+bool Follows(core::NodeState state) {
+    return state == core::NodeState::kCatchingup || state == core::NodeState::kSecondary;
+}
+
+}  // namespace
+
+void Keeper::Advance(Context &context) {
+    const core::NodeState goal = reply_->goal;
+    if (goal == core::NodeState::kDropped) {
+        Drop(context);
+        return;
+    }
+    if (step_goal_ != goal) {
+        step_.reset();
+        step_goal_ = goal;
+        step_retry_at_ = {};
+        step_backoff_ = {};
+    }
+    if (record_->state == goal) {
+        StayInState(context);
+        return;
+    }
+    if (step_ == nullptr) {
+        if (now_ < step_retry_at_) return;
+        const auto edge = core::FindEdge(record_->state, goal);
+        if (!edge) {
+            SetProblem("there is no way from state " + std::string(core::ToString(record_->state)) +
+                       " to " + std::string(core::ToString(goal)));
+            return;
+        }
+        BeginStep(*edge);
+    }
+    if (step_ != nullptr) PollStep(context);
+}
+
+void Keeper::BeginStep(const core::Edge &edge) {
+    if (edge.step == core::Step::kStop) {
+        // What follows a stop is the supervisor's; catchingup begins with a stopped server too.
+        const bool rejoins = edge.to == core::NodeState::kCatchingup;
+        StopServer(rejoins ? core::NodeState::kDemoted : edge.to, reply_->reason);
+        return;
+    }
+    step_ = MakeStep(edge);
+}
+
+void Keeper::PollStep(Context &context) {
+    const Progress progress = step_->Poll(context);
+    switch (progress.kind) {
+        case Progress::Kind::kRunning:
+            if (!progress.problem.empty()) SetProblem(progress.problem);
+            return;
+        case Progress::Kind::kFailed:
+            step_.reset();
+            step_backoff_ = std::clamp(step_backoff_ * 2, kBackoffMin, kBackoffMax);
+            step_retry_at_ = now_ + step_backoff_;
+            report_at_ = now_;
+            SetProblem(progress.problem);
+            return;
+        case Progress::Kind::kDone:
+            if (!SetState(reply_->goal, reply_->reason)) return;
+            step_.reset();
+            step_backoff_ = {};
+            SetProblem({});
+            return;
+    }
+}
+
+void Keeper::StayInState(Context &context) {
+    step_.reset();
+    std::string problem;
+    if (core::IsStopped(record_->state)) {
+        StopServer(record_->state, "PostgreSQL must not run in this state");
+        return;
+    }
+    if (core::IsWritable(record_->state) && !context.facts.in_recovery) {
+        const std::int64_t before = sync_.confirmed_version();
+        const Progress progress = sync_.Poll(context);
+        problem = progress.problem;
+        if (sync_.confirmed_version() != before) report_at_ = now_;
+    }
+    if (Follows(record_->state) && context.reply.upstream.IsValid() && now_ >= step_retry_at_) {
+        const auto pointed = EnsureUpstream(context);
+        if (!pointed) problem = pointed.error().message;
+        // A file that was just written takes a moment to be read; do not write again meanwhile.
+        if (!pointed || !*pointed) step_retry_at_ = now_ + core::Milliseconds{500};
+    }
+    SetProblem(std::move(problem));
+}
+
+void Keeper::StopServer(core::NodeState record_state, const std::string &why) {
+    gate::SetFence(gate::Fence::kClosed);
+    if (record_->state != record_state && !SetState(record_state, why)) return;
+    step_.reset();
+    stopping_ = true;
+    stop_again_at_ = now_;
+}
+
+void Keeper::Drop(Context &context) {
+    const bool hands_over = core::IsWritable(record_->state) && !context.facts.in_recovery &&
+                            std::any_of(reply_->peers.begin(), reply_->peers.end(),
+                                        [](const core::Peer &peer) { return peer.is_promotable; });
+    if (!hands_over || drained_for_drop_) {
+        StopServer(core::NodeState::kDropped, reply_->reason);
+        return;
+    }
+    if (step_goal_ != core::NodeState::kDropped || step_ == nullptr) {
+        if (step_goal_ == core::NodeState::kDropped && now_ < step_retry_at_) return;
+        step_ = MakeDrain();
+        step_goal_ = core::NodeState::kDropped;
+    }
+    const Progress progress = step_->Poll(context);
+    if (progress.kind == Progress::Kind::kRunning) return;
+    step_.reset();
+    step_backoff_ = std::clamp(step_backoff_ * 2, kBackoffMin, kBackoffMax);
+    step_retry_at_ = now_ + step_backoff_;
+    if (progress.kind == Progress::Kind::kFailed) SetProblem(progress.problem);
+    drained_for_drop_ = progress.kind == Progress::Kind::kDone;
+}
+
+}  // namespace pgaf::keeper

@@ -1,0 +1,66 @@
+#include "headers.hpp"
+
+#include "lease.hpp"
+
+#include <algorithm>
+
+#include "gate.hpp"
+#include "pg/clock.hpp"
+#include "pgaf/core/lease.hpp"
+#include "server.hpp"
+
+namespace pgaf::keeper {
+namespace {
+
+constexpr std::size_t kMarkersMax = 16;
+
+void Extend(core::BootTime deadline) {
+    if (gate::Deadline() < deadline) gate::SetDeadline(deadline);
+}
+
+}  // namespace
+
+void Lease::OpenForLonelySingle() { gate::SetDeadline(core::kForever); }
+
+bool Lease::IsTimed() { return gate::Deadline() != core::kForever; }
+
+void Lease::Accept(const core::Reply &reply, core::BootTime sent_at) {
+    switch (reply.grant) {
+        case core::GrantKind::kNone:
+            return;
+        case core::GrantKind::kUnlimited:
+            gate::SetDeadline(core::kForever);
+            return;
+        case core::GrantKind::kTimed:
+            length_ = std::max(reply.lease, core::Milliseconds{1});
+            const core::BootTime deadline = core::NodeDeadline(sent_at, reply.lease);
+            if (IsTimed()) {
+                Extend(deadline);
+            } else {
+                gate::SetDeadline(deadline);  // from now on the gate obeys timed grants
+            }
+            return;
+    }
+}
+
+void Lease::ExtendByStream(const StreamInput &input) {
+    if (input.promotable.empty()) return;
+    if (input.now >= next_marker_ || markers_.empty()) {
+        // The clock is read before the record exists: whoever confirms it does so later.
+        const core::BootTime before = pg::BootNow();
+        markers_.push_back({before, server::WriteMarker()});
+        if (markers_.size() > kMarkersMax) markers_.pop_front();
+        next_marker_ = input.now + length_ / 4;
+    }
+    core::Lsn confirmed{UINT64_MAX};
+    for (const core::NodeId node : input.promotable) {
+        const SenderFact *const sender = input.facts.FindSender(node);
+        confirmed = std::min(confirmed, sender == nullptr ? core::Lsn{} : sender->flush_lsn);
+    }
+    while (!markers_.empty() && markers_.front().end <= confirmed) {
+        Extend(core::NodeDeadline(markers_.front().written_at, length_));
+        markers_.pop_front();
+    }
+}
+
+}  // namespace pgaf::keeper

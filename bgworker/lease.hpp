@@ -1,0 +1,45 @@
+#pragma once
+
+#include <deque>
+#include <vector>
+
+#include "facts.hpp"
+#include "pgaf/core/protocol.hpp"
+#include "pgaf/core/types.hpp"
+
+namespace pgaf::keeper {
+
+/// The worker's side of the lease: the only writer of the gate's deadline.
+class Lease {
+ public:
+    /// The exception to "fail closed": a node that never had a peer needs no monitor.
+    static void OpenForLonelySingle();
+    /// Takes the grant of a reply to a report that was sent at `sent_at`.
+    void Accept(const core::Reply &reply, core::BootTime sent_at);
+    /// The gate obeys timed grants.
+    [[nodiscard]] static bool IsTimed();
+
+    struct StreamInput {
+        const ServerFacts &facts;
+        const std::vector<core::NodeId> &promotable;
+        core::BootTime now;
+    };
+    /// With the monitor silent: extends the deadline by what every promotable standby confirms.
+    void ExtendByStream(const StreamInput &input);
+    void StopStream() { markers_.clear(); }
+
+    [[nodiscard]] core::Milliseconds length() const { return length_; }
+    /// When the next marker is due; only meaningful while the stream extension is in use.
+    [[nodiscard]] core::BootTime next_marker() const { return next_marker_; }
+
+ private:
+    struct Marker {
+        core::BootTime written_at;
+        core::Lsn end;
+    };
+    core::Milliseconds length_{3000};
+    std::deque<Marker> markers_;
+    core::BootTime next_marker_;
+};
+
+}  // namespace pgaf::keeper

@@ -1,0 +1,208 @@
+#include "headers.hpp"
+
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstdio>
+
+#include "gate.hpp"
+#include "module.hpp"
+
+extern "C" {
+PG_MODULE_MAGIC;
+}
+
+/// Hooks run in every backend: plain C-like code that holds no destructor and throws nothing.
+namespace pgaf::keeper {
+
+char *directory_setting = nullptr;
+
+namespace {
+
+#if PG_VERSION_NUM >= 150000
+shmem_request_hook_type previous_shmem_request = nullptr;
+#endif
+shmem_startup_hook_type previous_shmem_startup = nullptr;
+ProcessUtility_hook_type previous_process_utility = nullptr;
+ExecutorStart_hook_type previous_executor_start = nullptr;
+ClientAuthentication_hook_type previous_authentication = nullptr;
+
+bool session_is_exempt = false;  // superuser on the local socket: may look around on a fenced node
+
+void OnTransactionEvent(XactEvent event, void *) {
+    switch (event) {
+        case XACT_EVENT_PRE_COMMIT:
+            // Without a transaction id there is nothing to make durable.
+            if (TransactionIdIsValid(GetTopTransactionIdIfAny())) gate::EnterUnsafe();
+            break;
+        case XACT_EVENT_PRE_PREPARE:
+            gate::EnterUnsafe();
+            break;
+        case XACT_EVENT_COMMIT:
+            gate::LeaveCommitted(false);
+            break;
+        case XACT_EVENT_PREPARE:
+            gate::LeaveCommitted(true);
+            break;
+        case XACT_EVENT_ABORT:
+            gate::LeaveAborted();
+            break;
+        default:
+            break;  // parallel workers commit nothing themselves
+    }
+}
+
+bool IsFencedPrimary() { return !gate::IsOpen() && !RecoveryInProgress(); }
+
+void OnUtility(PlannedStmt *statement, const char *text, bool read_only_tree,
+               ProcessUtilityContext context, ParamListInfo parameters,
+               QueryEnvironment *environment, DestReceiver *receiver, QueryCompletion *completion) {
+    if (IsA(statement->utilityStmt, TransactionStmt)) {
+        const auto *const node = reinterpret_cast<TransactionStmt *>(statement->utilityStmt);
+        // Their WAL record is written inside the utility, not when its transaction commits.
+        if ((node->kind == TRANS_STMT_COMMIT_PREPARED || node->kind == TRANS_STMT_ROLLBACK_PREPARED) &&
+            !RecoveryInProgress()) {
+            gate::EnterUnsafe();
+        }
+    }
+    const ProcessUtility_hook_type next =
+        previous_process_utility != nullptr ? previous_process_utility : standard_ProcessUtility;
+    next(statement, text, read_only_tree, context, parameters, environment, receiver, completion);
+}
+
+void OnExecutorStart(QueryDesc *query, int flags) {
+    if (MyBackendType == B_BACKEND && !session_is_exempt && IsFencedPrimary()) {
+        ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+                        errmsg("this node is fenced and does not run statements"),
+                        errdetail("Its keeper holds no valid grant from the monitor."),
+                        errhint("Connect to the current primary of the group.")));
+    }
+    if (previous_executor_start != nullptr) {
+        previous_executor_start(query, flags);
+    } else {
+        standard_ExecutorStart(query, flags);
+    }
+}
+
+void OnSessionExit(int, Datum) {
+    if (am_walsender || gate::CurrentFence() != gate::Fence::kOpen) gate::WakeWorker();
+}
+
+bool IsLocalSuperuserUnsafe(const Port *port) {
+    if (port->raddr.addr.ss_family != AF_UNIX) return false;
+    const Oid role = get_role_oid(port->user_name, true);
+    return OidIsValid(role) && superuser_arg(role);
+}
+
+void OnAuthentication(Port *port, int status) {
+    if (previous_authentication != nullptr) previous_authentication(port, status);
+    if (status != STATUS_OK) return;
+    on_shmem_exit(OnSessionExit, 0);
+    if (am_walsender) {
+        gate::WakeWorker();  // a peer appears
+        return;
+    }
+    session_is_exempt = IsLocalSuperuserUnsafe(port);
+    // The monitor's probe may log in, to learn that the server lives; it cannot run statements.
+    const bool is_probe = strcmp(port->user_name, "pgautofailover_monitor") == 0;
+    if (session_is_exempt || is_probe || !IsFencedPrimary()) return;
+    ereport(FATAL, (errcode(ERRCODE_CANNOT_CONNECT_NOW), errmsg("this node is fenced"),
+                    errdetail("Its keeper holds no valid grant from the monitor."),
+                    errhint("Connect to the current primary of the group.")));
+}
+
+#if PG_VERSION_NUM >= 150000
+void OnShmemRequest() {
+    if (previous_shmem_request != nullptr) previous_shmem_request();
+    gate::RequestSharedMemory();
+}
+#endif
+
+void OnShmemStartup() {
+    if (previous_shmem_startup != nullptr) previous_shmem_startup();
+    gate::CreateSharedMemory();
+}
+
+/// FATAL while the data directory is being cloned or rewound: whatever it holds must not be started.
+void RefuseUnsafeDataDirectory() {
+    char path[MAXPGPATH];
+    char why[128] = "";
+    strlcpy(path, directory_setting, sizeof path);
+    strlcat(path, "/unsafe", sizeof path);
+    struct stat unused;
+    if (stat(path, &unused) != 0 && errno == ENOENT) return;
+    FILE *const file = fopen(path, "re");
+    if (file != nullptr) {
+        const std::size_t length = fread(why, 1, sizeof why - 1, file);
+        why[length] = '\0';
+        for (char *c = why; *c != '\0'; ++c) {
+            if (*c == '\n' || *c == '\r') *c = ' ';
+        }
+        fclose(file);
+    }
+    ereport(FATAL, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("the data directory is incomplete and must not be started"),
+                    errdetail("The mark \"%s\" exists: %s", path, why),
+                    errhint("\"pg_autoctl run\" completes the copy and removes the mark.")));
+}
+
+void RegisterWorkerUnsafe(const char *function, const char *name, BgWorkerStartTime start, int restart) {
+    BackgroundWorker worker;
+    memset(&worker, 0, sizeof worker);
+    worker.bgw_flags = BGWORKER_SHMEM_ACCESS;
+    worker.bgw_start_time = start;
+    worker.bgw_restart_time = restart;
+    strlcpy(worker.bgw_library_name, kLibraryName, sizeof worker.bgw_library_name);
+    strlcpy(worker.bgw_function_name, function, sizeof worker.bgw_function_name);
+    strlcpy(worker.bgw_name, name, sizeof worker.bgw_name);
+    strlcpy(worker.bgw_type, name, sizeof worker.bgw_type);
+    RegisterBackgroundWorker(&worker);
+}
+
+void InstallHooks() {
+#if PG_VERSION_NUM >= 150000
+    previous_shmem_request = shmem_request_hook;
+    shmem_request_hook = OnShmemRequest;
+#else
+    gate::RequestSharedMemory();
+#endif
+    previous_shmem_startup = shmem_startup_hook;
+    shmem_startup_hook = OnShmemStartup;
+    previous_process_utility = ProcessUtility_hook;
+    ProcessUtility_hook = OnUtility;
+    previous_executor_start = ExecutorStart_hook;
+    ExecutorStart_hook = OnExecutorStart;
+    previous_authentication = ClientAuthentication_hook;
+    ClientAuthentication_hook = OnAuthentication;
+    RegisterXactCallback(OnTransactionEvent, nullptr);
+}
+
+}  // namespace
+}  // namespace pgaf::keeper
+
+void _PG_init(void) {
+    using namespace pgaf::keeper;
+    if (!process_shared_preload_libraries_in_progress) {
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("pgautofailover_keeper must be loaded via shared_preload_libraries")));
+    }
+    DefineCustomStringVariable(
+        "pgautofailover_keeper.directory", "Directory of the node's keeper, outside the data directory.",
+        "Without it the node is not managed: no keeper runs, and the commit gate is open.",
+        &directory_setting, "", PGC_POSTMASTER, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
+#if PG_VERSION_NUM >= 150000
+    MarkGUCPrefixReserved("pgautofailover_keeper");
+#else
+    EmitWarningsOnPlaceholders("pgautofailover_keeper");
+#endif
+    // initdb, single-user mode (pg_rewind uses it) and pg_upgrade work on data nobody else sees.
+    if (!IsPostmasterEnvironment || IsBinaryUpgrade) return;
+    if (directory_setting == nullptr || directory_setting[0] == '\0') return;
+    RefuseUnsafeDataDirectory();
+    InstallHooks();
+    RegisterWorkerUnsafe("pgautofailover_keeper_main", "pgautofailover keeper",
+                         BgWorkerStart_PostmasterStart, 1);
+    RegisterWorkerUnsafe("pgautofailover_keeper_recovered", "pgautofailover recovery end",
+                         BgWorkerStart_RecoveryFinished, BGW_NEVER_RESTART);
+}

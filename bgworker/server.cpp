@@ -1,0 +1,194 @@
+#include "headers.hpp"
+
+#include "server.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "gate.hpp"
+#include "module.hpp"
+#include "pg/guard.hpp"
+
+namespace pgaf::keeper::server {
+namespace {
+
+void Terminate(int pid) {
+    if (pid > 0) (void)kill(pid, SIGTERM);
+}
+
+bool IsWalSender(int pid) {
+    for (int i = 0; i < max_wal_senders; ++i) {
+        if (*const_cast<volatile pid_t *>(&WalSndCtl->walsnds[i].pid) == pid) return true;
+    }
+    return false;
+}
+
+/// Calls `visit` with every process that is connected to a database; returns their number.
+template <typename Visit>
+int ForEachSession(Visit visit) {
+    int count = 0;
+    const auto limit = static_cast<std::uint32_t>(ProcGlobal->allProcCount);
+    for (std::uint32_t i = 0; i < limit; ++i) {
+        const volatile PGPROC *const proc = &ProcGlobal->allProcs[i];
+        const int pid = proc->pid;
+        if (pid == 0 || pid == MyProcPid || !OidIsValid(proc->databaseId) || IsWalSender(pid)) continue;
+        visit(proc);
+        ++count;
+    }
+    return count;
+}
+
+/// The insert position after a page switch already counts the header of the next page, which no record has
+/// filled: what can be flushed ends before it.
+XLogRecPtr WithoutPageHeader(XLogRecPtr position) {
+    if (XLogSegmentOffset(position, wal_segment_size) == SizeOfXLogLongPHD) {
+        return position - SizeOfXLogLongPHD;
+    }
+    if (position % XLOG_BLCKSZ == SizeOfXLogShortPHD) return position - SizeOfXLogShortPHD;
+    return position;
+}
+
+XLogRecPtr FlushEverythingUnsafe() {
+    const XLogRecPtr end = WithoutPageHeader(GetXLogInsertRecPtr());
+    XLogFlush(end);
+    return end;
+}
+
+XLogRecPtr WriteMarkerUnsafe() {
+    char text[8] = "pgaf";
+    XLogBeginInsert();
+    XLogRegisterData(text, sizeof text);
+    XLogSetRecordFlags(XLOG_MARK_UNIMPORTANT);
+    const XLogRecPtr end = XLogInsert(RM_XLOG_ID, XLOG_NOOP);
+    XLogSetAsyncXactLSN(end);
+    pg::WakeWalWriter();
+    return end;
+}
+
+void CreateSlotUnsafe(const char *name) {
+    pg::CreateSlotUnsafe(name);
+    ReplicationSlotReserveWal();
+    ReplicationSlotMarkDirty();
+    ReplicationSlotSave();
+    ReplicationSlotRelease();
+}
+
+void AdvanceSlotUnsafe(const char *name, XLogRecPtr to) {
+    pg::AcquireSlotUnsafe(name);
+    bool moved = false;
+    SpinLockAcquire(&MyReplicationSlot->mutex);
+    if (MyReplicationSlot->data.restart_lsn < to) {
+        MyReplicationSlot->data.restart_lsn = to;
+        moved = true;
+    }
+    SpinLockRelease(&MyReplicationSlot->mutex);
+    if (moved) {
+        ReplicationSlotMarkDirty();
+        ReplicationSlotsComputeRequiredLSN();
+    }
+    ReplicationSlotRelease();
+}
+
+bool StartCheckpointProcessUnsafe() {
+    BackgroundWorker worker;
+    memset(&worker, 0, sizeof worker);
+    worker.bgw_flags = BGWORKER_SHMEM_ACCESS;
+    worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+    worker.bgw_restart_time = BGW_NEVER_RESTART;
+    worker.bgw_notify_pid = MyProcPid;
+    strlcpy(worker.bgw_library_name, kLibraryName, sizeof worker.bgw_library_name);
+    strlcpy(worker.bgw_function_name, "pgautofailover_keeper_checkpoint",
+            sizeof worker.bgw_function_name);
+    strlcpy(worker.bgw_name, "pgautofailover checkpoint", sizeof worker.bgw_name);
+    strlcpy(worker.bgw_type, "pgautofailover checkpoint", sizeof worker.bgw_type);
+    return RegisterDynamicBackgroundWorker(&worker, nullptr);
+}
+
+}  // namespace
+
+void Reload() { (void)kill(PostmasterPid, SIGHUP); }
+
+void StopImmediately() { (void)kill(PostmasterPid, SIGQUIT); }
+
+void RequestPromotion() {
+    const int fd = ::open(PROMOTE_SIGNAL_FILE, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        throw pg::PgError(ERRCODE_IO_ERROR, "could not create file \"" PROMOTE_SIGNAL_FILE "\"");
+    }
+    (void)::close(fd);
+    (void)kill(PostmasterPid, SIGUSR1);
+}
+
+void RequestImmediateCheckpoint() {
+    pg::CallPg([] { RequestCheckpoint(CHECKPOINT_IMMEDIATE | CHECKPOINT_FORCE); });
+}
+
+bool StartCheckpointProcess() {
+    return pg::CallPg([] { return StartCheckpointProcessUnsafe(); });
+}
+
+void TerminateSessions() {
+    (void)ForEachSession([](const volatile PGPROC *proc) { Terminate(proc->pid); });
+}
+
+void TerminateClients() {
+    (void)ForEachSession([](const volatile PGPROC *proc) {
+        if (!pg::IsBackgroundWorker(proc)) Terminate(proc->pid);
+    });
+}
+
+int CountSessions() {
+    return ForEachSession([](const volatile PGPROC *) {});
+}
+
+core::Lsn FlushEverything() {
+    return {pg::CallPg([] { return FlushEverythingUnsafe(); })};
+}
+
+void AskSenderToFinish(int pid) { (void)kill(pid, SIGUSR2); }
+
+core::Lsn WriteMarker() {
+    return {pg::CallPg([] { return WriteMarkerUnsafe(); })};
+}
+
+void CreateSlot(const std::string &name) {
+    const char *const text = name.c_str();
+    pg::CallPg([text] { CreateSlotUnsafe(text); });
+}
+
+void AdvanceSlot(const std::string &name, core::Lsn to) {
+    const char *const text = name.c_str();
+    const XLogRecPtr position = to.value;
+    pg::CallPg([text, position] { AdvanceSlotUnsafe(text, position); });
+}
+
+void DropSlot(const std::string &name) {
+    const char *const text = name.c_str();
+    pg::CallPg([text] { ReplicationSlotDrop(text, true); });
+}
+
+std::string HbaFile() { return HbaFileName == nullptr ? "" : HbaFileName; }
+
+void CleanUpAfterError() {
+    pg::CallPg([] {
+        LWLockReleaseAll();
+        (void)ConditionVariableCancelSleep();
+        if (MyReplicationSlot != nullptr) ReplicationSlotRelease();
+        XLogResetInsertion();
+    });
+}
+
+void LogLine(const std::string &text) {
+    const char *const line = text.c_str();
+    pg::CallPg([line] { ereport(LOG, (errmsg_internal("%s", line))); });
+}
+
+void LogWarning(const std::string &text) {
+    const char *const line = text.c_str();
+    pg::CallPg([line] { ereport(WARNING, (errmsg_internal("%s", line))); });
+}
+
+}  // namespace pgaf::keeper::server

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "facts.hpp"
+#include "pgaf/core/keeper_config.hpp"
+#include "pgaf/core/keeper_edges.hpp"
+#include "pgaf/core/node_record.hpp"
+#include "pgaf/core/protocol.hpp"
+
+/// The keeper's transitions as small machines that are polled and never wait.
+namespace pgaf::keeper {
+
+class SyncApplier;
+
+struct Context {
+    core::BootTime now;
+    const ServerFacts &facts;
+    const Ages &ages;
+    const core::Reply &reply;
+    const core::KeeperConfig &config;
+    core::NodeState state;       ///< reached so far
+    bool sealed;                 ///< see ReceiverFact
+    SyncApplier &sync;
+    core::Lsn &sealed_lsn;       ///< set by a drain
+
+    [[nodiscard]] const core::Peer *FindPeer(core::NodeId node) const;
+};
+
+struct Progress {
+    enum class Kind { kRunning, kDone, kFailed };
+    Kind kind = Kind::kRunning;
+    std::string problem;  ///< with kFailed: why; with kRunning: what it waits for, when that is a problem
+};
+inline Progress Running(std::string waits_for = {}) {
+    return {Progress::Kind::kRunning, std::move(waits_for)};
+}
+inline Progress Done() { return {Progress::Kind::kDone, {}}; }
+inline Progress Failed(std::string why) { return {Progress::Kind::kFailed, std::move(why)}; }
+
+class StepMachine {
+ public:
+    StepMachine() = default;
+    virtual ~StepMachine() = default;
+    StepMachine(const StepMachine &) = delete;
+    StepMachine &operator=(const StepMachine &) = delete;
+    virtual Progress Poll(Context &context) = 0;
+    /// Other work of the keeper (slots, pg_hba.conf) would delay it.
+    [[nodiscard]] virtual bool IsUrgent() const { return false; }
+};
+
+/// The machine for an edge; none for kStop, kDrop and what needs a stopped server.
+std::unique_ptr<StepMachine> MakeStep(const core::Edge &edge);
+std::unique_ptr<StepMachine> MakeDrain();
+
+/// Points primary_conninfo at the upstream in the reply when it does not yet. True when the setting is in
+/// force in this process; false while it is on its way; a problem when there is no such upstream.
+core::Result<bool> EnsureUpstream(const Context &context);
+
+}  // namespace pgaf::keeper

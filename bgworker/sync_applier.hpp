@@ -1,0 +1,44 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "steps.hpp"
+
+namespace pgaf::keeper {
+
+/// Puts the synchronous set of the reply into force and sees that it is, from PostgreSQL's shared state.
+class SyncApplier {
+ public:
+    /// Moves on towards the set of the reply. kDone when PostgreSQL uses it and, with members, enough of them
+    /// hold everything that was flushed when it came into force.
+    Progress Poll(const Context &context);
+    /// Writes the set and waits only until settings have been read again: before a promotion.
+    Progress Prepare(const Context &context);
+    /// The version that is in force; 0: not known.
+    [[nodiscard]] std::int64_t confirmed_version() const { return confirmed_; }
+
+ private:
+    struct Seen {
+        int pid;
+        int replies;
+    };
+    void Begin(const Context &context);
+    Progress Write(const Context &context);
+    [[nodiscard]] bool IsInForce(const Context &context) const;
+    [[nodiscard]] bool EveryoneAnswered(const Context &context) const;
+    [[nodiscard]] bool EnoughHold(const Context &context) const;
+    void Poke(const Context &context);
+
+    std::int64_t version_ = -1;
+    std::string names_;
+    bool changes_members_ = false;  ///< from one set with members to another
+    bool is_read_ = false;          ///< this process has read the new setting
+    std::vector<Seen> seen_;        ///< answers of each walsender when it was
+    core::Lsn hold_;                ///< flushed when the set came into force
+    core::BootTime reload_at_;
+    core::BootTime poke_at_;
+    std::int64_t confirmed_ = 0;
+};
+
+}  // namespace pgaf::keeper

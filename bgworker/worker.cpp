@@ -1,0 +1,102 @@
+#include "headers.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <memory>
+
+#include "files.hpp"
+#include "gate.hpp"
+#include "keeper.hpp"
+#include "module.hpp"
+#include "pg/clock.hpp"
+#include "pg/guard.hpp"
+#include "server.hpp"
+
+namespace pgaf::keeper {
+namespace {
+
+volatile sig_atomic_t terminate = 0;
+
+void OnTerminate(int) {
+    const int saved = errno;
+    terminate = 1;
+    SetLatch(MyLatch);
+    errno = saved;
+}
+
+void OnWakeUp(int) {
+    const int saved = errno;
+    SetLatch(MyLatch);
+    errno = saved;
+}
+
+/// A worker that ends with status 0 is never started again: only right when the whole server ends.
+bool ServerIsStopping() {
+    const auto text = ReadFile(std::string(DataDir) + "/postmaster.pid");
+    if (!text) return false;
+    const std::size_t line = text->rfind('\n', text->size() - 2);  // the last line is the status
+    return line != std::string::npos && text->find("stopping", line) != std::string::npos;
+}
+
+void Wait(const Keeper &keeper) {
+    const core::BootTime now = pg::BootNow();
+    const long timeout_ms =
+        std::clamp<long>((keeper.NextWake() - now).count() + 1, 1, 1000);
+    const int socket = keeper.link().Socket();
+    int events = WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH;
+    if (socket >= 0) events |= WL_SOCKET_READABLE;
+    if (socket >= 0 && keeper.link().WantsWrite()) events |= WL_SOCKET_WRITEABLE;
+    pg::CallPg([socket, events, timeout_ms] {
+        (void)WaitLatchOrSocket(MyLatch, events, socket < 0 ? PGINVALID_SOCKET : socket, timeout_ms,
+                                PG_WAIT_EXTENSION);
+        ResetLatch(MyLatch);
+        if (ConfigReloadPending) {
+            ConfigReloadPending = false;
+            ProcessConfigFile(PGC_SIGHUP);
+        }
+    });
+}
+
+void Loop(MemoryContext tick_context) {
+    auto keeper = std::make_unique<Keeper>(directory_setting);
+    while (terminate == 0) {
+        MemoryContextSwitchTo(tick_context);
+        if (!pg::RunIteration("keeper iteration", [&keeper] { keeper->Iterate(); })) {
+            (void)pg::RunIteration("keeper clean-up", [&keeper] { keeper->OnFailedIteration(); });
+        }
+        MemoryContextSwitchTo(tick_context);
+        MemoryContextReset(tick_context);
+        (void)pg::RunIteration("keeper wait", [&keeper] { Wait(*keeper); });
+    }
+}
+
+}  // namespace
+}  // namespace pgaf::keeper
+
+void pgautofailover_keeper_main(Datum) {
+    using namespace pgaf;
+    pqsignal(SIGHUP, SignalHandlerForConfigReload);
+    pqsignal(SIGTERM, keeper::OnTerminate);
+    pqsignal(SIGUSR1, keeper::OnWakeUp);
+    BackgroundWorkerUnblockSignals();
+    gate::AttachWorker();
+    MemoryContext const tick_context =
+        AllocSetContextCreate(TopMemoryContext, "keeper tick", ALLOCSET_DEFAULT_SIZES);
+    (void)pg::RunIteration("keeper", [tick_context] { keeper::Loop(tick_context); });
+    proc_exit(keeper::terminate != 0 && keeper::ServerIsStopping() ? 0 : 1);
+}
+
+/// Its start is the event: recovery has ended.
+void pgautofailover_keeper_recovered(Datum) {
+    BackgroundWorkerUnblockSignals();
+    pgaf::gate::WakeWorker();
+    proc_exit(0);
+}
+
+void pgautofailover_keeper_checkpoint(Datum) {
+    BackgroundWorkerUnblockSignals();
+    RequestCheckpoint(CHECKPOINT_IMMEDIATE | CHECKPOINT_FORCE | CHECKPOINT_WAIT);
+    pgaf::gate::CountCheckpoint();
+    pgaf::gate::WakeWorker();
+    proc_exit(0);
+}
