@@ -52,8 +52,9 @@ all install:
 	@exit 1
 endif
 
-$(WORKER_SO): $(WORKER_OBJS) $(PG_OBJS) $(CORE_OBJS)
-	$(CXX) -shared -o $@ $^ $(LDFLAGS) $(LDFLAGS_SL) $(libpq) -lstdc++
+$(WORKER_SO): $(WORKER_OBJS) $(PG_OBJS) $(CORE_OBJS) bgworker/exports.map
+	$(CXX) -shared -o $@ $(filter %.o,$^) -Wl,--version-script=bgworker/exports.map \
+	  $(LDFLAGS) $(LDFLAGS_SL) $(libpq) -lstdc++
 
 modules: all-lib $(WORKER_SO)
 

@@ -35,6 +35,7 @@ int ForEachSession(Visit visit) {
         const volatile PGPROC *const proc = &ProcGlobal->allProcs[i];
         const int pid = proc->pid;
         if (pid == 0 || pid == MyProcPid || !OidIsValid(proc->databaseId) || IsWalSender(pid)) continue;
+        if (BackendPidGetProc(pid) != proc) continue;  // ended: the structure keeps the old pid
         visit(proc);
         ++count;
     }
@@ -131,17 +132,21 @@ bool StartCheckpointProcess() {
 }
 
 void TerminateSessions() {
-    (void)ForEachSession([](const volatile PGPROC *proc) { Terminate(proc->pid); });
+    pg::CallPg([] {
+        (void)ForEachSession([](const volatile PGPROC *proc) { Terminate(proc->pid); });
+    });
 }
 
 void TerminateClients() {
-    (void)ForEachSession([](const volatile PGPROC *proc) {
-        if (!pg::IsBackgroundWorker(proc)) Terminate(proc->pid);
+    pg::CallPg([] {
+        (void)ForEachSession([](const volatile PGPROC *proc) {
+            if (!pg::IsBackgroundWorker(proc)) Terminate(proc->pid);
+        });
     });
 }
 
 int CountSessions() {
-    return ForEachSession([](const volatile PGPROC *) {});
+    return pg::CallPg([] { return ForEachSession([](const volatile PGPROC *) {}); });
 }
 
 core::Lsn FlushEverything() {
