@@ -135,9 +135,7 @@ void Group::CarryAssignment(const core::Assignment &assignment) {
     store::UpdateGoal(node->id, assignment.goal);
     node->goal = assignment.goal;
     node->goal_age = core::Milliseconds{0};
-    const std::int64_t now_ns = pg::BootNow().ns;
-    (void)facts::Update(node->id,
-                        [now_ns](facts::NodeFacts &entry) { entry.goal_since_ns = now_ns; });
+    facts::NoteGoal(node->id, assignment.reason);
     store::Announce(key_, RowOf(node->id),
                     "Setting goal state of " + store::Describe(*node) + " to " +
                         std::string(core::ToString(assignment.goal)) + ": " + assignment.reason,

@@ -118,10 +118,11 @@ void CheckInitialRole(NodeState role, NodeState goal) {
                   "The group needs it in state \"" + std::string(core::ToString(goal)) + "\".");
 }
 
-void NoteAddress(NodeId node, const std::string &address, int port) {
-    const char *const text = address.c_str();
+/// Where to probe from now on; without an address the old one stays.
+void NoteAddress(NodeId node, const std::optional<std::string> &address, int port) {
+    const char *const text = address ? address->c_str() : nullptr;
     (void)facts::Update(node, [=](facts::NodeFacts &entry) {
-        strlcpy(entry.address, text, sizeof entry.address);
+        if (text != nullptr) strlcpy(entry.address, text, sizeof entry.address);
         entry.port = port;
         entry.probe = core::ProbeFact::kUnknown;
     });
@@ -196,7 +197,8 @@ PGAF_SQL_FUNCTION(pgautofailover_update_node_metadata) {
     const NodeId id{PG_GETARG_INT64(0)};
     const std::optional<std::string> name = OptionalTextArg(fcinfo, 1);
     const std::optional<std::string> host = OptionalTextArg(fcinfo, 2);
-    const std::string address = host ? ResolveHost(*host) : std::string();
+    std::optional<std::string> address;
+    if (host) address = ResolveHost(*host);
     pg::Spi spi;
     const std::optional<store::NodeAddress> node = store::FindNode(id);
     if (!node) {
@@ -211,7 +213,7 @@ PGAF_SQL_FUNCTION(pgautofailover_update_node_metadata) {
                                         pg::Param::Text(host.value_or(before.view.host)),
                                         pg::Param::Int4(port)});
     group.Reload();
-    if (host) NoteAddress(id, address, port);
+    NoteAddress(id, address, port);
     const store::NodeRow after = group.RowOf(id);
     store::Announce(group.key(), after,
                     "Updating " + store::Describe(before.view) + " to " + store::Describe(after.view));

@@ -42,6 +42,14 @@ void Reset(NodeFacts &entry, std::int64_t known_since_ns) {
                       {}, "Raise pgautofailover.max_nodes and restart the monitor.");
 }
 
+/// Cuts between characters: half a character is not valid text.
+void CopyText(char *to, std::size_t capacity, const std::string &from) {
+    const int length = pg_mbcliplen(from.data(), static_cast<int>(from.size()),
+                                    static_cast<int>(capacity) - 1);
+    memcpy(to, from.data(), static_cast<std::size_t>(length));
+    to[length] = '\0';
+}
+
 Milliseconds Since(std::int64_t ns, BootTime now) {
     return std::max(now - BootTime{ns}, Milliseconds{0});
 }
@@ -178,10 +186,8 @@ PlainReport ToPlain(const core::Report &from) {
     to.receiver_age_ms = from.receiver.stream_age.count();
     to.receiver_streaming = from.receiver.streaming;
     to.receiver_sealed = from.receiver.sealed;
-    strlcpy(to.problem, from.problem.c_str(), sizeof to.problem);
-    // A cut in the middle of a character would not be valid text.
-    to.problem[pg_mbcliplen(to.problem, static_cast<int>(strlen(to.problem)), sizeof to.problem - 1)] = '\0';
-    strlcpy(to.pg_version, from.pg_version.c_str(), sizeof to.pg_version);
+    CopyText(to.problem, sizeof to.problem, from.problem);
+    CopyText(to.pg_version, sizeof to.pg_version, from.pg_version);
     return to;
 }
 
@@ -247,6 +253,17 @@ bool NoteSessionEnd() noexcept {
     }
     LWLockRelease(GetShared().lock);
     return any;
+}
+
+void NoteGoal(NodeId node, const std::string &reason) {
+    std::array<char, sizeof NodeFacts::goal_reason> text{};
+    CopyText(text.data(), text.size(), reason);
+    const std::int64_t now_ns = pg::BootNow().ns;
+    const char *const cut = text.data();
+    (void)Update(node, [=](NodeFacts &entry) {
+        entry.goal_since_ns = now_ns;
+        strlcpy(entry.goal_reason, cut, sizeof entry.goal_reason);
+    });
 }
 
 void DecideBy(NodeId node, BootTime at) {

@@ -64,6 +64,9 @@ void NoteSession(core::NodeId node);
 /// At the exit of a backend: the nodes whose session it was have lost it. Returns true if there were any.
 bool NoteSessionEnd() noexcept;
 
+/// The node has a new goal since now.
+void NoteGoal(core::NodeId node, const std::string &reason);
+
 /// The group of this node must be looked at not later than `at`.
 void DecideBy(core::NodeId node, core::BootTime at);
 

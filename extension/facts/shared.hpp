@@ -60,6 +60,7 @@ struct NodeFacts {
     NodeKey key;
     std::int64_t known_since_ns;  ///< registration, or start of the server
     std::int64_t goal_since_ns;
+    char goal_reason[256];  ///< for people; lost with a restart
 
     char address[64];  ///< numeric; empty: not resolved
     int port;

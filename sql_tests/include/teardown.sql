@@ -1,0 +1,3 @@
+\c regression
+SET client_min_messages = warning;
+DROP DATABASE :db;
