@@ -146,10 +146,10 @@ bool IsUndecided(const NodeView &standby) {
            standby.goal == kStopReplication;
 }
 
-/// A switchover whose standby is gone: the primary is drained but alive.
+/// A switchover whose standby is gone: the primary is drained, or its supervisor can start it again.
 bool MustCallOff(const RuleContext &c) {
     if (!HasOtherPrimary(c) || c.primary->goal != kDraining || !IsUndecided(c.node)) return false;
-    if (!IsServing(c.view, *c.primary)) return false;
+    if (!IsReporting(c.view, *c.primary)) return false;
     if (!IsReporting(c.view, c.node)) {
         *c.why = Describe(c.node) + " no longer reports";
         return true;
