@@ -152,6 +152,7 @@ void FillView(const NodeFacts &facts, BootTime now, core::NodeView &view) {
         view.report = FromPlain(facts);
     }
     view.lease_left = core::LeaseLeft(facts.lease, now);
+    view.proved_fenced = facts.lease.proved_fenced;
     view.session = facts.session;
     view.probe = facts.probe;
     view.probed_since_session_lost = facts.probed_since_session_lost;

@@ -126,7 +126,6 @@ Report World::MakeReport(const Node &node) const {
         report.receiver.streaming = node.upstream.IsValid() && other.pg_running &&
                                     report.receiver.stream_age < Milliseconds{10'000};
         report.receiver.sealed = !node.upstream.IsValid();
-        if (mutation_ == Mutation::kIgnoreSeal) report.receiver.sealed = true;
     }
     return report;
 }
@@ -281,6 +280,9 @@ void World::StepWorker(Node &node) {
         node.state = kDemoteTimeout;
         return;
     }
+    if (mutation_ == Mutation::kShrinkUnasked && now_ - node.standby_replied > Milliseconds{500}) {
+        node.sync_set = {};
+    }
     if (!node.reply) return;
     const NodeState goal = node.reply->goal;
     if (!node.in_recovery && IsWritable(goal) && node.sync_version != node.reply->sync_version &&
@@ -322,6 +324,7 @@ GroupView World::View() const {
         node.silent_age = now_ - std::max(facts.reported_at, monitor_started_);
         node.lease_left = mutation_ == Mutation::kIgnoreLease ? Milliseconds{0}
                                                               : LeaseLeft(facts.lease, now_);
+        node.proved_fenced = facts.lease.proved_fenced || mutation_ == Mutation::kIgnoreLease;
         node.goal_age = now_ - facts.goal_since;
         const Node &real = nodes_[node.id.value - 1];
         // A dead server on a reachable host refuses; a host that is down or cut off is silent.

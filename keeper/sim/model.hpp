@@ -78,7 +78,7 @@ class World {
     /// Runs faults for a while, heals, and checks. Empty: all is well; else what is wrong.
     std::string Run();
     /// Turns a rule off, to show that the checks can fail.
-    enum class Mutation { kNone, kIgnoreLease, kPromoteUnconfirmed, kAckWhenFenced, kIgnoreSeal };
+    enum class Mutation { kNone, kIgnoreLease, kPromoteUnconfirmed, kAckWhenFenced, kShrinkUnasked };
     void Mutate(Mutation mutation) { mutation_ = mutation; }
     const std::vector<std::string> &Story() const { return story_; }
 

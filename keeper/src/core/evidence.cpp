@@ -129,7 +129,7 @@ bool IsSealed(const GroupView &view, const NodeView &standby) {
 Milliseconds LeaseLeftWithStream(const GroupView &view, const NodeView &old_primary) {
     Milliseconds left = old_primary.lease_left;
     if (left == kNoLimit) return left;
-    if (old_primary.has_report && old_primary.report.fenced) return left;
+    if (old_primary.proved_fenced) return Milliseconds{0};
     for (const NodeView &node : view.nodes) {
         if (node.id == old_primary.id || !IsSealed(view, node)) continue;
         left = std::max(left, StreamLeaseLeft(node.report.receiver.stream_age + node.report_age,
@@ -140,8 +140,7 @@ Milliseconds LeaseLeftWithStream(const GroupView &view, const NodeView &old_prim
 
 bool IsProvedFenced(const GroupView &view, const NodeView &old_primary, std::string *why) {
     const std::string who = Describe(old_primary);
-    if (old_primary.has_report && old_primary.report.fenced &&
-        old_primary.lease_left <= Milliseconds{0}) {
+    if (old_primary.proved_fenced) {
         Say(why, who + " has reported that it is fenced");
         return true;
     }

@@ -104,7 +104,7 @@ bool HasLostPrimary(const RuleContext &c) {
 
 bool IsPrimarySealed(const RuleContext &c) {
     return CanTakeOver(c) && IsStable(*c.old_primary, kDraining) &&
-           c.old_primary->report.fenced && c.old_primary->report.sealed_lsn.IsValid();
+           c.old_primary->proved_fenced && c.old_primary->report.sealed_lsn.IsValid();
 }
 
 bool IsPrimaryDropped(const RuleContext &c) {

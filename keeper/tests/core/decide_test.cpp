@@ -100,7 +100,7 @@ TEST(Decide, ReportedDeathOfPostgresActsAtOnce) {
     GroupView view = Steady();
     view.nodes[0].report.holder = KeeperHolder::kSupervisor;
     view.nodes[0].report.pg_running = false;
-    view.nodes[0].report.fenced = true;
+    view.nodes[0].report.fenced = view.nodes[0].proved_fenced = true;
     view.nodes[0].lease_left = Milliseconds{0};
     EXPECT_EQ(GoalAfter(view, kB), kPreparePromotion);
 }
@@ -141,6 +141,18 @@ TEST(Decide, StreamExtensionIsWaitedOut) {
     EXPECT_EQ(GoalAfter(view, kB), kWaitPrimary);
 }
 
+// Found by the simulation: a fresh server reports itself fenced, is granted a lease, and extends it through the
+// stream; its old report proves nothing any more.
+TEST(Decide, FencedReportBeforeAGrantProvesNothing) {
+    GroupView view = Steady();
+    Silence(view.nodes[0], Milliseconds{60'000});
+    view.nodes[0].goal = kDemoteTimeout;
+    view.nodes[0].report.fenced = true;
+    view.nodes[1].reported = view.nodes[1].goal = kPreparePromotion;
+    view.nodes[1].report.receiver = {kA, false, Milliseconds{100}, true};
+    EXPECT_EQ(GoalAfter(view, kB), kStopReplication);
+}
+
 TEST(Decide, SwitchoverWaitsForTheSealedPosition) {
     GroupView view = Steady();
     const auto request = RequestFailover(view);
@@ -149,7 +161,7 @@ TEST(Decide, SwitchoverWaitsForTheSealedPosition) {
     EXPECT_EQ(view.Find(kA)->goal, kDraining);
     EXPECT_TRUE(Decide(view).IsEmpty());
     Reach(view, kA);
-    view.Find(kA)->report.fenced = true;
+    view.Find(kA)->report.fenced = view.Find(kA)->proved_fenced = true;
     view.Find(kA)->report.sealed_lsn = Lsn{0x4000000};
     view.Find(kA)->lease_left = Milliseconds{0};
     Apply(Decide(view), view);
@@ -169,7 +181,7 @@ TEST(Decide, SwitchoverWaitsForTheSealedPosition) {
 TEST(Decide, SwitchoverIsCalledOffWhenTheStandbyDies) {
     GroupView view = Steady();
     view.nodes[0].reported = view.nodes[0].goal = kDraining;
-    view.nodes[0].report.fenced = true;
+    view.nodes[0].report.fenced = view.nodes[0].proved_fenced = true;
     LoseProcess(view.nodes[1]);
     Apply(Decide(view), view);
     EXPECT_EQ(view.Find(kA)->goal, kWaitPrimary);
@@ -248,7 +260,7 @@ TEST(Removal, PrimaryIsReplacedBeforeItIsForgotten) {
     Apply(*RequestRemoval(view, kA, false), view);
     EXPECT_TRUE(Decide(view).IsEmpty()) << "it still holds its lease";
     Reach(view, kA);
-    view.Find(kA)->report.fenced = true;
+    view.Find(kA)->report.fenced = view.Find(kA)->proved_fenced = true;
     view.Find(kA)->report.pg_running = false;
     view.Find(kA)->lease_left = Milliseconds{0};
     Apply(Decide(view), view);

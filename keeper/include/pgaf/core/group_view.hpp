@@ -38,6 +38,7 @@ struct NodeView {
     Report report;                 ///< the last one; state is also in `reported`
     /// How long a grant given to this node may still be in use; <= 0: none is. kNoLimit: unlimited grant.
     Milliseconds lease_left{0};
+    bool proved_fenced = false;    ///< LeaseRecord::proved_fenced
     SessionFact session = SessionFact::kNone;
     ProbeFact probe = ProbeFact::kUnknown;
     bool probed_since_session_lost = false;

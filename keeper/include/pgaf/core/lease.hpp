@@ -28,6 +28,8 @@ inline constexpr Milliseconds kNoLimit = Milliseconds::max();
 struct LeaseRecord {
     BootTime timed_end;
     bool unlimited = false;
+    /// The last report said so, and nothing was granted since: whatever the node was given before is void.
+    bool proved_fenced = false;
 };
 
 /// To be called with every report of the node, before decisions. A fenced report ends every earlier grant: the
@@ -35,11 +37,13 @@ struct LeaseRecord {
 /// an unlimited grant.
 constexpr void NoteReport(LeaseRecord &lease, const Report &report) {
     if (report.fenced) lease = {};
+    lease.proved_fenced = report.fenced;
     if (report.lease_mode) lease.unlimited = false;
 }
 
 /// To be called before the reply leaves.
 constexpr void NoteGrant(LeaseRecord &lease, const Reply &reply, BootTime now) {
+    if (reply.grant != GrantKind::kNone) lease.proved_fenced = false;
     if (reply.grant == GrantKind::kUnlimited) lease.unlimited = true;
     if (reply.grant == GrantKind::kTimed && now + MonitorLease(reply.lease) > lease.timed_end) {
         lease.timed_end = now + MonitorLease(reply.lease);
