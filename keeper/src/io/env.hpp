@@ -1,0 +1,22 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "io/common.hpp"
+
+/// The process environment, the user and the clocks: the only place that asks for them.
+namespace pgaf::io {
+
+/// None when the variable is unset or empty.
+std::optional<std::string> Env(const char *name);
+std::string EnvOr(const char *name, std::string_view otherwise);
+
+std::string OsUser();
+std::string HomeDirectory();
+std::string LocalHostname();
+/// Path of the running program.
+std::string ProgramPath();
+core::BootTime BootNow();
+
+}  // namespace pgaf::io

@@ -1,0 +1,233 @@
+#include "io/postgres.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <set>
+#include <sstream>
+
+#include "io/env.hpp"
+#include "io/files.hpp"
+
+namespace pgaf::io {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr Milliseconds kToolLimit{30'000};
+
+template <typename Number>
+Number ToNumber(std::string_view text) {
+    Number number{};
+    (void) std::from_chars(text.data(), text.data() + text.size(), number);
+    return number;
+}
+
+std::string_view Trim(std::string_view text) {
+    const std::size_t first = text.find_first_not_of(" \t\r\n");
+    if (first == std::string_view::npos) return {};
+    return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
+}
+
+Result<PgInstall> Describe(const std::string &pg_ctl) {
+    auto version = RunChecked({.argv = {pg_ctl, "--version"}, .env = {{"LC_ALL", "C"}}, .timeout = kToolLimit});
+    if (!version) return Pass(version);
+    PgInstall install;
+    install.pg_ctl = AbsolutePath(pg_ctl);
+    install.bindir = ParentOf(install.pg_ctl);
+    const std::size_t mark = version->find(") ");
+    if (mark == std::string::npos) {
+        return Fail(ProblemCode::kBadConfig, fmt::format("\"{}\" is not PostgreSQL's pg_ctl", pg_ctl));
+    }
+    install.version = Trim(std::string_view(*version).substr(mark + 2));
+    install.major = ToNumber<int>(install.version);
+    if (!Exists(install.Tool("postgres"))) {
+        return Fail(ProblemCode::kBadConfig, fmt::format("no server program next to \"{}\"", install.pg_ctl), {},
+                    "Give the path of pg_ctl in the server's bin directory with --pgctl.");
+    }
+    return install;
+}
+
+std::vector<std::string> FindInPath(std::string_view program) {
+    std::vector<std::string> found;
+    std::set<std::string> real_paths;
+    std::stringstream path(EnvOr("PATH", "/usr/local/bin:/usr/bin:/bin"));
+    for (std::string directory; std::getline(path, directory, ':');) {
+        const std::string candidate = directory + "/" + std::string(program);
+        if (::access(candidate.c_str(), X_OK) != 0) continue;
+        if (real_paths.insert(AbsolutePath(candidate)).second) found.push_back(candidate);
+    }
+    return found;
+}
+
+Result<PgInstall> FromPgConfig(const std::string &pg_config) {
+    auto bindir = RunChecked({.argv = {pg_config, "--bindir"}, .timeout = kToolLimit});
+    if (!bindir) return Pass(bindir);
+    return Describe(std::string(Trim(*bindir)) + "/pg_ctl");
+}
+
+}  // namespace
+
+std::string PgInstall::Tool(std::string_view name) const { return bindir + "/" + std::string(name); }
+
+Result<PgInstall> FindPgInstall(const std::string &pg_ctl_option) {
+    if (!pg_ctl_option.empty()) {
+        if (::access(pg_ctl_option.c_str(), X_OK) != 0) {
+            return tl::unexpected(IoProblem("run", pg_ctl_option));
+        }
+        return Describe(pg_ctl_option);
+    }
+    if (auto pg_config = Env("PG_CONFIG")) return FromPgConfig(*pg_config);
+    const std::vector<std::string> candidates = FindInPath("pg_ctl");
+    if (candidates.size() == 1) return Describe(candidates.front());
+    const std::vector<std::string> configs = FindInPath("pg_config");
+    if (configs.size() == 1) return FromPgConfig(configs.front());
+    std::string list;
+    for (const std::string &candidate : candidates) list += " " + candidate;
+    return Fail(ProblemCode::kBadConfig,
+                candidates.empty() ? "could not find pg_ctl in PATH" : "found more than one pg_ctl in PATH",
+                list.empty() ? "" : fmt::format("Found:{}.", list), "Choose one with --pgctl.");
+}
+
+DataDirectory InspectDataDirectory(const std::string &pgdata) {
+    if (!Exists(pgdata)) return DataDirectory::kAbsent;
+    if (IsEmptyDirectory(pgdata)) return DataDirectory::kEmpty;
+    const bool is_cluster = Exists(pgdata + "/PG_VERSION") && Exists(pgdata + "/global/pg_control");
+    return is_cluster ? DataDirectory::kCluster : DataDirectory::kOther;
+}
+
+Result<ControlData> ParseControlData(std::string_view text) {
+    std::map<std::string, std::string, std::less<>> values;
+    std::stringstream lines{std::string(text)};
+    for (std::string line; std::getline(lines, line);) {
+        const std::size_t colon = line.find(':');
+        if (colon == std::string::npos) continue;
+        values[line.substr(0, colon)] = Trim(std::string_view(line).substr(colon + 1));
+    }
+    ControlData data;
+    data.system_identifier = ToNumber<std::uint64_t>(values["Database system identifier"]);
+    data.state = values["Database cluster state"];
+    data.timeline = std::max(ToNumber<int>(values["Latest checkpoint's TimeLineID"]),
+                             ToNumber<int>(values["Min recovery ending loc's timeline"]));
+    data.checkpoint = core::ParseLsn(values["Latest checkpoint location"]).value_or(core::Lsn{});
+    data.min_recovery = core::ParseLsn(values["Minimum recovery ending location"]).value_or(core::Lsn{});
+    data.control_version = ToNumber<int>(values["pg_control version number"]);
+    data.catalog_version = ToNumber<int>(values["Catalog version number"]);
+    if (data.system_identifier == 0 || data.timeline == 0) {
+        return Fail(ProblemCode::kCorrupt, "pg_controldata shows no system identifier and timeline");
+    }
+    return data;
+}
+
+Result<ControlData> ReadControlData(const PgInstall &install, const std::string &pgdata) {
+    auto text = RunChecked({.argv = {install.Tool("pg_controldata"), "-D", pgdata},
+                            .env = {{"LC_ALL", "C"}},
+                            .timeout = kToolLimit});
+    if (!text) return Pass(text, fmt::format("could not read the control file of \"{}\"", pgdata));
+    return ParseControlData(*text);
+}
+
+std::optional<PostmasterFile> ParsePostmasterFile(std::string_view text) {
+    std::vector<std::string> lines;
+    std::stringstream stream{std::string(text)};
+    for (std::string line; std::getline(stream, line);) lines.push_back(line);
+    if (lines.size() < 2) return std::nullopt;
+    lines.resize(8);
+    PostmasterFile file;
+    file.pid = ToNumber<pid_t>(lines[0]);
+    file.pgdata = lines[1];
+    file.port = ToNumber<int>(lines[3]);
+    file.socket_directory = lines[4];
+    file.status = Trim(lines[7]);
+    if (file.pid <= 0) return std::nullopt;  // a negative one is a single-user server
+    return file;
+}
+
+std::optional<PostmasterFile> ReadPostmasterFile(const std::string &pgdata) {
+    auto text = ReadFile(pgdata + "/postmaster.pid");
+    return text ? ParsePostmasterFile(*text) : std::nullopt;
+}
+
+std::optional<PostmasterFile> FindPostmaster(const std::string &pgdata) {
+    auto file = ReadPostmasterFile(pgdata);
+    if (!file) return std::nullopt;
+    const ProcessInfo info = InspectProcess(file->pid);
+    const bool runs = info.pid == file->pid && info.state != 'Z' && info.comm.starts_with("postgres");
+    return runs ? file : std::nullopt;
+}
+
+std::vector<pid_t> PostgresProcesses(const std::string &pgdata) {
+    std::vector<pid_t> found;
+    std::error_code error;
+    for (const fs::directory_entry &entry : fs::directory_iterator("/proc", error)) {
+        const auto pid = ToNumber<pid_t>(entry.path().filename().string());
+        if (pid <= 1) continue;
+        struct stat owner {};
+        if (::stat(entry.path().c_str(), &owner) != 0 || owner.st_uid != geteuid()) continue;
+        const fs::path directory = fs::read_symlink(entry.path() / "cwd", error);
+        if (error || directory != pgdata) continue;
+        const ProcessInfo info = InspectProcess(pid);
+        if (info.state != 'Z' && info.comm.starts_with("postgres")) found.push_back(pid);
+    }
+    return found;
+}
+
+Result<void> KillPostgres(const std::string &pgdata, Milliseconds limit) {
+    const core::BootTime start = BootNow();
+    for (;;) {
+        const std::vector<pid_t> left = PostgresProcesses(pgdata);
+        if (left.empty()) return {};
+        if (BootNow() - start > limit) {
+            return Fail(ProblemCode::kTimeout,
+                        fmt::format("{} processes of PostgreSQL in \"{}\" cannot be killed", left.size(), pgdata));
+        }
+        for (const pid_t pid : left) {
+            const UniqueFd pidfd = OpenPidFd(pid);
+            (void) ::kill(pid, SIGKILL);
+            (void) AwaitEnd(pidfd, Milliseconds{1000});
+            (void) ::waitpid(pid, nullptr, WNOHANG);  // ours when we are the subreaper
+        }
+    }
+}
+
+Result<std::string> RunSingleUser(const PgInstall &install, const SingleUser &what, Cancel *cancel) {
+    std::string input;
+    for (const std::string &command : what.commands) input += command + "\n";
+    Command command{.argv = {install.Tool("postgres"), "--single", "-D", what.pgdata, "-c", "exit_on_error=on",
+                             "-c", "shared_preload_libraries=" + what.preload_libraries, "-c",
+                             "synchronous_standby_names=", "-c", "logging_collector=off", "-c",
+                             "log_min_messages=warning", "-c", "log_destination=stderr", what.database},
+                    .env = {{"LC_ALL", "C"}},
+                    .input = std::move(input),
+                    .cancel = cancel};
+    auto out = RunChecked(command);
+    if (!out) return Pass(out, "could not set up the database");
+    return out;
+}
+
+std::string QuoteLiteral(std::string_view value) {
+    const bool escape = value.find('\\') != std::string_view::npos;
+    std::string quoted = escape ? " E'" : "'";
+    for (const char c : value) {
+        if (c == '\'' || c == '\\') quoted += c;
+        quoted += c;
+    }
+    return quoted + "'";
+}
+
+std::string QuoteIdentifier(std::string_view name) {
+    std::string quoted = "\"";
+    for (const char c : name) {
+        if (c == '"') quoted += c;
+        quoted += c;
+    }
+    return quoted + "\"";
+}
+
+}  // namespace pgaf::io

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "io/common.hpp"
+#include "io/process.hpp"
+
+/// PostgreSQL from outside: its programs, its data directory, its processes.
+namespace pgaf::io {
+
+struct PgInstall {
+    std::string pg_ctl;
+    std::string bindir;
+    std::string version;  ///< "15.20 (Debian 15.20-0+deb12u1)"
+    int major = 0;
+    [[nodiscard]] std::string Tool(std::string_view name) const;
+};
+
+/// `--pgctl` when given; else PG_CONFIG's bindir, else the only pg_ctl in PATH, else pg_config's bindir.
+Result<PgInstall> FindPgInstall(const std::string &pg_ctl_option);
+
+enum class DataDirectory { kAbsent, kEmpty, kCluster, kOther };
+DataDirectory InspectDataDirectory(const std::string &pgdata);
+
+struct ControlData {
+    std::uint64_t system_identifier = 0;
+    std::string state;
+    int timeline = 0;  ///< the highest that the control file knows of
+    core::Lsn checkpoint;
+    core::Lsn min_recovery;
+    int control_version = 0;
+    int catalog_version = 0;
+    [[nodiscard]] bool IsShutDown() const { return state.starts_with("shut down"); }
+};
+Result<ControlData> ReadControlData(const PgInstall &install, const std::string &pgdata);
+/// Pure part of it, for tests: the text of pg_controldata in the C locale.
+Result<ControlData> ParseControlData(std::string_view text);
+
+struct PostmasterFile {
+    pid_t pid = 0;
+    std::string pgdata;
+    int port = 0;
+    std::string socket_directory;
+    std::string status;  ///< "ready", "standby", "starting", "stopping"
+};
+std::optional<PostmasterFile> ReadPostmasterFile(const std::string &pgdata);
+std::optional<PostmasterFile> ParsePostmasterFile(std::string_view text);
+/// The running postmaster of this data directory, if there is one. A zombie does not run.
+std::optional<PostmasterFile> FindPostmaster(const std::string &pgdata);
+
+/// Every PostgreSQL process of ours whose working directory is `pgdata`.
+std::vector<pid_t> PostgresProcesses(const std::string &pgdata);
+/// Kills them all and waits until they are gone.
+Result<void> KillPostgres(const std::string &pgdata, Milliseconds limit);
+
+/// Runs SQL commands, one a line, in a single-user server, without any module of ours. Returns its output.
+struct SingleUser {
+    std::string pgdata{};
+    std::string database = "postgres";
+    std::vector<std::string> commands{};
+    std::string preload_libraries{};
+};
+Result<std::string> RunSingleUser(const PgInstall &install, const SingleUser &what, Cancel *cancel = nullptr);
+
+/// 'it''s', for SQL.
+std::string QuoteLiteral(std::string_view value);
+std::string QuoteIdentifier(std::string_view name);
+
+}  // namespace pgaf::io

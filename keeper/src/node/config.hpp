@@ -1,0 +1,71 @@
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+
+#include "io/common.hpp"
+#include "io/postgres.hpp"
+#include "node/paths.hpp"
+#include "pgaf/core/keeper_config.hpp"
+#include "pgaf/core/node_record.hpp"
+#include "pgaf/core/pg_files.hpp"
+
+namespace pgaf::node {
+
+/// pg_autoctl.cfg: what the operator chose. Kept in the interface's INI form, mode 0600.
+struct Config {
+    std::string role = "keeper";  ///< keeper or monitor
+    std::string monitor;
+    std::string formation = "default";
+    int group = 0;
+    std::string name;
+    std::string hostname;
+    std::string nodekind = "standalone";
+    std::string pgdata;
+    std::string pg_ctl;
+    std::string pg_host;
+    int port = 5432;
+    std::string listen_addresses = "*";
+    std::string auth_method;
+    std::string username;
+    std::string dbname = "postgres";
+    std::string hba_level = "minimal";
+    bool ssl_active = false;
+    std::string ssl_mode = "prefer";
+    std::string ssl_ca_file;
+    std::string ssl_crl_file;
+    std::string ssl_cert_file;
+    std::string ssl_key_file;
+    bool ssl_self_signed = false;
+    std::string replication_password;
+    std::string maximum_backup_rate = "100M";
+    int candidate_priority = 50;
+    bool replication_quorum = true;
+    [[nodiscard]] bool IsMonitor() const { return role == "monitor"; }
+};
+
+/// "section.key" to value, in file order when iterated through Keys().
+std::map<std::string, std::string> ParseIni(std::string_view text);
+std::string ToIni(const Config &config);
+Result<Config> FromIni(std::string_view text);
+/// Value of "section.key"; kNotFound for an unknown one.
+Result<std::string> GetSetting(const Config &config, std::string_view key);
+Result<void> SetSetting(Config &config, std::string_view key, std::string_view value);
+
+Result<Config> LoadConfig(const Paths &paths);
+Result<void> SaveConfig(const Paths &paths, const Config &config);
+
+/// kNotFound when there is none.
+Result<core::NodeRecord> LoadRecord(const Paths &paths);
+Result<void> SaveRecord(const Paths &paths, const core::NodeRecord &record);
+
+/// What the worker needs, from what the operator chose. `hostaddr`: numeric address of the monitor.
+Result<core::KeeperConfig> MakeKeeperConfig(const Config &config, const core::NodeRecord &record,
+                                            const std::string &hostaddr);
+Result<void> SaveKeeperConfig(const Paths &paths, const core::KeeperConfig &config);
+Result<core::KeeperConfig> LoadKeeperConfig(const Paths &paths);
+
+core::ServerSettings MakeServerSettings(const Config &config, const Paths &paths, int pg_major);
+
+}  // namespace pgaf::node

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "io/files.hpp"
+#include "node/monitor_link.hpp"
+#include "node/plan.hpp"
+#include "node/steps/steps.hpp"
+#include "node/supervisor.hpp"
+
+namespace pgaf::node {
+
+/// The supervisor of a data node: the keeper whenever PostgreSQL is down, a watchman when it runs.
+class NodeSupervisor final : public Supervisor {
+ public:
+    explicit NodeSupervisor(SupervisorOptions options);
+
+ protected:
+    void OnBegin() override;
+    void OnDown() override;
+    void OnStopped() override;
+    void OnStopRequest() override;
+    void OnReload() override;
+    void OnTick() override;
+    void OnStartFailed() override;
+    Result<void> BeforeStart() override;
+
+ private:
+    // Keeper
+    void BecomeKeeper();
+    void Report();
+    void OnReply(const core::Reply &reply, int tag);
+    void Act();
+    bool ActOnce();
+    void TakeState(core::NodeState state);
+    void Save();
+    void SayProblem(std::string text);
+    [[nodiscard]] core::Report MakeReport() const;
+    void SaveKeeperFile(const std::string &hostaddr);
+    void ExitAfterReport(int status);
+    [[nodiscard]] bool IsInitDone() const;
+    // Steps
+    void RunStep(core::Step step, core::NodeState next);
+    void OnStepDone(core::NodeState next, Result<std::uint64_t> result);
+    [[nodiscard]] StepContext MakeContext();
+    // Watchman
+    void WatchHeartbeat();
+
+    core::NodeRecord record_;
+    core::KeeperConfig keeper_;
+    std::optional<io::FileLock> baton_;
+    std::optional<core::Reply> reply_;
+    MonitorLink link_;
+    int round_ = 0;          ///< counts the times we became the keeper; tags reports
+    std::string problem_;
+    std::optional<io::ControlData> control_;
+    io::Timer report_timer_;
+    io::Timer baton_timer_;
+    io::Timer exit_timer_;
+    io::Timer step_timer_;
+    std::optional<int> exit_status_;
+    std::unique_ptr<io::Cancel> cancel_;  ///< while a step runs
+    core::NodeState step_goal_ = core::NodeState::kInit;
+    int step_failures_ = 0;
+    core::BootTime last_tick_;
+    core::BootTime awake_since_;
+    bool is_link_needed_ = true;
+};
+
+}  // namespace pgaf::node

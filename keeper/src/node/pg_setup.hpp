@@ -1,0 +1,34 @@
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "node/config.hpp"
+
+/// Files and roles of a data directory, for the monitor and for nodes. `directory` is where the files are
+/// now: PGDATA itself, or the sibling that is going to become it.
+namespace pgaf::node {
+
+/// initdb. Local connections are by peer, others by the chosen method; nothing becomes trust by itself.
+Result<void> InitDb(const io::PgInstall &install, const Config &config, const std::string &directory,
+                    io::Cancel *cancel);
+
+/// Settings file and its include line; with --ssl-self-signed also the certificate of this host.
+Result<void> WriteServerFiles(const io::PgInstall &install, const Config &config, const Paths &paths,
+                              const std::string &directory);
+
+/// HBA lines for the keeper's peers.
+Result<void> WriteNodeHba(const core::KeeperConfig &keeper, const std::string &directory,
+                          std::span<const core::Peer> peers);
+
+/// Replaces or creates one of our files in `directory`.
+Result<void> WriteInto(const std::string &directory, std::string_view file, std::string_view text);
+
+/// Standby configuration, an empty synchronous set, standby.signal.
+Result<void> WriteStandbyFiles(const core::KeeperConfig &keeper, const core::Peer &upstream,
+                               const std::string &directory);
+
+/// One-line commands that create a role when it is missing.
+std::string EnsureRoleSql(std::string_view role, std::string_view attributes);
+
+}  // namespace pgaf::node

@@ -1,0 +1,119 @@
+#include <fmt/format.h>
+
+#include <charconv>
+#include <sstream>
+
+#include "io/files.hpp"
+#include "node/steps/steps.hpp"
+
+namespace pgaf::node {
+
+std::span<const core::Peer> StepContext::Peers() const {
+    return reply ? std::span<const core::Peer>(reply->peers) : std::span<const core::Peer>{};
+}
+
+std::optional<std::string> ReadMarker(const Paths &paths) {
+    if (!io::Exists(paths.unsafe_marker)) return std::nullopt;
+    auto text = io::ReadFile(paths.unsafe_marker);
+    if (!text) return "unknown";
+    while (!text->empty() && text->back() == '\n') text->pop_back();
+    return *text;
+}
+
+Result<void> SetMarker(const Paths &paths, std::string_view what) {
+    return io::WriteFile(paths.unsafe_marker, std::string(what) + "\n", 0600);
+}
+
+Result<void> ClearMarker(const Paths &paths) { return io::RemoveFile(paths.unsafe_marker); }
+
+Result<core::Peer> FindUpstream(const StepContext &context) {
+    for (const core::Peer &peer : context.Peers()) {
+        if (context.reply->upstream.IsValid() ? peer.node == context.reply->upstream : peer.is_primary) return peer;
+    }
+    return Fail(ProblemCode::kBadState, "there is no primary to follow yet");
+}
+
+std::string UpstreamConninfo(const StepContext &context, const core::Peer &peer) {
+    core::KeeperConfig keeper = context.keeper;
+    keeper.replication_password.clear();
+    // Not the name of the standby: what copies must never count as a synchronous standby.
+    return core::PrimaryConninfo(keeper, peer) + " dbname=postgres application_name=pgautofailover_copy";
+}
+
+std::vector<std::pair<std::string, std::string>> PasswordEnv(const StepContext &context) {
+    std::vector<std::pair<std::string, std::string>> env{{"LC_ALL", "C"}};
+    if (!context.config.replication_password.empty()) {
+        env.emplace_back("PGPASSWORD", context.config.replication_password);
+    }
+    return env;
+}
+
+std::vector<Fork> ParseTimelineHistory(std::string_view text) {
+    std::vector<Fork> forks;
+    std::stringstream lines{std::string(text)};
+    for (std::string line; std::getline(lines, line);) {
+        std::stringstream words(line);
+        int parent = 0;
+        std::string lsn;
+        if (line.empty() || line.front() == '#' || !(words >> parent >> lsn)) continue;
+        if (const auto at = core::ParseLsn(lsn)) forks.push_back({parent, *at});
+    }
+    return forks;
+}
+
+Result<Upstream> Upstream::Connect(const StepContext &context, const core::Peer &peer) {
+    io::ConnOptions options{{"replication", "database"}};
+    if (!context.config.replication_password.empty()) {
+        options.emplace_back("password", context.config.replication_password);
+    }
+    auto client = io::PgClient::Connect(UpstreamConninfo(context, peer), options);
+    if (!client) {
+        return Pass(client, fmt::format("could not connect to node {} \"{}\" ({}:{})", peer.node.value, peer.name,
+                                        peer.host, peer.port));
+    }
+    return Upstream(std::move(*client));
+}
+
+Result<Upstream::Identity> Upstream::Identify() {
+    auto rows = client_.Simple("IDENTIFY_SYSTEM");
+    if (!rows) return Pass(rows, "could not identify the primary");
+    if (rows->IsEmpty()) return Fail(ProblemCode::kPostgres, "the primary did not identify itself");
+    Identity identity;
+    const std::string id = rows->At(0, 0);
+    const std::string timeline = rows->At(0, 1);
+    (void) std::from_chars(id.data(), id.data() + id.size(), identity.system_identifier);
+    (void) std::from_chars(timeline.data(), timeline.data() + timeline.size(), identity.timeline);
+    if (identity.system_identifier == 0 || identity.timeline == 0) {
+        return Fail(ProblemCode::kPostgres, "the primary's identity cannot be read");
+    }
+    if (identity.timeline > 1) {
+        auto history = client_.Simple(fmt::format("TIMELINE_HISTORY {}", identity.timeline));
+        if (!history) return Pass(history, "could not fetch the primary's timeline history");
+        identity.history = ParseTimelineHistory(history->At(0, 1));
+    }
+    return identity;
+}
+
+Result<void> Upstream::MustBePrimary() {
+    auto rows = client_.Simple("SELECT pg_catalog.pg_is_in_recovery()");
+    if (!rows) return Pass(rows);
+    if (rows->At(0, 0) != "f") return Fail(ProblemCode::kBadState, "the node to follow is not a primary yet");
+    return {};
+}
+
+void Upstream::Checkpoint() {
+    (void) client_.Simple("CHECKPOINT");  // permitted from PostgreSQL 15 on; elsewhere one comes by itself
+}
+
+Result<void> Upstream::EnsureCheckpoint(int timeline) {
+    for (int attempt = 0; attempt < 2; ++attempt) {
+        auto rows = client_.Simple("SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()");
+        if (!rows) return Pass(rows);
+        if (rows->At(0, 0) == std::to_string(timeline)) return {};
+        Checkpoint();
+    }
+    return Fail(ProblemCode::kBadState,
+                fmt::format("the primary has not completed a checkpoint on timeline {} yet", timeline));
+}
+
+}  // namespace pgaf::node
