@@ -1,0 +1,155 @@
+#include <fmt/format.h>
+#include <libpq-fe.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+
+#include <charconv>
+
+#include "cli/json.hpp"
+#include "cli/session.hpp"
+#include "io/env.hpp"
+#include "node/pid_file.hpp"
+
+/// config get, set, check; get and set of settings that the monitor keeps; version.
+namespace pgaf::cli {
+namespace {
+
+int ConfigGet(const Session &session, const std::string &key) {
+    auto paths = RequirePaths(session);
+    if (!paths) return Explain(paths.error());
+    auto config = node::LoadConfig(*paths);
+    if (!config) return Explain(config.error());
+    if (key.empty()) {
+        fmt::print("{}", node::ToIni(*config));
+        return kOk;
+    }
+    auto value = node::GetSetting(*config, key);
+    if (!value) return Explain(value.error());
+    fmt::print("{}\n", *value);
+    return kOk;
+}
+
+int ConfigSet(const Session &session, const std::string &key, const std::string &value) {
+    auto paths = RequirePaths(session);
+    if (!paths) return Explain(paths.error());
+    auto config = node::LoadConfig(*paths);
+    if (!config) return Explain(config.error());
+    for (const char *fixed : {"pg_autoctl.role", "pg_autoctl.group", "pg_autoctl.formation", "postgresql.pgdata"}) {
+        if (key == fixed) {
+            return Explain({ProblemCode::kBadArgument, fmt::format("\"{}\" cannot be changed", key), {}, {}});
+        }
+    }
+    if (auto set = node::SetSetting(*config, key, value); !set) return Explain(set.error());
+    auto valid = node::FromIni(node::ToIni(*config));
+    if (!valid) return Explain(valid.error());
+    if (auto install = io::FindPgInstall(config->pg_ctl); !install) return Explain(install.error());
+    if (auto saved = node::SaveConfig(*paths, *config); !saved) return Explain(saved.error());
+    fmt::print("{}\n", value);
+    if (const auto pid = node::RunningSupervisor(*paths)) (void) ::kill(*pid, SIGHUP);
+    return kOk;
+}
+
+int ConfigCheck(const Session &session) {
+    auto paths = RequirePaths(session);
+    if (!paths) return Explain(paths.error());
+    auto config = node::LoadConfig(*paths);
+    if (!config) return Explain(config.error());
+    auto install = io::FindPgInstall(config->pg_ctl);
+    if (!install) return Explain(install.error());
+    if (!config->IsMonitor()) {
+        if (auto monitor = io::ParseConninfo(config->monitor); !monitor) return Explain(monitor.error());
+    }
+    spdlog::info("The configuration in \"{}\" is valid: PostgreSQL {}, port {}", paths->config, install->version,
+                 config->port);
+    return kOk;
+}
+
+int SetNodeProperty(const Session &session, const std::string &name, const std::string &function,
+                    const std::string &value) {
+    auto access = ConnectMonitor(session);
+    if (!access) return Explain(access.error());
+    std::string node_name = name;
+    if (node_name.empty() && session.monitor.empty()) {
+        auto paths = RequirePaths(session);
+        auto config = paths ? node::LoadConfig(*paths) : tl::unexpected(paths.error());
+        if (config) node_name = config->name;
+    }
+    if (node_name.empty()) return Explain({ProblemCode::kBadArgument, "no node is chosen", {}, "Use --name."});
+    const std::string type = function == "set_node_candidate_priority" ? "int" : "bool";
+    auto done = access->client.Query(fmt::format("SELECT pgautofailover.{}($1, $2, $3::{})", function, type),
+                                     {access->formation, node_name, value});
+    if (!done) return Explain(done.error());
+    fmt::print("{}\n", value);
+    return kOk;
+}
+
+void AddProperty(CLI::App &set_node, Session &session, const char *name, const char *function, CLI::Validator check) {
+    auto value = std::make_shared<std::string>();
+    auto node_name = std::make_shared<std::string>();
+    CLI::App *command = AddCommand(set_node, session, name, "change it on the monitor");
+    AddMonitorOptions(*command, session, false);
+    command->add_option("-a,--name", *node_name, "name of the node");
+    command->add_option("value", *value, "new value")->required()->check(std::move(check));
+    command->callback([&session, value, node_name, function] {
+        session.command = [&session, value, node_name, function] {
+            return SetNodeProperty(session, *node_name, function, *value);
+        };
+    });
+}
+
+int Version(const Session &session) {
+    const int server = PQlibVersion();
+    if (!session.json) {
+        fmt::print("pg_autoctl version 3.0\npg_autoctl extension version 3.0\ncompiled with libpq {}.{}\n"
+                   "compatible with Postgres 13, 14, 15, 16, 17, and 18\n",
+                   server / 10000, server % 10000);
+        return kOk;
+    }
+    Json json;
+    json.Text("pg_autoctl", "3.0").Text("pgautofailover", "3.0").Text("pg_major", std::to_string(server / 10000));
+    json.Text("pg_version", fmt::format("{}.{}", server / 10000, server % 10000));
+    json.Text("pg_version_str", fmt::format("PostgreSQL {}.{}", server / 10000, server % 10000));
+    fmt::print("{}\n", json.Number("pg_version_num", server).Finish());
+    return kOk;
+}
+
+}  // namespace
+
+void AddConfig(CLI::App &app, Session &session) {
+    CLI::App *config = AddCommand(app, session, "config", "the configuration file");
+    config->require_subcommand(1);
+    CLI::App *check = AddCommand(*config, session, "check", "check it");
+    AddPgData(*check, session);
+    check->callback([&session] { session.command = [&session] { return ConfigCheck(session); }; });
+    auto key = std::make_shared<std::string>();
+    auto value = std::make_shared<std::string>();
+    CLI::App *get = AddCommand(*config, session, "get", "print it, or one value of it");
+    AddPgData(*get, session);
+    get->add_option("key", *key, "section.key");
+    get->callback([&session, key] { session.command = [&session, key] { return ConfigGet(session, *key); }; });
+    CLI::App *set = AddCommand(*config, session, "set", "change one value");
+    AddPgData(*set, session);
+    set->add_option("key", *key, "section.key")->required();
+    set->add_option("value", *value, "new value")->required();
+    set->callback([&session, key, value] {
+        session.command = [&session, key, value] { return ConfigSet(session, *key, *value); };
+    });
+}
+
+void AddGetSet(CLI::App &app, Session &session) {
+    CLI::App *set = AddCommand(app, session, "set", "change settings on the monitor");
+    set->require_subcommand(1);
+    CLI::App *node = AddCommand(*set, session, "node", "settings of a node");
+    node->require_subcommand(1);
+    AddProperty(*node, session, "candidate-priority", "set_node_candidate_priority", CLI::Range(0, 100));
+    AddProperty(*node, session, "replication-quorum", "set_node_replication_quorum",
+                CLI::IsMember({"true", "false"}));
+}
+
+void AddVersion(CLI::App &app, Session &session) {
+    CLI::App *version = AddCommand(app, session, "version", "print the version");
+    AddJson(*version, session);
+    version->callback([&session] { session.command = [&session] { return Version(session); }; });
+}
+
+}  // namespace pgaf::cli

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "cli/session.hpp"
+
+namespace pgaf::cli {
+
+/// Options of create; those not given keep what an earlier create wrote, or the defaults of node::Config.
+struct CreateOptions {
+    std::string pg_ctl;
+    std::optional<int> port;
+    std::string listen;
+    std::string hostname;
+    std::string auth;
+    bool skip_pg_hba = false;
+    bool ssl_self_signed = false;
+    bool no_ssl = false;
+    std::string ssl_mode;
+    std::string ssl_ca_file;
+    std::string ssl_crl_file;
+    std::string server_cert;
+    std::string server_key;
+    bool run = false;
+    // monitor
+    std::string node_password;
+    // node
+    std::string pg_host;
+    std::string name;
+    std::string username;
+    std::string dbname;
+    std::optional<int> candidate_priority;
+    std::string replication_quorum;
+    std::string maximum_backup_rate;
+    std::string replication_password;
+    bool pg_hba_lan = false;
+};
+
+int CreateMonitor(const Session &session, const CreateOptions &options);
+int CreatePostgres(const Session &session, const CreateOptions &options);
+
+/// What both begin with. Nothing is written before all of it holds.
+struct CreatePlan {
+    node::Paths paths;
+    node::Config config;
+    io::PgInstall install;
+    io::DataDirectory data = io::DataDirectory::kAbsent;
+    bool had_config = false;
+};
+Result<CreatePlan> PrepareCreate(const Session &session, const CreateOptions &options, bool is_monitor);
+
+/// URI for nodes to connect to the monitor; `password` may be empty.
+std::string MonitorUri(const node::Config &config, std::string_view password);
+
+/// Address by which this host reaches `host`:`port`; for --hostname.
+std::optional<std::string> OwnAddressTowards(const std::string &host, int port);
+/// The networks of this host's `hostname`, as CIDR: the rules for the monitor's clients.
+std::vector<std::string> LocalNetworks(const std::string &hostname);
+/// Numeric address of a host, now; empty when it has none.
+std::string ResolveNow(const std::string &host);
+
+}  // namespace pgaf::cli

@@ -1,0 +1,110 @@
+#include "cli/session.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "io/env.hpp"
+#include "io/files.hpp"
+#include "io/log.hpp"
+
+namespace pgaf::cli {
+
+int ExitCodeOf(ProblemCode code) {
+    switch (code) {
+        case ProblemCode::kBadArgument: return kBadArguments;
+        case ProblemCode::kBadConfig:
+        case ProblemCode::kCorrupt: return kBadConfig;
+        case ProblemCode::kBadState:
+        case ProblemCode::kNotFound:
+        case ProblemCode::kIo: return kBadState;
+        case ProblemCode::kPostgres: return kPgSql;
+        case ProblemCode::kMonitor:
+        case ProblemCode::kRefused: return kMonitorFailed;
+        case ProblemCode::kTimeout:
+        case ProblemCode::kInternal: return kInternal;
+    }
+    return kInternal;
+}
+
+int Explain(const Problem &problem) {
+    io::LogProblem(spdlog::level::err, problem);
+    return ExitCodeOf(problem.code);
+}
+
+CLI::App *AddCommand(CLI::App &parent, Session &session, const std::string &name, const std::string &help) {
+    CLI::App *command = parent.add_subcommand(name, help);
+    command->add_flag("-v,--verbose", session.verbose, "show more of what happens; may be repeated");
+    command->add_flag("-q,--quiet", session.quiet, "show errors only");
+    command->add_flag_callback(
+        "-V,--version", [] { throw CLI::CallForVersion("pg_autoctl version 3.0", 0); }, "print the version");
+    return command;
+}
+
+void AddPgData(CLI::App &command, Session &session) {
+    command.add_option("-D,--pgdata", session.pgdata, "data directory")->envname("PGDATA");
+}
+
+void AddJson(CLI::App &command, Session &session) {
+    command.add_flag("-J,--json", session.json, "print JSON");
+}
+
+void AddMonitorOptions(CLI::App &command, Session &session, bool with_group) {
+    AddPgData(command, session);
+    AddJson(command, session);
+    command.add_option("-m,--monitor", session.monitor, "connection string of the monitor")
+        ->envname("PG_AUTOCTL_MONITOR");
+    command.add_option("-f,--formation", session.formation, "formation");
+    if (with_group) command.add_option("-g,--group", session.group, "group");
+}
+
+Result<node::Paths> RequirePaths(const Session &session) {
+    if (session.pgdata.empty()) {
+        return Fail(ProblemCode::kBadArgument, "no data directory is given", {},
+                    "Use --pgdata or the environment variable PGDATA.");
+    }
+    return node::PathsFor(session.pgdata);
+}
+
+Result<void> RequireOrdinaryUser() {
+    if (geteuid() != 0) return {};
+    return Fail(ProblemCode::kBadArgument, "pg_autoctl cannot be run as root", {},
+                "Run it as the user who owns PostgreSQL's data directory, for instance postgres.");
+}
+
+Result<std::string> LocalMonitorConninfo(const node::Config &config) {
+    const auto postmaster = io::FindPostmaster(config.pgdata);
+    if (!postmaster) {
+        return Fail(ProblemCode::kMonitor, fmt::format("the monitor in \"{}\" is not running", config.pgdata), {},
+                    "Start it with pg_autoctl run.");
+    }
+    io::ConnOptions options{{"port", std::to_string(postmaster->port)},
+                            {"dbname", std::string(core::kMonitorDatabase)}};
+    const std::string host = postmaster->socket_directory.empty() ? "localhost" : postmaster->socket_directory;
+    options.emplace_back("host", host);
+    return io::BuildConninfo(options);
+}
+
+Result<MonitorAccess> ConnectMonitor(const Session &session) {
+    std::string conninfo = session.monitor;
+    std::string formation = session.formation;
+    std::optional<int> group = session.group;
+    if (conninfo.empty()) {
+        auto paths = RequirePaths(session);
+        if (!paths) return Pass(paths);
+        auto config = node::LoadConfig(*paths);
+        if (!config) return Pass(config);
+        conninfo = config->monitor;
+        if (config->IsMonitor()) {
+            auto local = LocalMonitorConninfo(*config);
+            if (!local) return Pass(local);
+            conninfo = *local;
+        } else {
+            if (formation.empty()) formation = config->formation;
+        }
+    }
+    auto client = io::PgClient::Connect(conninfo, {}, ProblemCode::kMonitor);
+    if (!client) return Pass(client, "could not connect to the monitor");
+    return MonitorAccess{std::move(*client), formation.empty() ? "default" : formation, group, conninfo};
+}
+
+}  // namespace pgaf::cli

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "io/pg_client.hpp"
+#include "node/config.hpp"
+
+/// What the families of commands share.
+namespace pgaf::cli {
+
+/// Exit statuses are part of the interface.
+inline constexpr int kOk = 0;
+inline constexpr int kBadArguments = 1;
+inline constexpr int kBadConfig = 2;
+inline constexpr int kBadState = 3;
+inline constexpr int kPgSql = 4;
+inline constexpr int kPgCtl = 5;
+inline constexpr int kMonitorFailed = 6;
+inline constexpr int kKeeperInit = 8;
+inline constexpr int kInternal = 12;
+
+int ExitCodeOf(ProblemCode code);
+/// Logs the problem and returns its exit status.
+int Explain(const Problem &problem);
+
+/// Options that most commands have, and the command that was chosen.
+struct Session {
+    std::string pgdata;
+    std::string monitor;
+    std::string formation;
+    std::optional<int> group;
+    bool json = false;
+    int verbose = 0;
+    bool quiet = false;
+    std::function<int()> command;
+};
+
+/// A command `name` below `parent`, with the options that all have.
+CLI::App *AddCommand(CLI::App &parent, Session &session, const std::string &name, const std::string &help);
+void AddPgData(CLI::App &command, Session &session);
+void AddJson(CLI::App &command, Session &session);
+/// --monitor, --formation and optionally --group.
+void AddMonitorOptions(CLI::App &command, Session &session, bool with_group);
+
+/// Paths of --pgdata; kBadArgument without one.
+Result<node::Paths> RequirePaths(const Session &session);
+/// Refuses root, for whom PostgreSQL does not run.
+Result<void> RequireOrdinaryUser();
+
+/// Connected to the monitor that --monitor names or the local configuration knows; formation filled in.
+struct MonitorAccess {
+    io::PgClient client;
+    std::string formation;
+    std::optional<int> group;
+    std::string uri;
+};
+Result<MonitorAccess> ConnectMonitor(const Session &session);
+/// Connection string of the monitor itself when it is local: through its socket, as its owner.
+Result<std::string> LocalMonitorConninfo(const node::Config &config);
+
+void AddCreate(CLI::App &app, Session &session);
+void AddRun(CLI::App &app, Session &session);
+void AddShow(CLI::App &app, Session &session);
+void AddPerform(CLI::App &app, Session &session);
+void AddDrop(CLI::App &app, Session &session);
+void AddConfig(CLI::App &app, Session &session);
+void AddGetSet(CLI::App &app, Session &session);
+void AddVersion(CLI::App &app, Session &session);
+
+}  // namespace pgaf::cli
