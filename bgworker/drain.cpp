@@ -20,6 +20,7 @@ constexpr core::Milliseconds kStandbyLimit{5'000};
 /// is under way and everybody's sessions, and see that the standbys hold the last byte.
 class DrainStep final : public StepMachine {
  public:
+    explicit DrainStep(DrainPurpose purpose) : purpose_(purpose) {}
     Progress Poll(Context &context) override {
         Progress progress = Running();
         // Each phase may fall through to the next in one poll; the outage has begun.
@@ -28,7 +29,8 @@ class DrainStep final : public StepMachine {
             progress = PollPhase(context);
             if (phase_ == before) break;
         }
-        if (progress.kind == Progress::Kind::kFailed && phase_ > Phase::kCheckpoint) Reopen(context);
+        const bool has_closed = phase_ > Phase::kCheckpoint && purpose_ == DrainPurpose::kHandOver;
+        if (progress.kind == Progress::Kind::kFailed && has_closed) Reopen(context);
         return progress;
     }
     [[nodiscard]] bool IsUrgent() const override { return phase_ > Phase::kCheckpoint; }
@@ -160,6 +162,7 @@ class DrainStep final : public StepMachine {
         return Done();
     }
 
+    DrainPurpose purpose_;
     Phase phase_ = Phase::kStart;
     bool hands_over_ = false;
     core::BootTime limit_;
@@ -172,6 +175,8 @@ class DrainStep final : public StepMachine {
 
 }  // namespace
 
-std::unique_ptr<StepMachine> MakeDrain() { return std::make_unique<DrainStep>(); }
+std::unique_ptr<StepMachine> MakeDrain(DrainPurpose purpose) {
+    return std::make_unique<DrainStep>(purpose);
+}
 
 }  // namespace pgaf::keeper

@@ -24,7 +24,8 @@ struct Shared {
 constexpr std::uint32_t kNoWorker = UINT32_MAX;
 
 Shared *shared = nullptr;
-bool entered = false;  // this backend's slot is set
+bool entered = false;   // this backend's slot is set
+bool may_wait = false;  // its transaction has written WAL, so that it waits for synchronous standbys
 
 Size SharedSize() {
     return offsetof(Shared, slots) + sizeof(CommitSlot) * static_cast<Size>(pg::ProcIndexLimit()) + 64;
@@ -65,7 +66,7 @@ void ClearSlot() {
 /// True when this commit should have been confirmed by synchronous standbys and was not: its wait was
 /// cancelled. SyncRepWaitMode is static in the server, so it is computed again here.
 bool SyncWaitWasCancelled(bool is_prepare) {
-    if (!SyncRepRequested() || !SyncStandbysDefined()) return false;
+    if (!may_wait || !SyncRepRequested() || !SyncStandbysDefined()) return false;
     int mode = SYNC_REP_WAIT_FLUSH;
     if (synchronous_commit == SYNCHRONOUS_COMMIT_REMOTE_WRITE) mode = SYNC_REP_WAIT_WRITE;
     if (synchronous_commit == SYNCHRONOUS_COMMIT_REMOTE_APPLY && !is_prepare) {
@@ -113,8 +114,10 @@ bool IsOpen() {
            LeaseHolds() && PostmasterIsAlive();
 }
 
-void EnterUnsafe() {
+void EnterUnsafe(Kind kind) {
     if (entered) return;
+    // A transaction with an id that wrote nothing (temporary tables, txid_current) commits asynchronously.
+    may_wait = kind == Kind::kPrepared || XactLastRecEnd != InvalidXLogRecPtr;
     CommitSlot *const slot = MySlot();
     if (slot == nullptr) RefuseUnsafe();
     entered = true;

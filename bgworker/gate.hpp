@@ -22,8 +22,12 @@ bool IsAttached();
 // Backends.
 /// The gate is open now, for this process.
 bool IsOpen();
+enum class Kind {
+    kCommit,
+    kPrepared,  ///< PREPARE TRANSACTION, and the end of what was prepared
+};
 /// Marks this backend as committing, then checks the gate. ERROR 25006 when it is closed.
-void EnterUnsafe();
+void EnterUnsafe(Kind kind);
 /// After the commit is durable: tells whether the client may hear of it, and if not closes the
 /// connection without an answer.
 void LeaveCommitted(bool is_prepare);

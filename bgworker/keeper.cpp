@@ -14,6 +14,7 @@ namespace pgaf::keeper {
 namespace {
 
 constexpr core::Milliseconds kTurn{50};
+constexpr core::Milliseconds kStandbyTurn{20};
 constexpr core::Milliseconds kStepTurn{5};
 constexpr core::Milliseconds kConfigCheck{500};
 
@@ -37,6 +38,7 @@ bool Keeper::LoadRecord() {
     }
     core::NodeRecord next = *record;
     ++next.keeper_epoch;
+    if (next.system_identifier == 0) next.system_identifier = SystemIdentifier();
     if (!SaveRecord(next)) return false;
     load_problem_.clear();
     server::LogLine("keeper of node " + std::to_string(next.node.value) + " in state " +
@@ -45,6 +47,10 @@ bool Keeper::LoadRecord() {
     if (next.state == core::NodeState::kSingle && !next.had_peer) {
         Lease::OpenForLonelySingle();
         gate::SetFence(gate::Fence::kOpen);
+    } else if (gate::Deadline().ns > 0) {
+        // Another worker was here before in this server's life.
+        was_granted_ = true;
+        if (gate::CurrentFence() == gate::Fence::kClosed) expired_at_ = now_;
     }
     return true;
 }
@@ -92,6 +98,14 @@ bool Keeper::SetState(core::NodeState state, const std::string &why) {
     return true;
 }
 
+void Keeper::RecordSyncVersion() {
+    const std::int64_t version = sync_.confirmed_version();
+    if (version == 0 || version == record_->sync_version) return;
+    core::NodeRecord next = *record_;
+    next.sync_version = version;
+    (void)SaveRecord(next);  // tried again in the next turn
+}
+
 void Keeper::SetProblem(std::string problem) {
     if (problem == problem_) return;
     problem_ = std::move(problem);
@@ -113,6 +127,7 @@ void Keeper::TakeAnswer() {
         return;
     }
     answered_at_ = now_;
+    streamed_.clear();
     if (!AcceptReply(*reply)) return;
     lease_.Accept(*reply, answer->sent_at);
     if (reply->grant != core::GrantKind::kNone) was_granted_ = true;
@@ -162,7 +177,25 @@ void Keeper::CloseExpired(const ServerFacts &facts) {
     }
 }
 
+/// The monitor's last word on who can be promoted, and everybody it may have made promotable since: nobody
+/// becomes that without streaming from here.
+std::vector<core::NodeId> Keeper::WhoMustConfirm() const {
+    std::vector<core::NodeId> nodes = streamed_;
+    bool has_promotable = false;
+    for (const core::Peer &peer : reply_->peers) {
+        if (!peer.is_promotable) continue;
+        has_promotable = true;
+        if (std::find(nodes.begin(), nodes.end(), peer.node) == nodes.end()) nodes.push_back(peer.node);
+    }
+    return has_promotable ? nodes : std::vector<core::NodeId>{};
+}
+
 void Keeper::ExtendByStream(const ServerFacts &facts) {
+    for (const SenderFact &sender : facts.senders) {
+        if (!sender.node.IsValid() || !sender.streaming) continue;
+        if (std::find(streamed_.begin(), streamed_.end(), sender.node) != streamed_.end()) continue;
+        streamed_.push_back(sender.node);
+    }
     const bool silent =
         reply_ && now_ - answered_at_ > 2 * reply_->report_interval + core::Milliseconds{1};
     if (!silent || record_->state != core::NodeState::kPrimary ||
@@ -171,11 +204,8 @@ void Keeper::ExtendByStream(const ServerFacts &facts) {
         lease_.StopStream();
         return;
     }
-    std::vector<core::NodeId> promotable;
-    for (const core::Peer &peer : reply_->peers) {
-        if (peer.is_promotable) promotable.push_back(peer.node);
-    }
-    lease_.ExtendByStream({.facts = facts, .promotable = promotable, .now = now_});
+    const std::vector<core::NodeId> confirmers = WhoMustConfirm();
+    lease_.ExtendByStream({.facts = facts, .confirmers = confirmers, .now = now_});
 }
 
 void Keeper::OpenIfGranted() {
@@ -203,13 +233,12 @@ void Keeper::UpdateSealed(const ServerFacts &facts) {
 }
 
 void Keeper::ChooseWake() {
-    core::BootTime wake = now_ + kTurn;
+    // A standby looks more often: that its stream has ended is a witness against the primary.
+    core::BootTime wake = now_ + (core::IsStandby(record_->state) ? kStandbyTurn : kTurn);
     const auto sooner = [&wake](core::BootTime at) { wake = std::min(wake, at); };
     if (step_ != nullptr || (quiet_since_.ns != 0 && !sealed_)) sooner(now_ + kStepTurn);
-    if (baton_.IsHeld()) {
-        sooner(report_at_);
-        sooner(link_.NextDeadline());
-    }
+    if (link_.IsReady()) sooner(report_at_);
+    sooner(link_.NextDeadline());
     if (gate::CurrentFence() == gate::Fence::kOpen) sooner(gate::Deadline());
     next_wake_ = wake;
 }
@@ -234,6 +263,7 @@ void Keeper::Iterate() {
             housekeeping_problem_ = housekeeping_.Poll(context);
         }
         Advance(context);
+        RecordSyncVersion();
     }
     if (stopping_ && now_ >= stop_again_at_) {
         stop_again_at_ = now_ + core::Milliseconds{1000};

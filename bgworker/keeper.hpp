@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "facts.hpp"
 #include "files.hpp"
@@ -36,12 +37,14 @@ class Keeper {
     void KeepLease(const ServerFacts &facts);
     void CloseExpired(const ServerFacts &facts);
     void ExtendByStream(const ServerFacts &facts);
+    [[nodiscard]] std::vector<core::NodeId> WhoMustConfirm() const;
     void OpenIfGranted();
 
     void Advance(Context &context);
-    void BeginStep(const core::Edge &edge);
+    void BeginStep(const core::Edge &edge, const ServerFacts &facts);
     void PollStep(Context &context);
     void StayInState(Context &context);
+    void DrainAgain(Context &context);
     void StopServer(core::NodeState record_state, const std::string &why);
     void Drop(Context &context);
 
@@ -49,6 +52,7 @@ class Keeper {
     [[nodiscard]] core::Report BuildReport(const ServerFacts &facts) const;
     void MaybeReport(const ServerFacts &facts);
     [[nodiscard]] core::Milliseconds ReportInterval() const;
+    void RecordSyncVersion();
     void SetProblem(std::string problem);
     void ChooseWake();
 
@@ -71,6 +75,7 @@ class Keeper {
 
     std::optional<core::Reply> reply_;
     core::BootTime answered_at_;
+    std::vector<core::NodeId> streamed_;  ///< nodes that were seen streaming since the last answer
     bool warned_old_term_ = false;
     bool was_granted_ = false;      ///< by the monitor, to this server
     core::BootTime expired_at_;     ///< when the worker closed the gate; 0: it did not
@@ -84,6 +89,7 @@ class Keeper {
     core::BootTime quiet_since_;    ///< receiver stopped with an empty primary_conninfo; 0: not
     bool sealed_ = false;
     bool drained_for_drop_ = false;
+    bool drained_again_ = false;
     bool stopping_ = false;
     core::BootTime stop_again_at_;
 

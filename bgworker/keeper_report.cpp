@@ -48,7 +48,11 @@ core::NodeId UpstreamOf(const ServerFacts &facts, const core::KeeperConfig &conf
 }  // namespace
 
 core::Report Keeper::BuildReport(const ServerFacts &facts) const {
-    const bool is_closed = gate::CurrentFence() != gate::Fence::kOpen;
+    // A drain under way may fail and open the gate again without a new grant: no promise before its end.
+    const gate::Fence fence = gate::CurrentFence();
+    const bool is_closed =
+        fence == gate::Fence::kClosed ||
+        (fence == gate::Fence::kDraining && record_->state == core::NodeState::kDraining);
     core::Report report;
     report.formation = config_->formation;
     report.node = record_->node;

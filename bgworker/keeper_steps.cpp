@@ -44,12 +44,16 @@ void Keeper::Advance(Context &context) {
                        " to " + std::string(core::ToString(goal)));
             return;
         }
-        BeginStep(*edge);
+        BeginStep(*edge, context.facts);
     }
     if (step_ != nullptr) PollStep(context);
 }
 
-void Keeper::BeginStep(const core::Edge &edge) {
+void Keeper::BeginStep(const core::Edge &edge, const ServerFacts &facts) {
+    if (edge.step == core::Step::kRejoin && !facts.in_recovery) {
+        StopServer(record_->state, "a stopped server is needed to rejoin");
+        return;
+    }
     if (edge.step == core::Step::kStop) {
         // What follows a stop is the supervisor's; catchingup begins with a stopped server too.
         const bool rejoins = edge.to == core::NodeState::kCatchingup;
@@ -76,15 +80,36 @@ void Keeper::PollStep(Context &context) {
             if (!SetState(reply_->goal, reply_->reason)) return;
             step_.reset();
             step_backoff_ = {};
+            drained_again_ = false;
             SetProblem({});
             return;
     }
 }
 
+void Keeper::DrainAgain(Context &context) {
+    // Only the position is missing: the fence has survived in shared memory. After a restart of the server it
+    // has not, and nobody needs the position any more.
+    const bool needs = !sealed_lsn_.IsValid() && !drained_again_ && !context.facts.in_recovery &&
+                       gate::CurrentFence() == gate::Fence::kDraining;
+    if (!needs || now_ < step_retry_at_) return;
+    if (step_ == nullptr) step_ = MakeDrain(DrainPurpose::kAgain);
+    const Progress progress = step_->Poll(context);
+    if (progress.kind == Progress::Kind::kRunning) return;
+    step_.reset();
+    step_retry_at_ = now_ + core::Milliseconds{1000};
+    drained_again_ = progress.kind == Progress::Kind::kDone;
+    report_at_ = now_;
+}
+
 void Keeper::StayInState(Context &context) {
+    if (record_->state == core::NodeState::kDraining) {
+        DrainAgain(context);
+        return;
+    }
     step_.reset();
     std::string problem;
-    if (core::IsStopped(record_->state)) {
+    if (record_->state == core::NodeState::kDemoted ||
+        record_->state == core::NodeState::kDemoteTimeout) {
         StopServer(record_->state, "PostgreSQL must not run in this state");
         return;
     }
@@ -121,7 +146,7 @@ void Keeper::Drop(Context &context) {
     }
     if (step_goal_ != core::NodeState::kDropped || step_ == nullptr) {
         if (step_goal_ == core::NodeState::kDropped && now_ < step_retry_at_) return;
-        step_ = MakeDrain();
+        step_ = MakeDrain(DrainPurpose::kHandOver);
         step_goal_ = core::NodeState::kDropped;
     }
     const Progress progress = step_->Poll(context);

@@ -44,7 +44,7 @@ void Lease::Accept(const core::Reply &reply, core::BootTime sent_at) {
 }
 
 void Lease::ExtendByStream(const StreamInput &input) {
-    if (input.promotable.empty()) return;
+    if (input.confirmers.empty()) return;
     if (input.now >= next_marker_ || markers_.empty()) {
         // The clock is read before the record exists: whoever confirms it does so later.
         const core::BootTime before = pg::BootNow();
@@ -53,7 +53,7 @@ void Lease::ExtendByStream(const StreamInput &input) {
         next_marker_ = input.now + length_ / 4;
     }
     core::Lsn confirmed{UINT64_MAX};
-    for (const core::NodeId node : input.promotable) {
+    for (const core::NodeId node : input.confirmers) {
         const SenderFact *const sender = input.facts.FindSender(node);
         confirmed = std::min(confirmed, sender == nullptr ? core::Lsn{} : sender->flush_lsn);
     }

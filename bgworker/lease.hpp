@@ -21,10 +21,10 @@ class Lease {
 
     struct StreamInput {
         const ServerFacts &facts;
-        const std::vector<core::NodeId> &promotable;
+        const std::vector<core::NodeId> &confirmers;
         core::BootTime now;
     };
-    /// With the monitor silent: extends the deadline by what every promotable standby confirms.
+    /// With the monitor silent: extends the deadline by what all of `confirmers` confirm; nobody: not at all.
     void ExtendByStream(const StreamInput &input);
     void StopStream() { markers_.clear(); }
 

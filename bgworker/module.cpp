@@ -34,10 +34,12 @@ void OnTransactionEvent(XactEvent event, void *) {
     switch (event) {
         case XACT_EVENT_PRE_COMMIT:
             // Without a transaction id there is nothing to make durable.
-            if (TransactionIdIsValid(GetTopTransactionIdIfAny())) gate::EnterUnsafe();
+            if (TransactionIdIsValid(GetTopTransactionIdIfAny())) {
+                gate::EnterUnsafe(gate::Kind::kCommit);
+            }
             break;
         case XACT_EVENT_PRE_PREPARE:
-            gate::EnterUnsafe();
+            gate::EnterUnsafe(gate::Kind::kPrepared);
             break;
         case XACT_EVENT_COMMIT:
             gate::LeaveCommitted(false);
@@ -63,7 +65,7 @@ void OnUtility(PlannedStmt *statement, const char *text, bool read_only_tree,
         // Their WAL record is written inside the utility, not when its transaction commits.
         if ((node->kind == TRANS_STMT_COMMIT_PREPARED || node->kind == TRANS_STMT_ROLLBACK_PREPARED) &&
             !RecoveryInProgress()) {
-            gate::EnterUnsafe();
+            gate::EnterUnsafe(gate::Kind::kPrepared);
         }
     }
     const ProcessUtility_hook_type next =

@@ -45,17 +45,21 @@ class UnfenceStep final : public StepMachine {
         if (context.reply.grant == core::GrantKind::kNone || gate::Deadline() <= context.now) {
             return Running("waiting for a grant");
         }
+        const Progress prepared = context.sync.Prepare(context);
+        if (prepared.kind != Progress::Kind::kDone) return prepared;
         gate::SetFence(gate::Fence::kOpen);
         context.sealed_lsn = {};
         return Done();
     }
 };
 
-/// For servers that the supervisor has brought up in the shape of the goal.
+/// For servers that the supervisor has brought up as a standby.
 class ArrivedStep final : public StepMachine {
  public:
     Progress Poll(Context &context) override {
-        return context.facts.in_recovery ? Done() : Failed("PostgreSQL is not in recovery");
+        if (!context.facts.in_recovery) return Failed("PostgreSQL is not in recovery");
+        // A crashed primary is in recovery too, and so is a standby in its first moments.
+        return context.facts.is_crash_recovery ? Running() : Done();
     }
 };
 
@@ -167,7 +171,7 @@ std::unique_ptr<StepMachine> MakeStep(const core::Edge &edge) {
         case core::Step::kRejoin:
             return std::make_unique<ArrivedStep>();
         case core::Step::kDrain:
-            return MakeDrain();
+            return MakeDrain(DrainPurpose::kHandOver);
         case core::Step::kApplySync:
             return std::make_unique<ApplySyncStep>();
         case core::Step::kFollow:

@@ -52,7 +52,11 @@ class StepMachine {
 
 /// The machine for an edge; none for kStop, kDrop and what needs a stopped server.
 std::unique_ptr<StepMachine> MakeStep(const core::Edge &edge);
-std::unique_ptr<StepMachine> MakeDrain();
+enum class DrainPurpose {
+    kHandOver,  ///< a failure opens the gate again
+    kAgain,     ///< fenced and reported as such before the worker was restarted: it stays closed
+};
+std::unique_ptr<StepMachine> MakeDrain(DrainPurpose purpose);
 
 /// Points primary_conninfo at the upstream in the reply when it does not yet. True when the setting is in
 /// force in this process; false while it is on its way; a problem when there is no such upstream.

@@ -353,6 +353,37 @@ def test_a_cancelled_synchronous_wait_is_not_acknowledged(world):
     assert "INSERT" not in out and client.returncode != 0, (out, err)
 
 
+def test_what_needs_no_synchronous_confirmation_is_answered(world):
+    """A transaction with an id that wrote no WAL does not wait, so it must not be taken for a cancelled one."""
+    primary, standby = pair(world)
+    receiver = int(standby.sql("SELECT pid FROM pg_stat_wal_receiver"))
+    os.kill(receiver, signal.SIGSTOP)
+    try:
+        assert primary.tcp("SELECT txid_current()").returncode == 0
+        assert primary.tcp("SET synchronous_commit = local; INSERT INTO t VALUES (9)").returncode == 0
+    finally:
+        os.kill(receiver, signal.SIGCONT)
+
+
+def test_a_new_worker_finds_a_drained_primary_as_it_was(world):
+    primary, standby = pair(world)
+    peers = [standby.peer(promotable=True)]
+    names = "ANY 1 (pgautofailover_standby_2)"
+    primary.reply("draining", grant="timed", sync_version=2, sync_names=names, peers=peers)
+    report = primary.wait_report("draining", state="draining", fenced=True)
+    os.kill(primary.worker_pid(), signal.SIGTERM)
+    again = wait_for(lambda: [r for r in [primary.last_report()]
+                              if r["keeper_epoch"] > report["keeper_epoch"] and r["sealed_lsn"] != "0/0"],
+                     15, "the next worker reports the end of WAL")[0]
+    assert again["fenced"] and again["state"] == "draining"
+    world.monitor.sql("UPDATE reply SET body = replace(body, '\"timed\"', '\"none\"') WHERE node = 1")
+    assert not can_write(primary)
+    reports = world.monitor.sql("SELECT count(*) FROM reports WHERE node = 1 AND (body->>'fenced')::boolean"
+                                " AND body->>'state' <> 'draining' AND id > (SELECT min(id) FROM reports"
+                                " WHERE node = 1 AND body->>'state' = 'primary')")
+    assert reports == "0", "no promise before the drain has ended"
+
+
 def test_a_drained_primary_loses_nothing_and_can_go_on(world):
     primary, standby = pair(world)
     writer = subprocess.Popen(
