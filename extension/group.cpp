@@ -17,6 +17,8 @@ using core::NodeState;
 
 /// Every chain of rules is short; more rounds mean a mistake in the rules.
 constexpr int kRoundsMax = 16;
+/// The worker looks then whether the row of a removed node is gone.
+constexpr core::Milliseconds kForgetAfter{60'000};
 
 /// What was last logged as blocked by this process: said once, not with every report.
 char last_blocked[256];
@@ -148,6 +150,8 @@ void Group::CarryRemoval(NodeId id) {
     store::Announce(key_, row,
                     "Removing " + store::Describe(row.view) + " from formation \"" +
                         key_.formation + "\" and group " + std::to_string(key_.group));
+    // The facts stay until the removal has certainly been committed.
+    facts::DecideBy(id, pg::BootNow() + kForgetAfter);
 }
 
 void Group::Carry(const core::Decision &decision) {

@@ -10,12 +10,12 @@
 
 namespace pgaf {
 
-/// One group, locked until the end of the transaction: rows and facts as one view, and the way from decisions to
-/// rows. It asks core what to do and does it. Needs a Spi.
+/// One group, locked until the end of the transaction: rows and facts as one view, and the way from
+/// decisions to rows. It asks core what to do and does it. Needs a Spi.
 class Group {
  public:
-    /// Takes the lock, then reads. Raises 42P17 for an unknown formation, and 25000 unless the transaction is READ
-    /// COMMITTED: with an older snapshot the rows could be older than the lock.
+    /// Takes the lock, then reads. Raises 42P17 for an unknown formation, and 25000 unless the
+    /// transaction is READ COMMITTED: with an older snapshot the rows could be older than the lock.
     static Group Lock(const store::GroupKey &key);
 
     const core::GroupView &view() const { return view_; }

@@ -1,5 +1,6 @@
 #include "api/arguments.hpp"
 #include "facts/node_facts.hpp"
+#include "facts/workers.hpp"
 #include "group.hpp"
 #include "pg/report.hpp"
 
@@ -126,6 +127,7 @@ void NoteAddress(NodeId node, const std::optional<std::string> &address, int por
         entry.port = port;
         entry.probe = core::ProbeFact::kUnknown;
     });
+    facts::WakeWorkerBy(core::BootTime{0});
 }
 
 store::NodeRow Register(Registration &r) {

@@ -53,7 +53,8 @@ store::NodeAddress FindReporter(const Report &report) {
     return *node;
 }
 
-/// The address for the probes, when this is the first report of the session. Before the lock: the resolver waits.
+/// The address for the probes, when this is the first report of the session. Before the lock: the
+/// resolver waits.
 std::string AddressIfNew(const store::NodeAddress &node) {
     const std::optional<facts::NodeFacts> known = facts::Find(node.node);
     if (known && known->session_pid == MyProcPid && known->address[0] != '\0') return "";
@@ -85,6 +86,7 @@ void StoreFacts(const Report &report, const std::string &address, int port) {
         if (new_address[0] != '\0') strlcpy(entry.address, new_address, sizeof entry.address);
         entry.port = port;
     });
+    if (!address.empty()) facts::WakeWorkerBy(core::BootTime{0});
 }
 
 /// Rows change only with decisions: state, identity, epoch.
@@ -131,9 +133,11 @@ core::Reply Answer(const Group &group, const Report &report) {
     if (facts) reply.reason = facts->goal_reason;
     const core::BootTime now = pg::BootNow();
     const core::Reply *const granted = &reply;
-    (void)facts::Update(report.node, [=](facts::NodeFacts &entry) {
+    const bool is_recorded = facts::Update(report.node, [=](facts::NodeFacts &entry) {
         core::NoteGrant(entry.lease, *granted, now);
     });
+    // A grant that nobody remembers must not leave.
+    if (!is_recorded) reply.grant = core::GrantKind::kNone;
     return reply;
 }
 

@@ -109,11 +109,11 @@ NodeFacts FindOrCreate(NodeId node, OldGrant old_grant, Milliseconds lease) {
     NodeFacts *const entry = Enter(node, &found);
     if (entry == nullptr) RaiseFull();
     if (!found) {
-        const std::int64_t start = GetShared().server_start_ns;
-        Reset(*entry, start);
+        // Nothing may be known about grants later than the last look, so they count from now.
+        Reset(*entry, GetShared().server_start_ns);
         entry->lease.unlimited = old_grant == OldGrant::kUnlimited;
         if (old_grant != OldGrant::kNone) {
-            entry->lease.timed_end = BootTime{start} + core::MonitorLease(lease);
+            entry->lease.timed_end = pg::BootNow() + core::MonitorLease(lease);
         }
     }
     return *entry;

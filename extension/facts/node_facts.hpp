@@ -30,8 +30,8 @@ void FillView(const NodeFacts &facts, core::BootTime now, core::NodeView &view);
 
 PlainReport ToPlain(const core::Report &report);
 
-/// Runs a short function on the entry under the lock; it must not throw, allocate or raise. Returns false when
-/// there is no such node.
+/// Runs a short function on the entry under the lock; it must not throw, allocate or raise. Returns
+/// false when there is no such node.
 NodeFacts *LookupLocked(core::NodeId node);
 template <typename Fn>
 bool Update(core::NodeId node, Fn fn) {

@@ -7,8 +7,8 @@
 /// Which databases have a worker, and how to wake it.
 namespace pgaf::facts {
 
-/// Makes sure that this database's worker looks around not later than `at`; asks for a worker if there is none.
-/// Cheap; usable from an exit callback.
+/// Makes sure that this database's worker looks around not later than `at`; asks for a worker if
+/// there is none. Cheap; usable from an exit callback.
 void WakeWorkerBy(core::BootTime at) noexcept;
 /// For the worker: when it will look again by itself.
 void NoteNextWake(core::BootTime at);

@@ -106,33 +106,35 @@ void WantAllDatabases() {
     for (const Oid database : ListDatabases()) (void)facts::Want(database, core::BootTime{0});
 }
 
-/// The worker's connection would make DROP DATABASE fail: end it first, and its slot with it.
-void EndWorkerOfUnsafe(const DropdbStmt *statement) {
+/// The worker's connection would make DROP DATABASE fail: end it first. Returns the database.
+Oid EndWorkerOfUnsafe(const DropdbStmt *statement) {
     Oid const database = get_database_oid(statement->dbname, true);
-    if (!OidIsValid(database) || database == MyDatabaseId) return;
+    if (!OidIsValid(database) || database == MyDatabaseId) return InvalidOid;
     // DROP DATABASE itself checks the right to do so; until then nothing may happen.
 #if PG_VERSION_NUM >= 160000
-    if (!object_ownercheck(DatabaseRelationId, database, GetUserId())) return;
+    if (!object_ownercheck(DatabaseRelationId, database, GetUserId())) return InvalidOid;
 #else
-    if (!pg_database_ownercheck(database, GetUserId())) return;
+    if (!pg_database_ownercheck(database, GetUserId())) return InvalidOid;
 #endif
+    // dropdb() itself waits up to 5 s for other sessions to end; a worker ends within milliseconds.
     int const pid = facts::DropWorkerUnsafe(database);
-    facts::ForgetDatabaseUnsafe(database);
-    if (pid == 0) return;
-    (void)kill(pid, SIGTERM);
-    // dropdb() waits up to 5 s for other sessions to end; a worker ends within milliseconds.
+    if (pid != 0) (void)kill(pid, SIGTERM);
+    return database;
 }
 
 void ProcessUtilityHook(PlannedStmt *statement, const char *query, bool read_only_tree,
                         ProcessUtilityContext context, ParamListInfo params,
                         QueryEnvironment *environment, DestReceiver *destination,
                         QueryCompletion *completion) {
+    Oid dropped = InvalidOid;
     if (IsA(statement->utilityStmt, DropdbStmt)) {
-        EndWorkerOfUnsafe(reinterpret_cast<DropdbStmt *>(statement->utilityStmt));
+        dropped = EndWorkerOfUnsafe(reinterpret_cast<DropdbStmt *>(statement->utilityStmt));
     }
     ProcessUtility_hook_type const next =
         previous_process_utility != nullptr ? previous_process_utility : standard_ProcessUtility;
     next(statement, query, read_only_tree, context, params, environment, destination, completion);
+    // Only now: had it failed, the grants that are on record would still be in use.
+    if (OidIsValid(dropped)) facts::ForgetDatabaseUnsafe(dropped);
 }
 
 }  // namespace

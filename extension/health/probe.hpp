@@ -9,8 +9,8 @@
 
 namespace pgaf::health {
 
-/// One non-blocking question to a port: does a PostgreSQL answer there? It sends a startup message and looks at the
-/// first answer; it never authenticates. No call waits or raises.
+/// One non-blocking question to a port: does a PostgreSQL answer there? It sends a startup message
+/// and looks at the first answer; it never authenticates. No call waits or raises.
 class Probe {
  public:
     /// Starts connecting to a numeric address. Finished at once when that already fails.

@@ -33,7 +33,7 @@ constexpr Milliseconds kLostProbePeriod{200};
 /// Healthy nodes are probed this many times less often.
 constexpr int kHealthyFactor = 5;
 /// Without anything to do the worker looks around this often: the extension may be gone.
-constexpr Milliseconds kIdle{10'000};
+constexpr Milliseconds kIdle{3'000};
 constexpr Milliseconds kRetry{1'000};
 /// The row of a registration may not be visible yet; after this long there is none.
 constexpr Milliseconds kOrphanAge{60'000};
@@ -54,6 +54,7 @@ class Worker {
 
  private:
     bool LoadAll();
+    void CheckExtension();
     void CollectProbes();
     void StartProbes(const std::vector<facts::Summary> &nodes, BootTime now);
     void LookAtDue(const std::vector<facts::Summary> &nodes, BootTime now);
@@ -62,6 +63,7 @@ class Worker {
 
     std::vector<RunningProbe> probes_;
     BootTime next_;
+    BootTime checked_;  ///< when the extension was last seen
     bool loaded_ = false;
 };
 
@@ -115,9 +117,21 @@ bool Worker::LoadAll() {
     return exists;
 }
 
+/// Nobody tells us of DROP EXTENSION.
+void Worker::CheckExtension() {
+    const BootTime now = pg::BootNow();
+    if (now - checked_ < kIdle) return;
+    pg::WorkerTransaction transaction;
+    const bool exists = ExtensionExists();
+    transaction.Commit();
+    loaded_ = loaded_ && exists;
+    checked_ = now;
+}
+
 bool Worker::Round() {
     facts::NoteNextWake(core::kForever);  // from here on whoever has news wakes us
     next_ = pg::BootNow() + kRetry;
+    CheckExtension();
     if (!loaded_ && !LoadAll()) return false;
     CollectProbes();
     BootTime now = pg::BootNow();

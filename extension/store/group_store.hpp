@@ -8,8 +8,8 @@
 
 #include "pgaf/core/group_view.hpp"
 
-/// Rows to structs and back. No decisions. Everything needs a Spi, and everything that writes needs the lock of
-/// the group.
+/// Rows to structs and back. No decisions. Everything needs a Spi, and everything that writes needs
+/// the lock of the group.
 namespace pgaf::store {
 
 struct GroupKey {
@@ -17,7 +17,8 @@ struct GroupKey {
     int group = 0;
 };
 
-/// A row of pgautofailover.node that cannot change under us, or does not matter if it does: read before the lock.
+/// A row of pgautofailover.node that cannot change under us, or does not matter if it does: read
+/// before the lock.
 struct NodeAddress {
     core::NodeId node;
     GroupKey group;

@@ -3,7 +3,7 @@
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set db test_interface
 \set ECHO none
-\i :abs_srcdir/include/setup.sql
+\i :abs_srcdir/include/setup.psql
 \set ECHO all
 \set QUIET on
 
@@ -154,4 +154,4 @@ SELECT count(*) FROM pgautofailover.node;
 SELECT sync_goal, sync_goal_version = sync_confirmed_version AS settled FROM pgautofailover.group_state;
 RESET ROLE;
 \set ECHO none
-\i :abs_srcdir/include/teardown.sql
+\i :abs_srcdir/include/teardown.psql

@@ -2,7 +2,7 @@
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set db test_story
 \set ECHO none
-\i :abs_srcdir/include/setup.sql
+\i :abs_srcdir/include/setup.psql
 \set ECHO all
 \set QUIET on
 
@@ -86,4 +86,4 @@ SELECT * FROM test.report(1, 'wait_primary', '{"timeline": 3, "term": 2, "sync_v
 SELECT * FROM test.report(1, 'single', '{"timeline": 3, "term": 2, "sync_version": 5}');
 SELECT * FROM test.nodes;
 \set ECHO none
-\i :abs_srcdir/include/teardown.sql
+\i :abs_srcdir/include/teardown.psql
