@@ -60,7 +60,7 @@ modules: all-lib $(WORKER_SO)
 
 pg_autoctl:
 	cmake -S . -B build/cmake -DCMAKE_BUILD_TYPE=RelWithDebInfo $(CMAKE_OPTIONS)
-	cmake --build build/cmake --parallel
+	cmake --build build/cmake --parallel $$(nproc)
 
 install-worker: $(WORKER_SO)
 	$(MKDIR_P) '$(DESTDIR)$(pkglibdir)'
