@@ -11,6 +11,7 @@ namespace pgaf::keeper {
 namespace {
 
 constexpr core::Milliseconds kCheckpointLimit{60'000};
+constexpr core::Milliseconds kGrantReserve{500};
 constexpr core::Milliseconds kWaiterPatience{300};
 constexpr core::Milliseconds kSessionsLimit{5'000};
 constexpr core::Milliseconds kSignalAgain{100};
@@ -89,7 +90,10 @@ class DrainStep final : public StepMachine {
     }
 
     Progress Checkpoint(const Context &context) {
-        if (gate::CheckpointsDone() == checkpoints_) {
+        // When the grant runs out the outage begins anyway: better spend it on the hand-over.
+        const bool ends_soon = gate::Deadline() != core::kForever &&
+                               gate::Deadline() <= context.now + kGrantReserve;
+        if (gate::CheckpointsDone() == checkpoints_ && !ends_soon) {
             return context.now < limit_ ? Running()
                                         : Failed("a checkpoint has not completed within 60 s");
         }
