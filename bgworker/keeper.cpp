@@ -17,6 +17,7 @@ constexpr core::Milliseconds kTurn{50};
 constexpr core::Milliseconds kStandbyTurn{20};
 constexpr core::Milliseconds kStepTurn{5};
 constexpr core::Milliseconds kConfigCheck{500};
+constexpr core::Milliseconds kLogAgain{10'000};
 
 }  // namespace
 
@@ -109,7 +110,12 @@ void Keeper::RecordSyncVersion() {
 void Keeper::SetProblem(std::string problem) {
     if (problem == problem_) return;
     problem_ = std::move(problem);
-    if (!problem_.empty()) server::LogLine("keeper: " + problem_);
+    // One that comes and goes is logged now and then, not every time.
+    const bool is_known = problem_ == logged_problem_ && now_ < logged_at_ + kLogAgain;
+    if (problem_.empty() || is_known) return;
+    logged_problem_ = problem_;
+    logged_at_ = now_;
+    server::LogLine("keeper: " + problem_);
 }
 
 void Keeper::TakeAnswer() {
@@ -165,12 +171,10 @@ void Keeper::CloseExpired(const ServerFacts &facts) {
         expired_at_ = now_;
         report_at_ = now_;
         server::LogWarning("the grant has run out: this node is fenced");
+        // Whoever comes later is refused, apart from local superusers, who may look around.
+        if (!facts.in_recovery) server::TerminateClients();
     }
     if (expired_at_.ns == 0 || facts.in_recovery || !core::IsWritable(record_->state)) return;
-    if (now_ >= kill_again_at_ && gate::CurrentFence() == gate::Fence::kClosed) {
-        kill_again_at_ = now_ + core::Milliseconds{500};
-        server::TerminateClients();
-    }
     const bool silent = answered_at_ < expired_at_;
     if (was_granted_ && silent && now_ >= expired_at_ + lease_.length()) {
         StopServer(core::NodeState::kDemoteTimeout, "no grant, and the monitor is silent");

@@ -79,7 +79,6 @@ class Keeper {
     bool warned_old_term_ = false;
     bool was_granted_ = false;      ///< by the monitor, to this server
     core::BootTime expired_at_;     ///< when the worker closed the gate; 0: it did not
-    core::BootTime kill_again_at_;
 
     std::unique_ptr<StepMachine> step_;
     core::NodeState step_goal_ = core::NodeState::kUnknown;
@@ -97,6 +96,8 @@ class Keeper {
     core::BootTime reported_at_;
     std::string signature_;         ///< what decides, as last reported
     std::string problem_;
+    std::string logged_problem_;
+    core::BootTime logged_at_;
     std::string housekeeping_problem_;
     std::string link_problem_;
 };

@@ -423,6 +423,42 @@ def test_a_standby_seals_and_is_promoted_with_its_grant(world):
     assert primary.record()["state"] == "demoted" and primary.record()["term"] == "2"
 
 
+def test_a_failover_that_finds_the_primary_alive_fences_it_at_once(world):
+    """Nobody streams any more, so there is no hand-over to prepare and no checkpoint to wait for."""
+    primary, standby = pair(world)
+    standby.stop()
+    wait_for(lambda: primary.sql("SELECT count(*) FROM pg_stat_replication") == "0", 10, "the stream ends")
+    primary.reply("draining", sync_version=2, sync_names="ANY 1 (pgautofailover_standby_2)",
+                  peers=[standby.peer(state="prepare_promotion")])
+    report = primary.wait_report("draining", state="draining", fenced=True)
+    assert report["sealed_lsn"] == "0/0", "no standby holds that position"
+    assert not can_write(primary)
+    primary.reply("demoted", peers=[standby.peer(state="wait_primary", primary=True)])
+    wait_for(lambda: primary.process.poll() is not None, 10, "the server stops")
+
+
+def test_a_demoted_node_that_is_started_as_the_primary_waits_for_its_grant(world):
+    node = world.primary(state="demoted", goal="primary")
+    node.reply("primary")
+    node.wait_report("demoted and fenced", state="demoted", fenced=True)
+    node.reply("primary", grant="timed")
+    node.wait_report("primary", state="primary", fenced=False)
+
+
+def test_a_dropped_node_stops_and_a_fast_shutdown_is_clean(world):
+    node = world.primary(state="single")
+    node.reply("single", grant="unlimited")
+    wait_for(lambda: node.tcp("SELECT 1").returncode == 0, 5, "open")
+    node.process.send_signal(signal.SIGINT)
+    assert node.process.wait(20) == 0
+    assert "keeper\" (PID" not in node.log.read_text(), "the worker ends without noise"
+    node.start()
+    wait_for(node.answers, 20, "it starts again")
+    node.reply("dropped")
+    wait_for(lambda: node.process.poll() is not None, 10, "the server stops")
+    assert node.record()["state"] == "dropped"
+
+
 def test_prepared_transactions_obey_the_gate(world):
     node = world.primary()
     node.reply("primary", grant="timed")
