@@ -75,12 +75,17 @@ void Keeper::LoadConfig() {
 
 /// Memory follows the disk: nothing is reported that a crash could take back.
 bool Keeper::SaveRecord(const core::NodeRecord &record) {
-    if (record_ && *record_ == record) return true;
+    if (record_ && *record_ == record) {
+        record_problem_.clear();
+        return true;
+    }
     const auto written = WriteFileAtomic(directory_ + "/pg_autoctl.state", core::Encode(record));
     if (!written) {
-        SetProblem(written.error().message);
+        record_problem_ = written.error().message;
+        SetProblem(record_problem_);
         return false;
     }
+    record_problem_.clear();
     record_ = record;
     return true;
 }

@@ -96,6 +96,7 @@ class Keeper {
     core::BootTime reported_at_;
     std::string signature_;         ///< what decides, as last reported
     std::string problem_;
+    std::string record_problem_;    ///< the node's record cannot be written
     std::string logged_problem_;
     core::BootTime logged_at_;
     std::string housekeeping_problem_;

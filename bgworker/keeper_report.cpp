@@ -87,6 +87,7 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
         report.receiver.sealed = sealed_;
     }
     report.problem = problem_.empty() ? housekeeping_problem_ : problem_;
+    if (!record_problem_.empty()) report.problem = record_problem_;
     if (report.problem.empty() && facts.is_crash_recovery) {
         report.problem = "PostgreSQL is in crash recovery";
     }
