@@ -34,9 +34,11 @@ int ConfigSet(const Session &session, const std::string &key, const std::string 
     if (!paths) return Explain(paths.error());
     auto config = node::LoadConfig(*paths);
     if (!config) return Explain(config.error());
-    for (const char *fixed : {"pg_autoctl.role", "pg_autoctl.group", "pg_autoctl.formation", "postgresql.pgdata"}) {
+    for (const char *fixed :
+         {"pg_autoctl.role", "pg_autoctl.group", "pg_autoctl.formation", "postgresql.pgdata"}) {
         if (key == fixed) {
-            return Explain({ProblemCode::kBadArgument, fmt::format("\"{}\" cannot be changed", key), {}, {}});
+            return Explain(
+                {ProblemCode::kBadArgument, fmt::format("\"{}\" cannot be changed", key), {}, {}});
         }
     }
     if (auto set = node::SetSetting(*config, key, value); !set) return Explain(set.error());
@@ -45,7 +47,7 @@ int ConfigSet(const Session &session, const std::string &key, const std::string 
     if (auto install = io::FindPgInstall(config->pg_ctl); !install) return Explain(install.error());
     if (auto saved = node::SaveConfig(*paths, *config); !saved) return Explain(saved.error());
     fmt::print("{}\n", value);
-    if (const auto pid = node::RunningSupervisor(*paths)) (void) ::kill(*pid, SIGHUP);
+    if (const auto pid = node::RunningSupervisor(*paths)) (void)::kill(*pid, SIGHUP);
     return kOk;
 }
 
@@ -57,10 +59,11 @@ int ConfigCheck(const Session &session) {
     auto install = io::FindPgInstall(config->pg_ctl);
     if (!install) return Explain(install.error());
     if (!config->IsMonitor()) {
-        if (auto monitor = io::ParseConninfo(config->monitor); !monitor) return Explain(monitor.error());
+        if (auto monitor = io::ParseConninfo(config->monitor); !monitor)
+            return Explain(monitor.error());
     }
-    spdlog::info("The configuration in \"{}\" is valid: PostgreSQL {}, port {}", paths->config, install->version,
-                 config->port);
+    spdlog::info("The configuration in \"{}\" is valid: PostgreSQL {}, port {}", paths->config,
+                 install->version, config->port);
     return kOk;
 }
 
@@ -74,16 +77,19 @@ int SetNodeProperty(const Session &session, const std::string &name, const std::
         auto config = paths ? node::LoadConfig(*paths) : tl::unexpected(paths.error());
         if (config) node_name = config->name;
     }
-    if (node_name.empty()) return Explain({ProblemCode::kBadArgument, "no node is chosen", {}, "Use --name."});
+    if (node_name.empty())
+        return Explain({ProblemCode::kBadArgument, "no node is chosen", {}, "Use --name."});
     const std::string type = function == "set_node_candidate_priority" ? "int" : "bool";
-    auto done = access->client.Query(fmt::format("SELECT pgautofailover.{}($1, $2, $3::{})", function, type),
-                                     {access->formation, node_name, value});
+    auto done = access->client.Query(
+        fmt::format("SELECT pgautofailover.{}($1, $2, $3::{})", function, type),
+        {access->formation, node_name, value});
     if (!done) return Explain(done.error());
     fmt::print("{}\n", value);
     return kOk;
 }
 
-void AddProperty(CLI::App &set_node, Session &session, const char *name, const char *function, CLI::Validator check) {
+void AddProperty(CLI::App &set_node, Session &session, const char *name, const char *function,
+                 CLI::Validator check) {
     auto value = std::make_shared<std::string>();
     auto node_name = std::make_shared<std::string>();
     CLI::App *command = AddCommand(set_node, session, name, "change it on the monitor");
@@ -100,13 +106,16 @@ void AddProperty(CLI::App &set_node, Session &session, const char *name, const c
 int Version(const Session &session) {
     const int server = PQlibVersion();
     if (!session.json) {
-        fmt::print("pg_autoctl version 3.0\npg_autoctl extension version 3.0\ncompiled with libpq {}.{}\n"
-                   "compatible with Postgres 13, 14, 15, 16, 17, and 18\n",
-                   server / 10000, server % 10000);
+        fmt::print(
+            "pg_autoctl version 3.0\npg_autoctl extension version 3.0\ncompiled with libpq {}.{}\n"
+            "compatible with Postgres 13, 14, 15, 16, 17, and 18\n",
+            server / 10000, server % 10000);
         return kOk;
     }
     Json json;
-    json.Text("pg_autoctl", "3.0").Text("pgautofailover", "3.0").Text("pg_major", std::to_string(server / 10000));
+    json.Text("pg_autoctl", "3.0")
+        .Text("pgautofailover", "3.0")
+        .Text("pg_major", std::to_string(server / 10000));
     json.Text("pg_version", fmt::format("{}.{}", server / 10000, server % 10000));
     json.Text("pg_version_str", fmt::format("PostgreSQL {}.{}", server / 10000, server % 10000));
     fmt::print("{}\n", json.Number("pg_version_num", server).Finish());
@@ -126,7 +135,9 @@ void AddConfig(CLI::App &app, Session &session) {
     CLI::App *get = AddCommand(*config, session, "get", "print it, or one value of it");
     AddPgData(*get, session);
     get->add_option("key", *key, "section.key");
-    get->callback([&session, key] { session.command = [&session, key] { return ConfigGet(session, *key); }; });
+    get->callback([&session, key] {
+        session.command = [&session, key] { return ConfigGet(session, *key); };
+    });
     CLI::App *set = AddCommand(*config, session, "set", "change one value");
     AddPgData(*set, session);
     set->add_option("key", *key, "section.key")->required();
@@ -141,7 +152,8 @@ void AddGetSet(CLI::App &app, Session &session) {
     set->require_subcommand(1);
     CLI::App *node = AddCommand(*set, session, "node", "settings of a node");
     node->require_subcommand(1);
-    AddProperty(*node, session, "candidate-priority", "set_node_candidate_priority", CLI::Range(0, 100));
+    AddProperty(*node, session, "candidate-priority", "set_node_candidate_priority",
+                CLI::Range(0, 100));
     AddProperty(*node, session, "replication-quorum", "set_node_replication_quorum",
                 CLI::IsMember({"true", "false"}));
 }

@@ -29,9 +29,10 @@ Result<void> EndService(const node::Paths &paths, bool is_asked_already) {
     if (pid) {
         const io::UniqueFd pidfd = io::OpenPidFd(*pid);
         if (is_asked_already && io::AwaitEnd(pidfd, kServiceLimit)) return {};
-        (void) ::kill(*pid, SIGQUIT);
+        (void)::kill(*pid, SIGQUIT);
         if (!io::AwaitEnd(pidfd, kServiceLimit)) {
-            return Fail(ProblemCode::kTimeout, fmt::format("pg_autoctl, process {}, does not end", *pid));
+            return Fail(ProblemCode::kTimeout,
+                        fmt::format("pg_autoctl, process {}, does not end", *pid));
         }
     }
     return {};
@@ -40,12 +41,13 @@ Result<void> EndService(const node::Paths &paths, bool is_asked_already) {
 Result<void> Destroy(const node::Paths &paths) {
     if (const auto postmaster = io::FindPostmaster(paths.pgdata)) {
         const io::UniqueFd pidfd = io::OpenPidFd(postmaster->pid);
-        (void) ::kill(postmaster->pid, SIGQUIT);
-        if (!io::AwaitEnd(pidfd, kServiceLimit)) (void) ::kill(postmaster->pid, SIGKILL);
+        (void)::kill(postmaster->pid, SIGQUIT);
+        if (!io::AwaitEnd(pidfd, kServiceLimit)) (void)::kill(postmaster->pid, SIGKILL);
     }
     if (auto killed = io::KillPostgres(paths.pgdata, Milliseconds{5000}); !killed) return killed;
-    for (const std::string &tree : {paths.pgdata, paths.pgdata + ".pgaf-init", paths.pgdata + ".pgaf-clone",
-                                    paths.directory, io::ParentOf(paths.config), paths.run_directory}) {
+    for (const std::string &tree :
+         {paths.pgdata, paths.pgdata + ".pgaf-init", paths.pgdata + ".pgaf-clone", paths.directory,
+          io::ParentOf(paths.config), paths.run_directory}) {
         if (auto removed = io::RemoveTree(tree); !removed) return removed;
     }
     spdlog::info("Removed \"{}\" and its configuration", paths.pgdata);
@@ -56,18 +58,20 @@ Result<void> Destroy(const node::Paths &paths) {
 Result<void> AwaitForgotten(io::PgClient &monitor, std::int64_t node, int wait_s) {
     const core::BootTime start = io::BootNow();
     while (io::BootNow() - start < Milliseconds{wait_s * 1000LL}) {
-        auto rows = monitor.Query("SELECT 1 FROM pgautofailover.node WHERE nodeid = $1::bigint", {std::to_string(node)});
+        auto rows = monitor.Query("SELECT 1 FROM pgautofailover.node WHERE nodeid = $1::bigint",
+                                  {std::to_string(node)});
         if (!rows) return Pass(rows);
         if (rows->IsEmpty()) return {};
         auto notified = monitor.AwaitNotification(Milliseconds{500});
         if (!notified) return Pass(notified);
     }
-    return Fail(ProblemCode::kTimeout, fmt::format("node {} is still being dropped after {} s", node, wait_s), {},
+    return Fail(ProblemCode::kTimeout,
+                fmt::format("node {} is still being dropped after {} s", node, wait_s), {},
                 "If it is gone for good, use --force.");
 }
 
 Result<void> RemoveFromMonitor(io::PgClient &monitor, std::int64_t node, bool force) {
-    (void) monitor.Query("LISTEN state");
+    (void)monitor.Query("LISTEN state");
     auto removed = monitor.Query("SELECT pgautofailover.remove_node($1::bigint, $2::bool)",
                                  {std::to_string(node), force ? "true" : "false"});
     if (!removed) return Pass(removed, fmt::format("could not drop node {}", node));
@@ -76,11 +80,13 @@ Result<void> RemoveFromMonitor(io::PgClient &monitor, std::int64_t node, bool fo
 }
 
 bool IsKnown(io::PgClient &monitor, std::int64_t node) {
-    auto rows = monitor.Query("SELECT 1 FROM pgautofailover.node WHERE nodeid = $1::bigint", {std::to_string(node)});
+    auto rows = monitor.Query("SELECT 1 FROM pgautofailover.node WHERE nodeid = $1::bigint",
+                              {std::to_string(node)});
     return !rows || !rows->IsEmpty();
 }
 
-Result<void> DropLocalNode(const node::Paths &paths, const node::Config &config, const DropOptions &options) {
+Result<void> DropLocalNode(const node::Paths &paths, const node::Config &config,
+                           const DropOptions &options) {
     auto record = node::LoadRecord(paths);
     if (!record && !options.destroy) return Pass(record);
     const bool is_running = node::RunningSupervisor(paths).has_value();
@@ -90,7 +96,8 @@ Result<void> DropLocalNode(const node::Paths &paths, const node::Config &config,
         if (!monitor) spdlog::warn("The monitor cannot be reached and still knows the node");
         if (monitor && IsKnown(*monitor, record->node.value)) {
             const bool force = options.force || !is_running;  // nobody is there to confirm
-            if (auto removed = RemoveFromMonitor(*monitor, record->node.value, force); !removed) return removed;
+            if (auto removed = RemoveFromMonitor(*monitor, record->node.value, force); !removed)
+                return removed;
         }
         // A forced removal leaves nobody to tell the keeper.
         if (auto ended = EndService(paths, is_running && !options.force); !ended) return ended;
@@ -101,23 +108,29 @@ Result<void> DropLocalNode(const node::Paths &paths, const node::Config &config,
         }
     }
     if (options.destroy) return Destroy(paths);
-    spdlog::info("HINT:  The data is still in \"{}\"; pg_autoctl drop node --destroy removes it", paths.pgdata);
+    spdlog::info("HINT:  The data is still in \"{}\"; pg_autoctl drop node --destroy removes it",
+                 paths.pgdata);
     return {};
 }
 
 Result<std::int64_t> FindNode(MonitorAccess &access, const DropOptions &options) {
     const bool by_name = !options.name.empty();
-    auto rows = by_name ? access.client.Query(
-                              "SELECT nodeid FROM pgautofailover.node WHERE formationid = $1 AND nodename = $2",
-                              {access.formation, options.name})
-                        : access.client.Query(
-                              "SELECT nodeid FROM pgautofailover.node WHERE nodehost = $1 AND nodeport = $2::int",
-                              {options.hostname, std::to_string(options.port.value_or(5432))});
+    auto rows =
+        by_name
+            ? access.client.Query(
+                  "SELECT nodeid FROM pgautofailover.node WHERE formationid = $1 AND nodename = $2",
+                  {access.formation, options.name})
+            : access.client.Query(
+                  "SELECT nodeid FROM pgautofailover.node WHERE nodehost = $1 AND nodeport = "
+                  "$2::int",
+                  {options.hostname, std::to_string(options.port.value_or(5432))});
     if (!rows) return Pass(rows);
     if (rows->IsEmpty()) {
         return Fail(ProblemCode::kMonitor,
-                    by_name ? fmt::format("formation \"{}\" has no node \"{}\"", access.formation, options.name)
-                            : fmt::format("there is no node at {}:{}", options.hostname, options.port.value_or(5432)));
+                    by_name ? fmt::format("formation \"{}\" has no node \"{}\"", access.formation,
+                                          options.name)
+                            : fmt::format("there is no node at {}:{}", options.hostname,
+                                          options.port.value_or(5432)));
     }
     return std::stoll(rows->At(0, 0));
 }
@@ -136,7 +149,8 @@ Result<void> DropRemoteNode(const Session &session, const DropOptions &options) 
     if (!access) return Pass(access);
     auto node = FindNode(*access, options);
     if (!node) return Pass(node);
-    if (auto removed = RemoveFromMonitor(access->client, *node, options.force); !removed) return removed;
+    if (auto removed = RemoveFromMonitor(access->client, *node, options.force); !removed)
+        return removed;
     if (options.force || options.wait_s == 0) return {};
     return AwaitForgotten(access->client, *node, options.wait_s);
 }
@@ -161,11 +175,13 @@ Result<void> DropMonitor(const Session &session, const DropOptions &options) {
     auto config = node::LoadConfig(*paths);
     if (!config) return Pass(config);
     if (!config->IsMonitor()) {
-        return Fail(ProblemCode::kBadArgument, fmt::format("\"{}\" is not a monitor", paths->pgdata));
+        return Fail(ProblemCode::kBadArgument,
+                    fmt::format("\"{}\" is not a monitor", paths->pgdata));
     }
     if (auto ended = EndService(*paths, false); !ended) return ended;
     if (options.destroy) return Destroy(*paths);
-    spdlog::info("HINT:  The data is still in \"{}\"; pg_autoctl drop monitor --destroy removes it", paths->pgdata);
+    spdlog::info("HINT:  The data is still in \"{}\"; pg_autoctl drop monitor --destroy removes it",
+                 paths->pgdata);
     return {};
 }
 
@@ -177,23 +193,30 @@ void AddDrop(CLI::App &app, Session &session) {
     CLI::App *drop = AddCommand(app, session, "drop", "drop a node or the monitor");
     drop->require_subcommand(1);
     auto node_options = std::make_shared<DropOptions>();
-    CLI::App *node = AddCommand(*drop, session, "node", "drop this node, or another one by its name or address");
+    CLI::App *node =
+        AddCommand(*drop, session, "node", "drop this node, or another one by its name or address");
     AddMonitorOptions(*node, session, false);
     node->add_flag("-d,--destroy", node_options->destroy, "also remove the data");
     node->add_flag("-F,--force", node_options->force, "do not wait for the node's consent");
-    node->add_option("-w,--wait", node_options->wait_s, "how many seconds to wait")->check(CLI::Range(0, 86400));
+    node->add_option("-w,--wait", node_options->wait_s, "how many seconds to wait")
+        ->check(CLI::Range(0, 86400));
     node->add_option("-a,--name", node_options->name, "name of the node");
     node->add_option("-n,--hostname", node_options->hostname, "host of the node");
-    node->add_option("-p,--pgport", node_options->port, "port of the node")->check(CLI::Range(1, 65535));
+    node->add_option("-p,--pgport", node_options->port, "port of the node")
+        ->check(CLI::Range(1, 65535));
     node->callback([&session, node_options] {
-        session.command = [&session, node_options] { return Finish(DropNode(session, *node_options)); };
+        session.command = [&session, node_options] {
+            return Finish(DropNode(session, *node_options));
+        };
     });
     auto monitor_options = std::make_shared<DropOptions>();
     CLI::App *monitor = AddCommand(*drop, session, "monitor", "stop the monitor");
     AddPgData(*monitor, session);
     monitor->add_flag("-d,--destroy", monitor_options->destroy, "also remove the data");
     monitor->callback([&session, monitor_options] {
-        session.command = [&session, monitor_options] { return Finish(DropMonitor(session, *monitor_options)); };
+        session.command = [&session, monitor_options] {
+            return Finish(DropMonitor(session, *monitor_options));
+        };
     });
 }
 

@@ -23,9 +23,10 @@ struct PerformOptions {
 };
 
 Result<Nodes> FetchNodes(MonitorAccess &access, int group) {
-    auto rows = access.client.Query("SELECT node_id, nodename, nodehost, nodeport, current_group_state, "
-                                    "assigned_group_state FROM pgautofailover.current_state($1) WHERE group_id = $2::int",
-                                    {access.formation, std::to_string(group)});
+    auto rows = access.client.Query(
+        "SELECT node_id, nodename, nodehost, nodeport, current_group_state, "
+        "assigned_group_state FROM pgautofailover.current_state($1) WHERE group_id = $2::int",
+        {access.formation, std::to_string(group)});
     if (!rows) return Pass(rows);
     Nodes nodes;
     for (std::size_t i = 0; i < rows->rows.size(); ++i) {
@@ -41,8 +42,9 @@ Result<int> ChooseGroup(MonitorAccess &access) {
         "SELECT DISTINCT group_id FROM pgautofailover.current_state($1)", {access.formation});
     if (!rows) return Pass(rows);
     if (rows->rows.size() > 1) {
-        return Fail(ProblemCode::kBadArgument, fmt::format("formation \"{}\" has several groups", access.formation),
-                    {}, "Choose one with --group.");
+        return Fail(ProblemCode::kBadArgument,
+                    fmt::format("formation \"{}\" has several groups", access.formation), {},
+                    "Choose one with --group.");
     }
     return 0;
 }
@@ -55,9 +57,11 @@ class Progress {
             widths_[1] = std::max(widths_[1], node.name.size());
             widths_[3] = std::max(widths_[3], node.host.size() + node.port.size() + 1);
         }
-        fmt::print("{}{}", FormatRow(widths_, {"Time", "Name", "Node", "Host:Port", "Current State", "Assigned State"}),
+        fmt::print("{}{}",
+                   FormatRow(widths_, {"Time", "Name", "Node", "Host:Port", "Current State",
+                                       "Assigned State"}),
                    FormatRule(widths_));
-        (void) std::fflush(stdout);
+        (void)std::fflush(stdout);
     }
 
     void Show(const Nodes &nodes) {
@@ -67,11 +71,12 @@ class Progress {
             last = node;
             const std::time_t now = std::time(nullptr);
             std::tm local{};
-            (void) localtime_r(&now, &local);
-            fmt::print("{}", FormatRow(widths_, {fmt::format("{:02}:{:02}:{:02}", local.tm_hour, local.tm_min, local.tm_sec),
-                                                 node.name, node.id, node.host + ":" + node.port, node.reported,
-                                                 node.goal}));
-            (void) std::fflush(stdout);
+            (void)localtime_r(&now, &local);
+            fmt::print("{}", FormatRow(widths_, {fmt::format("{:02}:{:02}:{:02}", local.tm_hour,
+                                                             local.tm_min, local.tm_sec),
+                                                 node.name, node.id, node.host + ":" + node.port,
+                                                 node.reported, node.goal}));
+            (void)std::fflush(stdout);
         }
     }
 
@@ -111,7 +116,8 @@ int Follow(MonitorAccess &access, int group, const Nodes &before, int wait_s) {
         const Milliseconds waited = io::BootNow() - start;
         if (wait_s > 0 && waited >= limit) {
             return Explain({ProblemCode::kTimeout, fmt::format("no new primary after {} s", wait_s),
-                            "The monitor goes on with it.", "See pg_autoctl show state and show events."});
+                            "The monitor goes on with it.",
+                            "See pg_autoctl show state and show events."});
         }
         // The look at the tables is a safety net for a notification that is lost.
         const Milliseconds left = wait_s > 0 ? limit - waited : Milliseconds{1000};
@@ -121,12 +127,13 @@ int Follow(MonitorAccess &access, int group, const Nodes &before, int wait_s) {
 }
 
 /// `sql` asks for it; a deadlock or serialization failure is tried again.
-Result<void> Ask(MonitorAccess &access, const std::string &sql, const std::vector<std::string> &parameters) {
+Result<void> Ask(MonitorAccess &access, const std::string &sql,
+                 const std::vector<std::string> &parameters) {
     for (int attempt = 0;; ++attempt) {
         auto rows = access.client.Query(sql, parameters);
         if (rows) return {};
         if (attempt >= 10 || !io::IsTransient(access.client.SqlState())) return Pass(rows);
-        (void) access.client.AwaitNotification(Milliseconds{50} * (attempt + 1));
+        (void)access.client.AwaitNotification(Milliseconds{50} * (attempt + 1));
     }
 }
 
@@ -135,7 +142,8 @@ int Perform(const Session &session, const PerformOptions &options) {
     if (!access) return Explain(access.error());
     auto group = ChooseGroup(*access);
     if (!group) return Explain(group.error());
-    if (auto listening = access->client.Query("LISTEN state"); !listening) return Explain(listening.error());
+    if (auto listening = access->client.Query("LISTEN state"); !listening)
+        return Explain(listening.error());
     auto before = FetchNodes(*access, *group);
     if (!before) return Explain(before.error());
     const bool is_promotion = !options.name.empty();
@@ -163,7 +171,8 @@ void AddPerform(CLI::App &app, Session &session) {
         auto options = std::make_shared<PerformOptions>();
         CLI::App *command = AddCommand(*perform, session, name, "make a standby the primary");
         AddMonitorOptions(*command, session, true);
-        command->add_option("-w,--wait", options->wait_s, "how many seconds to wait; 0 waits for ever")
+        command
+            ->add_option("-w,--wait", options->wait_s, "how many seconds to wait; 0 waits for ever")
             ->check(CLI::Range(0, 86400));
         if (std::string(name) == "promotion") {
             command->add_option("-a,--name", options->name, "the node to promote")->required();

@@ -22,7 +22,8 @@ struct RunOptions {
 };
 
 /// New name, host or port: into the file, and to the monitor if it can be told now.
-Result<void> ChangeMetadata(const node::Paths &paths, node::Config &config, const RunOptions &options) {
+Result<void> ChangeMetadata(const node::Paths &paths, node::Config &config,
+                            const RunOptions &options) {
     const std::string before = node::ToIni(config);
     if (!options.name.empty()) config.name = options.name;
     if (!options.hostname.empty()) config.hostname = options.hostname;
@@ -33,9 +34,10 @@ Result<void> ChangeMetadata(const node::Paths &paths, node::Config &config, cons
         if (!record) return Pass(record);
         auto monitor = io::PgClient::Connect(config.monitor, {}, ProblemCode::kMonitor);
         if (!monitor) return Pass(monitor, "could not tell the monitor about the change");
-        auto told = monitor->Query("SELECT pgautofailover.update_node_metadata($1::bigint, $2, $3, $4::int)",
-                                   {std::to_string(record->node.value), config.name, config.hostname,
-                                    std::to_string(config.port)});
+        auto told = monitor->Query(
+            "SELECT pgautofailover.update_node_metadata($1::bigint, $2, $3, $4::int)",
+            {std::to_string(record->node.value), config.name, config.hostname,
+             std::to_string(config.port)});
         if (!told) return Pass(told, "could not tell the monitor about the change");
     }
     return node::SaveConfig(paths, config);
@@ -49,15 +51,19 @@ int RunCommand(const Session &session, const RunOptions &options) {
     if (!config) return Explain(config.error());
     auto pid_file = node::PidFile::Take(*paths);
     if (!pid_file) return Explain(pid_file.error());
-    if (auto changed = ChangeMetadata(*paths, *config, options); !changed) return Explain(changed.error());
+    if (auto changed = ChangeMetadata(*paths, *config, options); !changed)
+        return Explain(changed.error());
     auto install = io::FindPgInstall(config->pg_ctl);
     if (!install) return Explain(install.error());
     if (config->IsMonitor()) {
         if (io::InspectDataDirectory(paths->pgdata) != io::DataDirectory::kCluster) {
             return Explain({ProblemCode::kBadState,
-                            fmt::format("\"{}\" is not a PostgreSQL data directory", paths->pgdata), {}, {}});
+                            fmt::format("\"{}\" is not a PostgreSQL data directory", paths->pgdata),
+                            {},
+                            {}});
         }
-        return node::MonitorSupervisor({.config = *config, .paths = *paths, .install = *install}).Run();
+        return node::MonitorSupervisor({.config = *config, .paths = *paths, .install = *install})
+            .Run();
     }
     if (auto record = node::LoadRecord(*paths); !record) return Explain(record.error());
     return node::NodeSupervisor({.config = *config, .paths = *paths, .install = *install}).Run();
@@ -68,13 +74,15 @@ Result<pid_t> RequireSupervisor(const Session &session) {
     if (!paths) return Pass(paths);
     if (auto config = node::LoadConfig(*paths); !config) return Pass(config);
     if (const auto pid = node::RunningSupervisor(*paths)) return *pid;
-    return Fail(ProblemCode::kBadState, fmt::format("pg_autoctl is not running for \"{}\"", paths->pgdata));
+    return Fail(ProblemCode::kBadState,
+                fmt::format("pg_autoctl is not running for \"{}\"", paths->pgdata));
 }
 
 int SendSignal(const Session &session, int number) {
     auto pid = RequireSupervisor(session);
     if (!pid) return Explain(pid.error());
-    if (::kill(*pid, number) != 0) return Explain(io::IoProblem("signal process", std::to_string(*pid)));
+    if (::kill(*pid, number) != 0)
+        return Explain(io::IoProblem("signal process", std::to_string(*pid)));
     return kOk;
 }
 
@@ -100,12 +108,14 @@ Result<Status> Inspect(const Session &session) {
                   .version = {},
                   .state = {}};
     if (status.postmaster) {
-        status.is_ready = status.postmaster->status == "ready" || status.postmaster->status == "standby";
+        status.is_ready =
+            status.postmaster->status == "ready" || status.postmaster->status == "standby";
     }
     if (auto install = io::FindPgInstall(config->pg_ctl)) {
         status.version = install->version;
         if (io::InspectDataDirectory(paths->pgdata) == io::DataDirectory::kCluster) {
-            if (auto control = io::ReadControlData(*install, paths->pgdata)) status.control = *control;
+            if (auto control = io::ReadControlData(*install, paths->pgdata))
+                status.control = *control;
         }
     }
     if (auto record = node::LoadRecord(*paths)) status.state = core::ToString(record->state);
@@ -115,18 +125,30 @@ Result<Status> Inspect(const Session &session) {
 void PrintStatusJson(const Status &status) {
     Json json;
     json.Begin("postgres");
-    json.Text("pgdata", status.config.pgdata).Text("pg_ctl", status.config.pg_ctl).Text("version", status.version);
-    json.Text("host", status.postmaster ? status.postmaster->socket_directory : "").Number("port", status.config.port);
+    json.Text("pgdata", status.config.pgdata)
+        .Text("pg_ctl", status.config.pg_ctl)
+        .Text("version", status.version);
+    json.Text("host", status.postmaster ? status.postmaster->socket_directory : "")
+        .Number("port", status.config.port);
     json.Number("proxyport", 0).Number("pid", status.postmaster ? status.postmaster->pid : 0);
     json.Bool("in_recovery", status.postmaster && status.postmaster->status == "standby");
     json.Begin("control");
     json.Number("version", status.control ? status.control->control_version : 0);
     json.Number("catalog_version", status.control ? status.control->catalog_version : 0);
-    json.Text("system_identifier", std::to_string(status.control ? status.control->system_identifier : 0)).End();
-    json.Begin("postmaster").Text("status", status.postmaster ? status.postmaster->status : "").End().End();
+    json.Text("system_identifier",
+              std::to_string(status.control ? status.control->system_identifier : 0))
+        .End();
+    json.Begin("postmaster")
+        .Text("status", status.postmaster ? status.postmaster->status : "")
+        .End()
+        .End();
     json.Begin("pg_autoctl");
-    json.Number("pid", status.supervisor.value_or(0)).Text("status", status.supervisor ? "running" : "stopped");
-    json.Text("pgdata", status.config.pgdata).Text("version", "3.0").Text("state", status.state).End();
+    json.Number("pid", status.supervisor.value_or(0))
+        .Text("status", status.supervisor ? "running" : "stopped");
+    json.Text("pgdata", status.config.pgdata)
+        .Text("version", "3.0")
+        .Text("state", status.state)
+        .End();
     fmt::print("{}\n", json.Finish());
 }
 
@@ -137,14 +159,17 @@ int StatusCommand(const Session &session) {
     if (!status->supervisor) {
         spdlog::error("pg_autoctl is not running for \"{}\"", status->config.pgdata);
         if (status->postmaster) {
-            spdlog::critical("PostgreSQL is running without it, process {}", status->postmaster->pid);
+            spdlog::critical("PostgreSQL is running without it, process {}",
+                             status->postmaster->pid);
         }
         return kBadState;
     }
     spdlog::info("pg_autoctl is running, process {}", *status->supervisor);
     if (!status->is_ready) {
         spdlog::error("PostgreSQL is not ready{}",
-                      status->state.empty() ? "" : fmt::format("; the state of the node is {}", status->state));
+                      status->state.empty()
+                          ? ""
+                          : fmt::format("; the state of the node is {}", status->state));
         return kPgCtl;
     }
     spdlog::info("PostgreSQL is serving \"{}\" on port {}, process {}", status->config.pgdata,
@@ -183,11 +208,13 @@ void AddRun(CLI::App &app, Session &session) {
     AddStop(app, session);
     CLI::App *reload = AddCommand(app, session, "reload", "read the configuration again");
     AddPgData(*reload, session);
-    reload->callback([&session] { session.command = [&session] { return SendSignal(session, SIGHUP); }; });
+    reload->callback(
+        [&session] { session.command = [&session] { return SendSignal(session, SIGHUP); }; });
     CLI::App *status = AddCommand(app, session, "status", "show what runs");
     AddPgData(*status, session);
     AddJson(*status, session);
-    status->callback([&session] { session.command = [&session] { return StatusCommand(session); }; });
+    status->callback(
+        [&session] { session.command = [&session] { return StatusCommand(session); }; });
 }
 
 }  // namespace pgaf::cli

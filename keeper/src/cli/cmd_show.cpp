@@ -21,10 +21,12 @@ std::string GroupFilter(const MonitorAccess &access) {
 }
 
 /// Prints what the monitor makes of `sql` as one JSON document.
-int PrintJson(MonitorAccess &access, const std::string &sql, const std::vector<std::string> &parameters) {
+int PrintJson(MonitorAccess &access, const std::string &sql,
+              const std::vector<std::string> &parameters) {
     auto rows = access.client.Query(
-        "SELECT pg_catalog.jsonb_pretty(coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(r)), '[]')) FROM (" + sql +
-            ") r",
+        "SELECT pg_catalog.jsonb_pretty(coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(r)), "
+        "'[]')) FROM (" +
+            sql + ") r",
         parameters);
     if (!rows) return Explain(rows.error());
     fmt::print("{}\n", rows->At(0, 0));
@@ -33,9 +35,9 @@ int PrintJson(MonitorAccess &access, const std::string &sql, const std::vector<s
 
 std::string ConnectionOf(std::string_view state, std::string_view health) {
     const auto known = core::ParseNodeState(state).value_or(core::NodeState::kUnknown);
-    std::string text = core::IsWritable(known)                                ? "read-write"
-                       : core::IsStandby(known)                               ? "read-only"
-                                                                              : "none";
+    std::string text = core::IsWritable(known)  ? "read-write"
+                       : core::IsStandby(known) ? "read-only"
+                                                : "none";
     if (health == "0") text += " !";
     if (health == "-1") text += " ?";
     return text;
@@ -46,10 +48,11 @@ int ShowState(const Session &session) {
     if (!access) return Explain(access.error());
     const std::string sql = "SELECT * FROM pgautofailover.current_state($1)" + GroupFilter(*access);
     if (session.json) return PrintJson(*access, sql, {access->formation});
-    auto rows = access->client.Query("SELECT nodename, node_id, nodehost, nodeport, reported_tli, reported_lsn, "
-                                     "current_group_state, assigned_group_state, health FROM (" + sql +
-                                         ") s ORDER BY group_id, node_id",
-                                     {access->formation});
+    auto rows = access->client.Query(
+        "SELECT nodename, node_id, nodehost, nodeport, reported_tli, reported_lsn, "
+        "current_group_state, assigned_group_state, health FROM (" +
+            sql + ") s ORDER BY group_id, node_id",
+        {access->formation});
     if (!rows) return Explain(rows.error());
     std::vector<std::vector<std::string>> cells;
     for (std::size_t i = 0; i < rows->rows.size(); ++i) {
@@ -57,8 +60,8 @@ int ShowState(const Session &session) {
         cells.push_back({at(0), at(1), at(2) + ":" + at(3), fmt::format("{}: {}", at(4), at(5)),
                          ConnectionOf(at(6), at(8)), at(6), at(7)});
     }
-    fmt::print("{}", FormatTable({"Name", "Node", "Host:Port", "TLI: LSN", "Connection", "Reported State",
-                                  "Assigned State"},
+    fmt::print("{}", FormatTable({"Name", "Node", "Host:Port", "TLI: LSN", "Connection",
+                                  "Reported State", "Assigned State"},
                                  cells));
     return kOk;
 }
@@ -66,20 +69,25 @@ int ShowState(const Session &session) {
 int ShowEvents(const Session &session, int count) {
     auto access = ConnectMonitor(session);
     if (!access) return Explain(access.error());
-    const std::string sql = "SELECT * FROM pgautofailover.last_events($1, $2::int)" +
-                            (access->group ? fmt::format(" WHERE groupid = {}", *access->group) : "");
+    const std::string sql =
+        "SELECT * FROM pgautofailover.last_events($1, $2::int)" +
+        (access->group ? fmt::format(" WHERE groupid = {}", *access->group) : "");
     const std::vector<std::string> parameters{access->formation, std::to_string(count)};
     if (session.json) return PrintJson(*access, sql, parameters);
-    auto rows = access->client.Query("SELECT pg_catalog.to_char(eventtime, 'YYYY-MM-DD HH24:MI:SS.MS'), groupid || '/' "
-                                     "|| nodeid, reportedstate, goalstate, description FROM (" + sql +
-                                         ") e ORDER BY eventid",
-                                     parameters);
+    auto rows = access->client.Query(
+        "SELECT pg_catalog.to_char(eventtime, 'YYYY-MM-DD HH24:MI:SS.MS'), groupid || '/' "
+        "|| nodeid, reportedstate, goalstate, description FROM (" +
+            sql + ") e ORDER BY eventid",
+        parameters);
     if (!rows) return Explain(rows.error());
     std::vector<std::vector<std::string>> cells;
     for (std::size_t i = 0; i < rows->rows.size(); ++i) {
-        cells.push_back({rows->At(i, 0), rows->At(i, 1), rows->At(i, 2), rows->At(i, 3), rows->At(i, 4)});
+        cells.push_back(
+            {rows->At(i, 0), rows->At(i, 1), rows->At(i, 2), rows->At(i, 3), rows->At(i, 4)});
     }
-    fmt::print("{}", FormatTable({"Event Time", "Node", "Current State", "Assigned State", "Comment"}, cells));
+    fmt::print(
+        "{}",
+        FormatTable({"Event Time", "Node", "Current State", "Assigned State", "Comment"}, cells));
     return kOk;
 }
 
@@ -88,7 +96,8 @@ int ShowSettings(const Session &session) {
     if (!access) return Explain(access.error());
     const std::string sql = "SELECT * FROM pgautofailover.formation_settings($1)";
     if (session.json) return PrintJson(*access, sql, {access->formation});
-    auto rows = access->client.Query("SELECT context, nodename, setting, value FROM (" + sql + ") s", {access->formation});
+    auto rows = access->client.Query(
+        "SELECT context, nodename, setting, value FROM (" + sql + ") s", {access->formation});
     if (!rows) return Explain(rows.error());
     std::vector<std::vector<std::string>> cells;
     for (std::size_t i = 0; i < rows->rows.size(); ++i) {
@@ -129,21 +138,24 @@ struct Uri {
     std::string type, name, uri;
 };
 
-Result<std::vector<Uri>> FormationUris(MonitorAccess &access, const std::string &formation, const std::string &mode) {
+Result<std::vector<Uri>> FormationUris(MonitorAccess &access, const std::string &formation,
+                                       const std::string &mode) {
     auto rows = access.client.Query(
         "SELECT formationid, pgautofailover.formation_uri(formationid, 'default', $2) "
         "FROM pgautofailover.formation WHERE $1 = '' OR formationid = $1 ORDER BY formationid",
         {formation, mode.empty() ? "prefer" : mode});
     if (!rows) return Pass(rows);
     std::vector<Uri> uris;
-    for (std::size_t i = 0; i < rows->rows.size(); ++i) uris.push_back({"formation", rows->At(i, 0), rows->At(i, 1)});
+    for (std::size_t i = 0; i < rows->rows.size(); ++i)
+        uris.push_back({"formation", rows->At(i, 0), rows->At(i, 1)});
     return uris;
 }
 
 int ShowUri(const Session &session, bool is_monitor_only) {
     auto monitor_uri = UriOfMonitor(session);
     if (!monitor_uri) return Explain(monitor_uri.error());
-    const bool is_single = is_monitor_only || session.formation == "monitor" || !session.formation.empty();
+    const bool is_single =
+        is_monitor_only || session.formation == "monitor" || !session.formation.empty();
     std::vector<Uri> uris;
     if (is_monitor_only || session.formation.empty() || session.formation == "monitor") {
         uris.push_back({"monitor", "monitor", *monitor_uri});
@@ -152,20 +164,24 @@ int ShowUri(const Session &session, bool is_monitor_only) {
         auto access = ConnectMonitor(session);
         if (!access) return Explain(access.error());
         auto options = io::ParseConninfo(*monitor_uri);
-        auto more = FormationUris(*access, session.formation, options ? io::OptionOf(*options, "sslmode") : "");
+        auto more = FormationUris(*access, session.formation,
+                                  options ? io::OptionOf(*options, "sslmode") : "");
         if (!more) return Explain(more.error());
         uris.insert(uris.end(), more->begin(), more->end());
         if (is_single && uris.empty()) {
-            return Explain({ProblemCode::kMonitor, fmt::format("formation \"{}\" does not exist", session.formation),
-                            {}, {}});
+            return Explain({ProblemCode::kMonitor,
+                            fmt::format("formation \"{}\" does not exist", session.formation),
+                            {},
+                            {}});
         }
     }
     if (session.json) {
         std::string text;
         for (const Uri &uri : uris) {
             Json json;
-            text += (text.empty() ? "" : ",\n") +
-                    json.Text("uri", uri.uri).Text("name", uri.name).Text("type", uri.type).Finish();
+            text +=
+                (text.empty() ? "" : ",\n") +
+                json.Text("uri", uri.uri).Text("name", uri.name).Text("type", uri.type).Finish();
         }
         fmt::print("[{}]\n", text);
         return kOk;
@@ -175,7 +191,8 @@ int ShowUri(const Session &session, bool is_monitor_only) {
         return kOk;
     }
     std::vector<std::vector<std::string>> cells;
-    for (const Uri &uri : uris) cells.push_back({uri.type, uri.name, uri.uri});
+    for (const Uri &uri : uris)
+        cells.push_back({uri.type, uri.name, uri.uri});
     fmt::print("{}", FormatTable({"Type", "Name", "Connection String"}, cells));
     return kOk;
 }
@@ -207,7 +224,10 @@ int ShowFile(const Session &session, const FileOptions &options) {
     }
     if (session.json) {
         Json json;
-        json.Text("config", paths->config).Text("state", paths->state).Text("init", init).Text("pid", paths->pid);
+        json.Text("config", paths->config)
+            .Text("state", paths->state)
+            .Text("init", init)
+            .Text("pid", paths->pid);
         fmt::print("{}\n", json.Finish());
         return kOk;
     }
@@ -222,27 +242,33 @@ int ShowSystemd(const Session &session) {
     auto paths = RequirePaths(session);
     if (!paths) return Explain(paths.error());
     const std::string program = io::ProgramPath();
-    fmt::print("[Unit]\nDescription = pg_auto_failover\nAfter = network.target\n\n"
-               "[Service]\nWorkingDirectory = {}\nEnvironment = 'PGDATA={}'\nUser = {}\n"
-               "ExecStart = {} run\nRestart = always\nStartLimitBurst = 0\nExecReload = {} reload\n"
-               // The server outlives a killed supervisor; the next one takes it over.
-               "KillMode = process\nTimeoutStopSec = 90\nOOMScoreAdjust = -900\n\n"
-               "[Install]\nWantedBy = multi-user.target\n",
-               io::HomeDirectory(), paths->pgdata, io::OsUser(), program, program);
+    fmt::print(
+        "[Unit]\nDescription = pg_auto_failover\nAfter = network.target\n\n"
+        "[Service]\nWorkingDirectory = {}\nEnvironment = 'PGDATA={}'\nUser = {}\n"
+        "ExecStart = {} run\nRestart = always\nStartLimitBurst = 0\nExecReload = {} reload\n"
+        // The server outlives a killed supervisor; the next one takes it over.
+        "KillMode = process\nTimeoutStopSec = 90\nOOMScoreAdjust = -900\n\n"
+        "[Install]\nWantedBy = multi-user.target\n",
+        io::HomeDirectory(), paths->pgdata, io::OsUser(), program, program);
     std::fflush(stdout);
     for (const char *hint :
          {"to complete a systemd integration, run the following commands (as root):",
-          "pg_autoctl -q show systemd --pgdata ... | tee /etc/systemd/system/pgautofailover.service",
-          "systemctl daemon-reload", "systemctl enable pgautofailover", "systemctl start pgautofailover"}) {
+          "pg_autoctl -q show systemd --pgdata ... | tee "
+          "/etc/systemd/system/pgautofailover.service",
+          "systemctl daemon-reload", "systemctl enable pgautofailover",
+          "systemctl start pgautofailover"}) {
         spdlog::info("HINT: {}", hint);
     }
     return kOk;
 }
 
-CLI::App *AddShowCommand(CLI::App &show, Session &session, const char *name, const char *help, Command command) {
+CLI::App *AddShowCommand(CLI::App &show, Session &session, const char *name, const char *help,
+                         Command command) {
     CLI::App *added = AddCommand(show, session, name, help);
     AddMonitorOptions(*added, session, true);
-    added->callback([&session, command] { session.command = [&session, command] { return command(session); }; });
+    added->callback([&session, command] {
+        session.command = [&session, command] { return command(session); };
+    });
     return added;
 }
 
@@ -277,14 +303,18 @@ void AddShow(CLI::App &app, Session &session) {
     CLI::App *events = AddCommand(*show, session, "events", "what happened last");
     AddMonitorOptions(*events, session, true);
     events->add_option("-n,--count", *count, "how many")->check(CLI::Range(1, 100000));
-    events->callback([&session, count] { session.command = [&session, count] { return ShowEvents(session, *count); }; });
+    events->callback([&session, count] {
+        session.command = [&session, count] { return ShowEvents(session, *count); };
+    });
     AddShowCommand(*show, session, "state", "the nodes and their states", ShowState);
     AddShowCommand(*show, session, "settings", "the settings for replication", ShowSettings);
-    AddShowCommand(*show, session, "standby-names", "synchronous_standby_names of the primary", ShowStandbyNames);
+    AddShowCommand(*show, session, "standby-names", "synchronous_standby_names of the primary",
+                   ShowStandbyNames);
     AddShowFile(*show, session);
     CLI::App *systemd = AddCommand(*show, session, "systemd", "a unit for systemd");
     AddPgData(*systemd, session);
-    systemd->callback([&session] { session.command = [&session] { return ShowSystemd(session); }; });
+    systemd->callback(
+        [&session] { session.command = [&session] { return ShowSystemd(session); }; });
 }
 
 }  // namespace pgaf::cli

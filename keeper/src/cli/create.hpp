@@ -7,7 +7,8 @@
 
 namespace pgaf::cli {
 
-/// Options of create; those not given keep what an earlier create wrote, or the defaults of node::Config.
+/// Options of create; those not given keep what an earlier create wrote, or the defaults of
+/// node::Config.
 struct CreateOptions {
     std::string pg_ctl;
     std::optional<int> port;
@@ -48,7 +49,8 @@ struct CreatePlan {
     io::DataDirectory data = io::DataDirectory::kAbsent;
     bool had_config = false;
 };
-Result<CreatePlan> PrepareCreate(const Session &session, const CreateOptions &options, bool is_monitor);
+Result<CreatePlan> PrepareCreate(const Session &session, const CreateOptions &options,
+                                 bool is_monitor);
 
 /// URI for nodes to connect to the monitor; `password` may be empty.
 std::string MonitorUri(const node::Config &config, std::string_view password);

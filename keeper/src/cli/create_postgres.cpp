@@ -19,7 +19,7 @@ constexpr Milliseconds kConnectLimit{10'000};
 
 std::int64_t ToNumber(const std::string &text) {
     std::int64_t number = 0;
-    (void) std::from_chars(text.data(), text.data() + text.size(), number);
+    (void)std::from_chars(text.data(), text.data() + text.size(), number);
     return number;
 }
 
@@ -31,7 +31,7 @@ bool IsWorthWaiting(const Problem &problem) {
     return false;
 }
 
-void Pause(Milliseconds time) { (void) ::poll(nullptr, 0, static_cast<int>(time.count())); }
+void Pause(Milliseconds time) { (void)::poll(nullptr, 0, static_cast<int>(time.count())); }
 
 Result<io::PgClient> ConnectWithPatience(const std::string &uri) {
     const core::BootTime start = io::BootNow();
@@ -46,37 +46,44 @@ Result<io::PgClient> ConnectWithPatience(const std::string &uri) {
 }
 
 /// Another group member with another system identifier means that this data belongs elsewhere.
-Result<void> CheckSystemIdentifier(io::PgClient &monitor, const node::Config &config, std::uint64_t own) {
+Result<void> CheckSystemIdentifier(io::PgClient &monitor, const node::Config &config,
+                                   std::uint64_t own) {
     if (own == 0) return {};
-    auto rows = monitor.Query("SELECT sysidentifier, nodename FROM pgautofailover.node WHERE formationid = $1 "
-                              "AND groupid = $2 AND coalesce(sysidentifier, 0) <> 0",
-                              {config.formation, std::to_string(config.group)});
+    auto rows = monitor.Query(
+        "SELECT sysidentifier, nodename FROM pgautofailover.node WHERE formationid = $1 "
+        "AND groupid = $2 AND coalesce(sysidentifier, 0) <> 0",
+        {config.formation, std::to_string(config.group)});
     if (!rows) return Pass(rows);
     for (std::size_t row = 0; row < rows->rows.size(); ++row) {
         const auto theirs = static_cast<std::uint64_t>(ToNumber(rows->At(row, 0)));
         if (theirs == own) continue;
-        return Fail(ProblemCode::kBadState,
-                    fmt::format("the data directory \"{}\" belongs to another database system", config.pgdata),
-                    fmt::format("Its system identifier is {}; that of node \"{}\" of the group is {}.", own,
-                                rows->At(row, 1), theirs),
-                    "Remove the directory to have the primary copied, or use another --pgdata.");
+        return Fail(
+            ProblemCode::kBadState,
+            fmt::format("the data directory \"{}\" belongs to another database system",
+                        config.pgdata),
+            fmt::format("Its system identifier is {}; that of node \"{}\" of the group is {}.", own,
+                        rows->At(row, 1), theirs),
+            "Remove the directory to have the primary copied, or use another --pgdata.");
     }
     return {};
 }
 
-Result<core::NodeRecord> RegisterOnce(io::PgClient &monitor, const CreatePlan &plan, std::uint64_t own_system) {
+Result<core::NodeRecord> RegisterOnce(io::PgClient &monitor, const CreatePlan &plan,
+                                      std::uint64_t own_system) {
     const node::Config &config = plan.config;
     auto rows = monitor.Query(
         "SELECT assigned_node_id, assigned_group_id, assigned_group_state, assigned_node_name "
-        "FROM pgautofailover.register_node(formation_id => $1, node_host => $2, node_port => $3::int, "
+        "FROM pgautofailover.register_node(formation_id => $1, node_host => $2, node_port => "
+        "$3::int, "
         "dbname => $4::name, node_name => $5, sysidentifier => $6::bigint, "
         "initial_group_role => 'init'::pgautofailover.replication_state, "
         "candidate_priority => $7::int, replication_quorum => $8::bool)",
         {config.formation, config.hostname, std::to_string(config.port), config.dbname, config.name,
-         std::to_string(static_cast<std::int64_t>(own_system)), std::to_string(config.candidate_priority),
-         config.replication_quorum ? "true" : "false"});
+         std::to_string(static_cast<std::int64_t>(own_system)),
+         std::to_string(config.candidate_priority), config.replication_quorum ? "true" : "false"});
     if (!rows) return Pass(rows);
-    if (rows->IsEmpty()) return Fail(ProblemCode::kMonitor, "the monitor did not register the node");
+    if (rows->IsEmpty())
+        return Fail(ProblemCode::kMonitor, "the monitor did not register the node");
     core::NodeRecord record;
     record.node = {ToNumber(rows->At(0, 0))};
     record.group = static_cast<int>(ToNumber(rows->At(0, 1)));
@@ -93,31 +100,34 @@ Result<void> RegisterAndSave(io::PgClient &monitor, CreatePlan &plan, std::uint6
     auto record = RegisterOnce(monitor, plan, own_system);
     if (!record) {
         const std::string sqlstate = monitor.SqlState();
-        (void) monitor.Query("ROLLBACK");
+        (void)monitor.Query("ROLLBACK");
         if (io::IsTransient(sqlstate)) record.error().code = ProblemCode::kTimeout;
         return Pass(record, "could not register the node");
     }
     if (plan.config.name.empty()) plan.config.name = fmt::format("node_{}", record->node.value);
     plan.config.group = record->group;
-    auto keeper = node::MakeKeeperConfig(plan.config, *record,
-                                         ResolveNow(io::OptionOf(*io::ParseConninfo(plan.config.monitor), "host")));
-    auto saved = keeper ? node::SaveKeeperConfig(plan.paths, *keeper) : tl::unexpected(keeper.error());
+    auto keeper = node::MakeKeeperConfig(
+        plan.config, *record,
+        ResolveNow(io::OptionOf(*io::ParseConninfo(plan.config.monitor), "host")));
+    auto saved =
+        keeper ? node::SaveKeeperConfig(plan.paths, *keeper) : tl::unexpected(keeper.error());
     if (saved) saved = node::SaveConfig(plan.paths, plan.config);
     if (saved) saved = node::SaveRecord(plan.paths, *record);
     if (!saved) {
-        (void) monitor.Query("ROLLBACK");
+        (void)monitor.Query("ROLLBACK");
         return saved;
     }
     auto committed = monitor.Query("COMMIT");
     if (committed) {
-        spdlog::info("Registered node {} \"{}\" ({}:{}) in formation \"{}\", group {}", record->node.value,
-                     plan.config.name, plan.config.hostname, plan.config.port, plan.config.formation, record->group);
+        spdlog::info("Registered node {} \"{}\" ({}:{}) in formation \"{}\", group {}",
+                     record->node.value, plan.config.name, plan.config.hostname, plan.config.port,
+                     plan.config.formation, record->group);
         return {};
     }
     const bool is_transient = io::IsTransient(monitor.SqlState());
-    (void) io::RemoveFile(plan.paths.state);
-    if (!plan.had_config) (void) io::RemoveFile(plan.paths.config);
-    (void) io::RemoveFile(plan.paths.keeper_conf);
+    (void)io::RemoveFile(plan.paths.state);
+    if (!plan.had_config) (void)io::RemoveFile(plan.paths.config);
+    (void)io::RemoveFile(plan.paths.keeper_conf);
     if (is_transient) committed.error().code = ProblemCode::kTimeout;
     return Pass(committed, "could not register the node");
 }
@@ -131,7 +141,8 @@ Result<void> Register(CreatePlan &plan) {
         if (!control) return Pass(control);
         own_system = control->system_identifier;
     }
-    if (auto checked = CheckSystemIdentifier(*monitor, plan.config, own_system); !checked) return checked;
+    if (auto checked = CheckSystemIdentifier(*monitor, plan.config, own_system); !checked)
+        return checked;
     if (auto made = node::MakeNodeDirectories(plan.paths); !made) return made;
     const core::BootTime start = io::BootNow();
     for (Milliseconds pause{50};; pause = std::min(pause * 2, Milliseconds{2000})) {
@@ -157,9 +168,11 @@ Result<void> CheckNodeOptions(CreatePlan &plan) {
     if (config.hostname.empty()) {
         const std::string host = io::OptionOf(*options, "host");
         const std::string port = io::OptionOf(*options, "port");
-        const auto own = OwnAddressTowards(host, port.empty() ? 5432 : static_cast<int>(ToNumber(port)));
+        const auto own =
+            OwnAddressTowards(host, port.empty() ? 5432 : static_cast<int>(ToNumber(port)));
         if (!own) {
-            return Fail(ProblemCode::kMonitor, fmt::format("could not find out how to reach host \"{}\"", host), {},
+            return Fail(ProblemCode::kMonitor,
+                        fmt::format("could not find out how to reach host \"{}\"", host), {},
                         "Give the name of this host with --hostname.");
         }
         config.hostname = *own;
@@ -173,8 +186,10 @@ Result<void> CheckUnchanged(const CreatePlan &plan) {
     auto before = node::LoadConfig(plan.paths);
     if (!before) return Pass(before);
     if (node::ToIni(*before) == node::ToIni(plan.config)) return {};
-    return Fail(ProblemCode::kBadState, fmt::format("the node in \"{}\" exists with other options", plan.paths.pgdata),
-                {}, "Use pg_autoctl run with --name, --hostname or --pgport, or pg_autoctl config set.");
+    return Fail(
+        ProblemCode::kBadState,
+        fmt::format("the node in \"{}\" exists with other options", plan.paths.pgdata), {},
+        "Use pg_autoctl run with --name, --hostname or --pgport, or pg_autoctl config set.");
 }
 
 }  // namespace
@@ -187,14 +202,15 @@ int CreatePostgres(const Session &session, const CreateOptions &options) {
     const bool was_dropped = record && record->state == core::NodeState::kDropped;
     if (record && !was_dropped) {
         if (auto unchanged = CheckUnchanged(*plan); !unchanged) return Explain(unchanged.error());
-        spdlog::info("Node {} \"{}\" is registered already, in state {}", record->node.value, plan->config.name,
-                     core::ToString(record->state));
+        spdlog::info("Node {} \"{}\" is registered already, in state {}", record->node.value,
+                     plan->config.name, core::ToString(record->state));
     } else if (auto registered = Register(*plan); !registered) {
         return Explain(registered.error());
     }
     auto pid_file = node::PidFile::Take(plan->paths);
     if (!pid_file) return Explain(pid_file.error());
-    if (auto made = io::MakeDirectories(io::ParentOf(plan->paths.pgdata), 0700); !made) return Explain(made.error());
+    if (auto made = io::MakeDirectories(io::ParentOf(plan->paths.pgdata), 0700); !made)
+        return Explain(made.error());
     node::NodeSupervisor supervisor({.config = plan->config,
                                      .paths = plan->paths,
                                      .install = plan->install,
@@ -207,7 +223,8 @@ int CreatePostgres(const Session &session, const CreateOptions &options) {
             spdlog::error("The node is not complete; the same command continues");
             return kKeeperInit;
         }
-        spdlog::info("The node is ready. Start it with: pg_autoctl run --pgdata \"{}\"", plan->paths.pgdata);
+        spdlog::info("The node is ready. Start it with: pg_autoctl run --pgdata \"{}\"",
+                     plan->paths.pgdata);
     }
     return status;
 }

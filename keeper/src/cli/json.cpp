@@ -8,7 +8,9 @@ namespace pgaf::cli {
 struct Json::Writer {
     rapidjson::StringBuffer buffer;
     rapidjson::PrettyWriter<rapidjson::StringBuffer> json{buffer};
-    void Key(std::string_view key) { json.Key(key.data(), static_cast<rapidjson::SizeType>(key.size())); }
+    void Key(std::string_view key) {
+        json.Key(key.data(), static_cast<rapidjson::SizeType>(key.size()));
+    }
 };
 
 Json::Json() : writer_(std::make_unique<Writer>()) { writer_->json.StartObject(); }

@@ -63,7 +63,8 @@ void HideSecrets(std::span<char *> arguments) {
 /// The deepest command that was named; help is shown for that one.
 const CLI::App *Deepest(const CLI::App &app) {
     const CLI::App *command = &app;
-    while (!command->get_subcommands().empty()) command = command->get_subcommands().front();
+    while (!command->get_subcommands().empty())
+        command = command->get_subcommands().front();
     return command;
 }
 
@@ -96,7 +97,7 @@ int Main(int argc, char **argv) {
 }  // namespace
 
 int main(int argc, char **argv) {
-    (void) signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGPIPE, SIG_IGN);
     try {
         return Main(argc, argv);
     } catch (const std::exception &error) {

@@ -18,7 +18,8 @@ Result<void> BadOption(std::string message, std::string hint = {}) {
 }
 
 bool HasCertificateOptions(const CreateOptions &o) {
-    return !o.server_cert.empty() || !o.server_key.empty() || !o.ssl_ca_file.empty() || !o.ssl_crl_file.empty();
+    return !o.server_cert.empty() || !o.server_key.empty() || !o.ssl_ca_file.empty() ||
+           !o.ssl_crl_file.empty();
 }
 
 Result<void> ApplyCertificates(const CreateOptions &o, node::Config &config) {
@@ -34,7 +35,9 @@ Result<void> ApplyCertificates(const CreateOptions &o, node::Config &config) {
             return BadOption(io::IoProblem("read", file).message);
         }
     }
-    const auto absolute = [](const std::string &file) { return file.empty() ? file : io::AbsolutePath(file); };
+    const auto absolute = [](const std::string &file) {
+        return file.empty() ? file : io::AbsolutePath(file);
+    };
     config.ssl_cert_file = absolute(o.server_cert);
     config.ssl_key_file = absolute(o.server_key);
     config.ssl_ca_file = absolute(o.ssl_ca_file);
@@ -47,10 +50,12 @@ Result<void> ApplySsl(const CreateOptions &o, node::Config &config, bool had_con
     const int ways = int{o.no_ssl} + int{o.ssl_self_signed} + int{HasCertificateOptions(o)};
     if (ways == 0 && had_config) return {};
     if (ways == 0) {
-        return BadOption("the use of SSL is not chosen",
-                         "Use one of --ssl-self-signed, --no-ssl, or --server-cert with --server-key.");
+        return BadOption(
+            "the use of SSL is not chosen",
+            "Use one of --ssl-self-signed, --no-ssl, or --server-cert with --server-key.");
     }
-    if (ways > 1) return BadOption("--no-ssl, --ssl-self-signed and certificate files exclude each other");
+    if (ways > 1)
+        return BadOption("--no-ssl, --ssl-self-signed and certificate files exclude each other");
     config.ssl_self_signed = o.ssl_self_signed;
     config.ssl_active = !o.no_ssl;
     config.ssl_cert_file.clear();
@@ -74,12 +79,14 @@ Result<void> ApplyAuth(const CreateOptions &o, node::Config &config) {
         return {};
     }
     if (!o.auth.empty()) config.auth_method = o.auth;
-    if (config.auth_method.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != std::string::npos) {
+    if (config.auth_method.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") !=
+        std::string::npos) {
         return BadOption(fmt::format("invalid authentication method \"{}\"", config.auth_method));
     }
     if (config.auth_method.empty()) {
-        return BadOption("the authentication method is not chosen",
-                         "Use --auth with a method of pg_hba.conf, such as scram-sha-256, or --skip-pg-hba.");
+        return BadOption(
+            "the authentication method is not chosen",
+            "Use --auth with a method of pg_hba.conf, such as scram-sha-256, or --skip-pg-hba.");
     }
     if (o.pg_hba_lan) config.hba_level = "lan";
     return {};
@@ -87,8 +94,9 @@ Result<void> ApplyAuth(const CreateOptions &o, node::Config &config) {
 
 /// Texts end up in files of one line each and in connection strings.
 Result<void> CheckTexts(const node::Config &config) {
-    for (const std::string &text : {config.name, config.hostname, config.dbname, config.username, config.formation,
-                                    config.listen_addresses, config.replication_password, config.pgdata}) {
+    for (const std::string &text :
+         {config.name, config.hostname, config.dbname, config.username, config.formation,
+          config.listen_addresses, config.replication_password, config.pgdata}) {
         if (text.find_first_of("\r\n\"") != std::string::npos) {
             return BadOption("option values must not contain line breaks or double quotes");
         }
@@ -121,13 +129,16 @@ void ApplyNames(const Session &session, const CreateOptions &o, node::Config &co
 Result<void> PortIsFree(int port) {
     const io::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const int on = 1;
-    (void) ::setsockopt(fd.Get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    (void)::setsockopt(fd.Get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(static_cast<std::uint16_t>(port));
     address.sin_addr.s_addr = htonl(INADDR_ANY);
-    if (::bind(fd.Get(), reinterpret_cast<sockaddr *>(&address), sizeof address) == 0 || errno != EADDRINUSE) return {};
-    return Fail(ProblemCode::kBadState, fmt::format("port {} is in use", port), {}, "Choose another with --pgport.");
+    if (::bind(fd.Get(), reinterpret_cast<sockaddr *>(&address), sizeof address) == 0 ||
+        errno != EADDRINUSE)
+        return {};
+    return Fail(ProblemCode::kBadState, fmt::format("port {} is in use", port), {},
+                "Choose another with --pgport.");
 }
 
 Result<void> CheckDirectory(const CreatePlan &plan) {
@@ -137,12 +148,13 @@ Result<void> CheckDirectory(const CreatePlan &plan) {
                     fmt::format("\"{}\" is not empty and not a PostgreSQL data directory", pgdata));
     }
     if (io::FindPostmaster(pgdata)) {
-        return Fail(ProblemCode::kBadState, fmt::format("PostgreSQL is running in \"{}\"", pgdata), {},
-                    "Stop it first with pg_ctl stop.");
+        return Fail(ProblemCode::kBadState, fmt::format("PostgreSQL is running in \"{}\"", pgdata),
+                    {}, "Stop it first with pg_ctl stop.");
     }
     if (plan.data == io::DataDirectory::kCluster) return {};
     std::string parent = io::ParentOf(pgdata);
-    while (!io::Exists(parent)) parent = io::ParentOf(parent);
+    while (!io::Exists(parent))
+        parent = io::ParentOf(parent);
     if (!io::IsWritable(parent)) {
         return Fail(ProblemCode::kIo, fmt::format("directory \"{}\" is not writable", parent),
                     fmt::format("The data directory \"{}\" is made there.", pgdata));
@@ -156,14 +168,15 @@ std::string MonitorUri(const node::Config &config, std::string_view password) {
     const bool is_v6 = config.hostname.find(':') != std::string::npos;
     std::string uri = fmt::format("postgres://{}", core::kMonitorRole);
     if (!password.empty()) uri += fmt::format(":{}", password);
-    uri += fmt::format("@{}{}{}:{}/{}?sslmode={}", is_v6 ? "[" : "", config.hostname, is_v6 ? "]" : "", config.port,
-                       core::kMonitorDatabase, config.ssl_mode);
+    uri += fmt::format("@{}{}{}:{}/{}?sslmode={}", is_v6 ? "[" : "", config.hostname,
+                       is_v6 ? "]" : "", config.port, core::kMonitorDatabase, config.ssl_mode);
     if (!config.ssl_ca_file.empty()) uri += "&sslrootcert=" + config.ssl_ca_file;
     if (!config.ssl_crl_file.empty()) uri += "&sslcrl=" + config.ssl_crl_file;
     return uri;
 }
 
-Result<CreatePlan> PrepareCreate(const Session &session, const CreateOptions &options, bool is_monitor) {
+Result<CreatePlan> PrepareCreate(const Session &session, const CreateOptions &options,
+                                 bool is_monitor) {
     if (auto user = RequireOrdinaryUser(); !user) return Pass(user);
     auto paths = RequirePaths(session);
     if (!paths) return Pass(paths);
@@ -187,7 +200,8 @@ Result<CreatePlan> PrepareCreate(const Session &session, const CreateOptions &op
     if (auto texts = CheckTexts(plan.config); !texts) return Pass(texts);
     if (const auto pid = node::RunningSupervisor(plan.paths)) {
         return Fail(ProblemCode::kBadState,
-                    fmt::format("pg_autoctl is already running for \"{}\", process {}", plan.paths.pgdata, *pid));
+                    fmt::format("pg_autoctl is already running for \"{}\", process {}",
+                                plan.paths.pgdata, *pid));
     }
     plan.data = io::InspectDataDirectory(plan.paths.pgdata);
     if (auto checked = CheckDirectory(plan); !checked) return Pass(checked);

@@ -11,17 +11,23 @@ namespace pgaf::cli {
 
 int ExitCodeOf(ProblemCode code) {
     switch (code) {
-        case ProblemCode::kBadArgument: return kBadArguments;
+        case ProblemCode::kBadArgument:
+            return kBadArguments;
         case ProblemCode::kBadConfig:
-        case ProblemCode::kCorrupt: return kBadConfig;
+        case ProblemCode::kCorrupt:
+            return kBadConfig;
         case ProblemCode::kBadState:
         case ProblemCode::kNotFound:
-        case ProblemCode::kIo: return kBadState;
-        case ProblemCode::kPostgres: return kPgSql;
+        case ProblemCode::kIo:
+            return kBadState;
+        case ProblemCode::kPostgres:
+            return kPgSql;
         case ProblemCode::kMonitor:
-        case ProblemCode::kRefused: return kMonitorFailed;
+        case ProblemCode::kRefused:
+            return kMonitorFailed;
         case ProblemCode::kTimeout:
-        case ProblemCode::kInternal: return kInternal;
+        case ProblemCode::kInternal:
+            return kInternal;
     }
     return kInternal;
 }
@@ -31,12 +37,15 @@ int Explain(const Problem &problem) {
     return ExitCodeOf(problem.code);
 }
 
-CLI::App *AddCommand(CLI::App &parent, Session &session, const std::string &name, const std::string &help) {
+CLI::App *AddCommand(CLI::App &parent, Session &session, const std::string &name,
+                     const std::string &help) {
     CLI::App *command = parent.add_subcommand(name, help);
-    command->add_flag("-v,--verbose", session.verbose, "show more of what happens; may be repeated");
+    command->add_flag("-v,--verbose", session.verbose,
+                      "show more of what happens; may be repeated");
     command->add_flag("-q,--quiet", session.quiet, "show errors only");
     command->add_flag_callback(
-        "-V,--version", [] { throw CLI::CallForVersion("pg_autoctl version 3.0", 0); }, "print the version");
+        "-V,--version", [] { throw CLI::CallForVersion("pg_autoctl version 3.0", 0); },
+        "print the version");
     return command;
 }
 
@@ -74,12 +83,14 @@ Result<void> RequireOrdinaryUser() {
 Result<std::string> LocalMonitorConninfo(const node::Config &config) {
     const auto postmaster = io::FindPostmaster(config.pgdata);
     if (!postmaster) {
-        return Fail(ProblemCode::kMonitor, fmt::format("the monitor in \"{}\" is not running", config.pgdata), {},
+        return Fail(ProblemCode::kMonitor,
+                    fmt::format("the monitor in \"{}\" is not running", config.pgdata), {},
                     "Start it with pg_autoctl run.");
     }
     io::ConnOptions options{{"port", std::to_string(postmaster->port)},
                             {"dbname", std::string(core::kMonitorDatabase)}};
-    const std::string host = postmaster->socket_directory.empty() ? "localhost" : postmaster->socket_directory;
+    const std::string host =
+        postmaster->socket_directory.empty() ? "localhost" : postmaster->socket_directory;
     options.emplace_back("host", host);
     return io::BuildConninfo(options);
 }
@@ -104,7 +115,8 @@ Result<MonitorAccess> ConnectMonitor(const Session &session) {
     }
     auto client = io::PgClient::Connect(conninfo, {}, ProblemCode::kMonitor);
     if (!client) return Pass(client, "could not connect to the monitor");
-    return MonitorAccess{std::move(*client), formation.empty() ? "default" : formation, group, conninfo};
+    return MonitorAccess{std::move(*client), formation.empty() ? "default" : formation, group,
+                         conninfo};
 }
 
 }  // namespace pgaf::cli

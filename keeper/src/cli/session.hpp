@@ -39,7 +39,8 @@ struct Session {
 };
 
 /// A command `name` below `parent`, with the options that all have.
-CLI::App *AddCommand(CLI::App &parent, Session &session, const std::string &name, const std::string &help);
+CLI::App *AddCommand(CLI::App &parent, Session &session, const std::string &name,
+                     const std::string &help);
 void AddPgData(CLI::App &command, Session &session);
 void AddJson(CLI::App &command, Session &session);
 /// --monitor, --formation and optionally --group.
@@ -50,7 +51,8 @@ Result<node::Paths> RequirePaths(const Session &session);
 /// Refuses root, for whom PostgreSQL does not run.
 Result<void> RequireOrdinaryUser();
 
-/// Connected to the monitor that --monitor names or the local configuration knows; formation filled in.
+/// Connected to the monitor that --monitor names or the local configuration knows; formation filled
+/// in.
 struct MonitorAccess {
     io::PgClient client;
     std::string formation;

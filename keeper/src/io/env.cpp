@@ -45,7 +45,7 @@ std::string ProgramPath() {
 
 core::BootTime BootNow() {
     timespec now{};
-    (void) clock_gettime(CLOCK_BOOTTIME, &now);  // cannot fail on Linux
+    (void)clock_gettime(CLOCK_BOOTTIME, &now);  // cannot fail on Linux
     return {static_cast<std::int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec};
 }
 

@@ -18,13 +18,16 @@ namespace pgaf::io {
 namespace fs = std::filesystem;
 
 void UniqueFd::Close() {
-    if (fd_ >= 0) (void) ::close(fd_);  // nothing can be done about a failure
+    if (fd_ >= 0) (void)::close(fd_);  // nothing can be done about a failure
     fd_ = -1;
 }
 
 Problem IoProblem(std::string_view doing, std::string_view path) {
     const int error = errno;
-    return Problem{ProblemCode::kIo, fmt::format("could not {} \"{}\": {}", doing, path, std::strerror(error)), {}, {}};
+    return Problem{ProblemCode::kIo,
+                   fmt::format("could not {} \"{}\": {}", doing, path, std::strerror(error)),
+                   {},
+                   {}};
 }
 
 Result<std::string> ReadFile(const std::string &path) {
@@ -60,11 +63,12 @@ bool WriteAll(int fd, std::string_view text) {
 Result<void> WriteFile(const std::string &path, std::string_view text, mode_t mode) {
     const std::string temporary = path + ".new";
     {
-        const UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
+        const UniqueFd fd(
+            ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
         if (!fd.IsOpen()) return tl::unexpected(IoProblem("create", temporary));
         if (::fchmod(fd.Get(), mode) != 0 || !WriteAll(fd.Get(), text) || ::fsync(fd.Get()) != 0) {
             Problem problem = IoProblem("write", temporary);
-            (void) ::unlink(temporary.c_str());
+            (void)::unlink(temporary.c_str());
             return tl::unexpected(std::move(problem));
         }
     }
@@ -93,20 +97,23 @@ Result<void> RemoveTree(const std::string &path) {
     std::error_code error;
     fs::remove_all(path, error);
     if (error) {
-        return Fail(ProblemCode::kIo, fmt::format("could not remove \"{}\": {}", path, error.message()));
+        return Fail(ProblemCode::kIo,
+                    fmt::format("could not remove \"{}\": {}", path, error.message()));
     }
     return {};
 }
 
 Result<void> RemoveFile(const std::string &path) {
-    if (::unlink(path.c_str()) != 0 && errno != ENOENT) return tl::unexpected(IoProblem("remove", path));
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+        return tl::unexpected(IoProblem("remove", path));
     return SyncDirectory(ParentOf(path));
 }
 
 Result<void> SyncDirectory(const std::string &path) {
     const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd.IsOpen() && errno == ENOENT) return {};
-    if (!fd.IsOpen() || ::fsync(fd.Get()) != 0) return tl::unexpected(IoProblem("sync directory", path));
+    if (!fd.IsOpen() || ::fsync(fd.Get()) != 0)
+        return tl::unexpected(IoProblem("sync directory", path));
     return {};
 }
 
@@ -140,7 +147,8 @@ std::string AbsolutePath(const std::string &path) {
     fs::path absolute = fs::weakly_canonical(fs::absolute(path, error), error);
     if (error) absolute = fs::absolute(path).lexically_normal();
     std::string text = absolute.string();
-    while (text.size() > 1 && text.back() == '/') text.pop_back();
+    while (text.size() > 1 && text.back() == '/')
+        text.pop_back();
     return text;
 }
 

@@ -6,7 +6,8 @@
 
 namespace pgaf::io {
 
-/// Logs go to stderr as "HH:MM:SS <pid> <LEVEL> <message>". `verbosity`: -1 quiet, 0 normal, 1 debug, 2 trace.
+/// Logs go to stderr as "HH:MM:SS <pid> <LEVEL> <message>". `verbosity`: -1 quiet, 0 normal, 1
+/// debug, 2 trace.
 void SetUpLog(int verbosity);
 
 /// Message, detail and hint of a problem that is being handled here, one line each.

@@ -51,7 +51,9 @@ void OnTimer(uv_timer_t *uv) {
 
 void Timer::Once(Milliseconds delay) {
     uv_update_time(handle_->uv.loop);
-    Must(uv_timer_start(&handle_->uv, OnTimer<Handle>, static_cast<std::uint64_t>(delay.count()), 0), "timer");
+    Must(
+        uv_timer_start(&handle_->uv, OnTimer<Handle>, static_cast<std::uint64_t>(delay.count()), 0),
+        "timer");
 }
 
 void Timer::Every(Milliseconds period) {
@@ -59,16 +61,19 @@ void Timer::Every(Milliseconds period) {
     Must(uv_timer_start(&handle_->uv, OnTimer<Handle>, ms, ms), "timer");
 }
 
-void Timer::Stop() { (void) uv_timer_stop(&handle_->uv); }
+void Timer::Stop() { (void)uv_timer_stop(&handle_->uv); }
 
-bool Timer::IsActive() const { return uv_is_active(reinterpret_cast<uv_handle_t *>(&handle_->uv)) != 0; }
+bool Timer::IsActive() const {
+    return uv_is_active(reinterpret_cast<uv_handle_t *>(&handle_->uv)) != 0;
+}
 
 struct Poll::Handle {
     uv_poll_t uv{};
     std::function<void(int, int)> callback;
 };
 
-Poll::Poll(uv_loop_t *loop, int fd, int events, std::function<void(int, int)> callback) : handle_(new Handle) {
+Poll::Poll(uv_loop_t *loop, int fd, int events, std::function<void(int, int)> callback)
+    : handle_(new Handle) {
     handle_->callback = std::move(callback);
     handle_->uv.data = handle_;
     Must(uv_poll_init(loop, &handle_->uv, fd), "poll");
@@ -124,13 +129,15 @@ void Resolve(uv_loop_t *loop, const std::string &host, std::function<void(std::s
         const std::unique_ptr<Request> finished(static_cast<Request *>(uv->data));
         std::array<char, NI_MAXHOST> text{};
         if (status == 0 && found != nullptr &&
-            getnameinfo(found->ai_addr, found->ai_addrlen, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST) != 0) {
+            getnameinfo(found->ai_addr, found->ai_addrlen, text.data(), text.size(), nullptr, 0,
+                        NI_NUMERICHOST) != 0) {
             text[0] = '\0';
         }
         uv_freeaddrinfo(found);
         finished->done(text.data());
     };
-    Must(uv_getaddrinfo(loop, &request->uv, on_answer, host.c_str(), nullptr, &hints), "name resolution");
+    Must(uv_getaddrinfo(loop, &request->uv, on_answer, host.c_str(), nullptr, &hints),
+         "name resolution");
 }
 
 }  // namespace pgaf::io

@@ -8,7 +8,8 @@
 
 #include "io/common.hpp"
 
-/// libuv with owners: a handle lives on the heap until libuv lets it go, its owner may die at any time.
+/// libuv with owners: a handle lives on the heap until libuv lets it go, its owner may die at any
+/// time.
 namespace pgaf::io {
 
 class Timer {

@@ -17,13 +17,15 @@ std::string Rows::At(std::size_t row, std::size_t column) const {
 
 std::string LibpqMessage(const char *message) {
     std::string text(message != nullptr ? message : "");
-    while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+    while (!text.empty() && (text.back() == '\n' || text.back() == ' '))
+        text.pop_back();
     std::replace(text.begin(), text.end(), '\n', ' ');
     return text;
 }
 
 bool IsTransient(std::string_view sqlstate) {
-    static constexpr std::array<std::string_view, 6> kStates{"40001", "40P01", "55006", "55P03", "57P01", "57P03"};
+    static constexpr std::array<std::string_view, 6> kStates{"40001", "40P01", "55006",
+                                                             "55P03", "57P01", "57P03"};
     return std::find(kStates.begin(), kStates.end(), sqlstate) != kStates.end();
 }
 
@@ -34,7 +36,8 @@ Result<ConnOptions> ParseConninfo(const std::string &conninfo) {
         const std::string message = LibpqMessage(error);
         PQfreemem(error);
         return Fail(ProblemCode::kBadArgument,
-                    fmt::format("invalid connection string \"{}\"", core::RedactConninfo(conninfo)), message);
+                    fmt::format("invalid connection string \"{}\"", core::RedactConninfo(conninfo)),
+                    message);
     }
     ConnOptions found;
     for (const PQconninfoOption *option = options; option->keyword != nullptr; ++option) {
@@ -70,7 +73,8 @@ void SetOption(ConnOptions &options, std::string_view name, std::string value) {
     options.emplace_back(name, std::move(value));
 }
 
-Result<PgClient> PgClient::Connect(const std::string &conninfo, const ConnOptions &overrides, ProblemCode code) {
+Result<PgClient> PgClient::Connect(const std::string &conninfo, const ConnOptions &overrides,
+                                   ProblemCode code) {
     auto options = ParseConninfo(conninfo);
     if (!options) return Pass(options);
     const auto set_default = [&](const char *name, const std::string &value) {
@@ -78,7 +82,8 @@ Result<PgClient> PgClient::Connect(const std::string &conninfo, const ConnOption
     };
     set_default("connect_timeout", EnvOr("PGCONNECT_TIMEOUT", "2"));
     set_default("application_name", "pg_autoctl");
-    for (const auto &[name, value] : overrides) SetOption(*options, name, value);
+    for (const auto &[name, value] : overrides)
+        SetOption(*options, name, value);
     std::vector<const char *> names;
     std::vector<const char *> values;
     for (const auto &[name, value] : *options) {
@@ -93,7 +98,8 @@ Result<PgClient> PgClient::Connect(const std::string &conninfo, const ConnOption
     if (PQstatus(client.Raw()) != CONNECTION_OK) {
         return Fail(code, LibpqMessage(PQerrorMessage(client.Raw())));
     }
-    PQsetNoticeProcessor(client.Raw(), [](void *, const char *) {}, nullptr);
+    PQsetNoticeProcessor(
+        client.Raw(), [](void *, const char *) {}, nullptr);
     return client;
 }
 
@@ -112,7 +118,8 @@ Result<Rows> PgClient::Take(PgResult result) {
     sqlstate_.clear();
     Rows rows;
     const int columns = PQnfields(result.get());
-    for (int column = 0; column < columns; ++column) rows.columns.emplace_back(PQfname(result.get(), column));
+    for (int column = 0; column < columns; ++column)
+        rows.columns.emplace_back(PQfname(result.get(), column));
     for (int row = 0; row < PQntuples(result.get()); ++row) {
         auto &cells = rows.rows.emplace_back();
         for (int column = 0; column < columns; ++column) {
@@ -129,12 +136,15 @@ Result<Rows> PgClient::Take(PgResult result) {
 Result<Rows> PgClient::Query(const std::string &sql, const std::vector<std::string> &parameters) {
     std::vector<const char *> values;
     values.reserve(parameters.size());
-    for (const std::string &parameter : parameters) values.push_back(parameter.c_str());
-    return Take(PgResult(PQexecParams(Raw(), sql.c_str(), static_cast<int>(values.size()), nullptr, values.data(),
-                                      nullptr, nullptr, 0)));
+    for (const std::string &parameter : parameters)
+        values.push_back(parameter.c_str());
+    return Take(PgResult(PQexecParams(Raw(), sql.c_str(), static_cast<int>(values.size()), nullptr,
+                                      values.data(), nullptr, nullptr, 0)));
 }
 
-Result<Rows> PgClient::Simple(const std::string &sql) { return Take(PgResult(PQexec(Raw(), sql.c_str()))); }
+Result<Rows> PgClient::Simple(const std::string &sql) {
+    return Take(PgResult(PQexec(Raw(), sql.c_str())));
+}
 
 Result<std::optional<std::string>> PgClient::AwaitNotification(Milliseconds limit) {
     const core::BootTime start = BootNow();
@@ -147,7 +157,7 @@ Result<std::optional<std::string>> PgClient::AwaitNotification(Milliseconds limi
         const Milliseconds left = limit - (BootNow() - start);
         if (left.count() <= 0) return std::optional<std::string>{};
         pollfd poll_fd{PQsocket(Raw()), POLLIN, 0};
-        (void) ::poll(&poll_fd, 1, static_cast<int>(left.count()));
+        (void)::poll(&poll_fd, 1, static_cast<int>(left.count()));
         if (PQconsumeInput(Raw()) == 0) return Fail(code_, LibpqMessage(PQerrorMessage(Raw())));
     }
 }

@@ -25,7 +25,7 @@ constexpr Milliseconds kToolLimit{30'000};
 template <typename Number>
 Number ToNumber(std::string_view text) {
     Number number{};
-    (void) std::from_chars(text.data(), text.data() + text.size(), number);
+    (void)std::from_chars(text.data(), text.data() + text.size(), number);
     return number;
 }
 
@@ -36,19 +36,22 @@ std::string_view Trim(std::string_view text) {
 }
 
 Result<PgInstall> Describe(const std::string &pg_ctl) {
-    auto version = RunChecked({.argv = {pg_ctl, "--version"}, .env = {{"LC_ALL", "C"}}, .timeout = kToolLimit});
+    auto version = RunChecked(
+        {.argv = {pg_ctl, "--version"}, .env = {{"LC_ALL", "C"}}, .timeout = kToolLimit});
     if (!version) return Pass(version);
     PgInstall install;
     install.pg_ctl = AbsolutePath(pg_ctl);
     install.bindir = ParentOf(install.pg_ctl);
     const std::size_t mark = version->find(") ");
     if (mark == std::string::npos) {
-        return Fail(ProblemCode::kBadConfig, fmt::format("\"{}\" is not PostgreSQL's pg_ctl", pg_ctl));
+        return Fail(ProblemCode::kBadConfig,
+                    fmt::format("\"{}\" is not PostgreSQL's pg_ctl", pg_ctl));
     }
     install.version = Trim(std::string_view(*version).substr(mark + 2));
     install.major = ToNumber<int>(install.version);
     if (!Exists(install.Tool("postgres"))) {
-        return Fail(ProblemCode::kBadConfig, fmt::format("no server program next to \"{}\"", install.pg_ctl), {},
+        return Fail(ProblemCode::kBadConfig,
+                    fmt::format("no server program next to \"{}\"", install.pg_ctl), {},
                     "Give the path of pg_ctl in the server's bin directory with --pgctl.");
     }
     return install;
@@ -74,7 +77,9 @@ Result<PgInstall> FromPgConfig(const std::string &pg_config) {
 
 }  // namespace
 
-std::string PgInstall::Tool(std::string_view name) const { return bindir + "/" + std::string(name); }
+std::string PgInstall::Tool(std::string_view name) const {
+    return bindir + "/" + std::string(name);
+}
 
 Result<PgInstall> FindPgInstall(const std::string &pg_ctl_option) {
     if (!pg_ctl_option.empty()) {
@@ -89,10 +94,12 @@ Result<PgInstall> FindPgInstall(const std::string &pg_ctl_option) {
     const std::vector<std::string> configs = FindInPath("pg_config");
     if (configs.size() == 1) return FromPgConfig(configs.front());
     std::string list;
-    for (const std::string &candidate : candidates) list += " " + candidate;
-    return Fail(ProblemCode::kBadConfig,
-                candidates.empty() ? "could not find pg_ctl in PATH" : "found more than one pg_ctl in PATH",
-                list.empty() ? "" : fmt::format("Found:{}.", list), "Choose one with --pgctl.");
+    for (const std::string &candidate : candidates)
+        list += " " + candidate;
+    return Fail(
+        ProblemCode::kBadConfig,
+        candidates.empty() ? "could not find pg_ctl in PATH" : "found more than one pg_ctl in PATH",
+        list.empty() ? "" : fmt::format("Found:{}.", list), "Choose one with --pgctl.");
 }
 
 DataDirectory InspectDataDirectory(const std::string &pgdata) {
@@ -116,11 +123,13 @@ Result<ControlData> ParseControlData(std::string_view text) {
     data.timeline = std::max(ToNumber<int>(values["Latest checkpoint's TimeLineID"]),
                              ToNumber<int>(values["Min recovery ending loc's timeline"]));
     data.checkpoint = core::ParseLsn(values["Latest checkpoint location"]).value_or(core::Lsn{});
-    data.min_recovery = core::ParseLsn(values["Minimum recovery ending location"]).value_or(core::Lsn{});
+    data.min_recovery =
+        core::ParseLsn(values["Minimum recovery ending location"]).value_or(core::Lsn{});
     data.control_version = ToNumber<int>(values["pg_control version number"]);
     data.catalog_version = ToNumber<int>(values["Catalog version number"]);
     if (data.system_identifier == 0 || data.timeline == 0) {
-        return Fail(ProblemCode::kCorrupt, "pg_controldata shows no system identifier and timeline");
+        return Fail(ProblemCode::kCorrupt,
+                    "pg_controldata shows no system identifier and timeline");
     }
     return data;
 }
@@ -136,7 +145,8 @@ Result<ControlData> ReadControlData(const PgInstall &install, const std::string 
 std::optional<PostmasterFile> ParsePostmasterFile(std::string_view text) {
     std::vector<std::string> lines;
     std::stringstream stream{std::string(text)};
-    for (std::string line; std::getline(stream, line);) lines.push_back(line);
+    for (std::string line; std::getline(stream, line);)
+        lines.push_back(line);
     if (lines.size() < 2) return std::nullopt;
     lines.resize(8);
     PostmasterFile file;
@@ -158,7 +168,8 @@ std::optional<PostmasterFile> FindPostmaster(const std::string &pgdata) {
     auto file = ReadPostmasterFile(pgdata);
     if (!file) return std::nullopt;
     const ProcessInfo info = InspectProcess(file->pid);
-    const bool runs = info.pid == file->pid && info.state != 'Z' && info.comm.starts_with("postgres");
+    const bool runs =
+        info.pid == file->pid && info.state != 'Z' && info.comm.starts_with("postgres");
     return runs ? file : std::nullopt;
 }
 
@@ -185,27 +196,31 @@ Result<void> KillPostgres(const std::string &pgdata, Milliseconds limit) {
         if (left.empty()) return {};
         if (BootNow() - start > limit) {
             return Fail(ProblemCode::kTimeout,
-                        fmt::format("{} processes of PostgreSQL in \"{}\" cannot be killed", left.size(), pgdata));
+                        fmt::format("{} processes of PostgreSQL in \"{}\" cannot be killed",
+                                    left.size(), pgdata));
         }
         for (const pid_t pid : left) {
             const UniqueFd pidfd = OpenPidFd(pid);
-            (void) ::kill(pid, SIGKILL);
-            (void) AwaitEnd(pidfd, Milliseconds{1000});
-            (void) ::waitpid(pid, nullptr, WNOHANG);  // ours when we are the subreaper
+            (void)::kill(pid, SIGKILL);
+            (void)AwaitEnd(pidfd, Milliseconds{1000});
+            (void)::waitpid(pid, nullptr, WNOHANG);  // ours when we are the subreaper
         }
     }
 }
 
-Result<std::string> RunSingleUser(const PgInstall &install, const SingleUser &what, Cancel *cancel) {
+Result<std::string> RunSingleUser(const PgInstall &install, const SingleUser &what,
+                                  Cancel *cancel) {
     std::string input;
-    for (const std::string &command : what.commands) input += command + "\n";
-    Command command{.argv = {install.Tool("postgres"), "--single", "-D", what.pgdata, "-c", "exit_on_error=on",
-                             "-c", "shared_preload_libraries=" + what.preload_libraries, "-c",
-                             "synchronous_standby_names=", "-c", "logging_collector=off", "-c",
-                             "log_min_messages=warning", "-c", "log_destination=stderr", what.database},
-                    .env = {{"LC_ALL", "C"}},
-                    .input = std::move(input),
-                    .cancel = cancel};
+    for (const std::string &command : what.commands)
+        input += command + "\n";
+    Command command{
+        .argv = {install.Tool("postgres"), "--single", "-D", what.pgdata, "-c", "exit_on_error=on",
+                 "-c", "shared_preload_libraries=" + what.preload_libraries, "-c",
+                 "synchronous_standby_names=", "-c", "logging_collector=off", "-c",
+                 "log_min_messages=warning", "-c", "log_destination=stderr", what.database},
+        .env = {{"LC_ALL", "C"}},
+        .input = std::move(input),
+        .cancel = cancel};
     auto out = RunChecked(command);
     if (!out) return Pass(out, "could not set up the database");
     return out;

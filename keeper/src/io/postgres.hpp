@@ -22,7 +22,8 @@ struct PgInstall {
     [[nodiscard]] std::string Tool(std::string_view name) const;
 };
 
-/// `--pgctl` when given; else PG_CONFIG's bindir, else the only pg_ctl in PATH, else pg_config's bindir.
+/// `--pgctl` when given; else PG_CONFIG's bindir, else the only pg_ctl in PATH, else pg_config's
+/// bindir.
 Result<PgInstall> FindPgInstall(const std::string &pg_ctl_option);
 
 enum class DataDirectory { kAbsent, kEmpty, kCluster, kOther };
@@ -59,14 +60,16 @@ std::vector<pid_t> PostgresProcesses(const std::string &pgdata);
 /// Kills them all and waits until they are gone.
 Result<void> KillPostgres(const std::string &pgdata, Milliseconds limit);
 
-/// Runs SQL commands, one a line, in a single-user server, without any module of ours. Returns its output.
+/// Runs SQL commands, one a line, in a single-user server, without any module of ours. Returns its
+/// output.
 struct SingleUser {
     std::string pgdata{};
     std::string database = "postgres";
     std::vector<std::string> commands{};
     std::string preload_libraries{};
 };
-Result<std::string> RunSingleUser(const PgInstall &install, const SingleUser &what, Cancel *cancel = nullptr);
+Result<std::string> RunSingleUser(const PgInstall &install, const SingleUser &what,
+                                  Cancel *cancel = nullptr);
 
 /// 'it''s', for SQL.
 std::string QuoteLiteral(std::string_view value);

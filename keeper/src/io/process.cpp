@@ -37,7 +37,8 @@ Result<Pipe> MakePipe() {
     return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
 }
 
-/// Everything that the child needs, made before the fork: after it only async-signal-safe calls are allowed.
+/// Everything that the child needs, made before the fork: after it only async-signal-safe calls are
+/// allowed.
 struct Prepared {
     std::vector<char *> argv;
     std::vector<std::string> env_texts;
@@ -47,15 +48,18 @@ struct Prepared {
 Prepared Prepare(const std::vector<std::string> &argv,
                  const std::vector<std::pair<std::string, std::string>> &extra) {
     Prepared prepared;
-    for (const std::string &word : argv) prepared.argv.push_back(const_cast<char *>(word.c_str()));
+    for (const std::string &word : argv)
+        prepared.argv.push_back(const_cast<char *>(word.c_str()));
     prepared.argv.push_back(nullptr);
-    for (const auto &[name, value] : extra) prepared.env_texts.push_back(name + "=" + value);
+    for (const auto &[name, value] : extra)
+        prepared.env_texts.push_back(name + "=" + value);
     for (char **entry = environ; *entry != nullptr; ++entry) {
         const std::string_view text(*entry);
         const auto same = [&](const auto &pair) { return text.starts_with(pair.first + "="); };
         if (std::none_of(extra.begin(), extra.end(), same)) prepared.env.push_back(*entry);
     }
-    for (std::string &text : prepared.env_texts) prepared.env.push_back(text.data());
+    for (std::string &text : prepared.env_texts)
+        prepared.env.push_back(text.data());
     prepared.env.push_back(nullptr);
     return prepared;
 }
@@ -63,12 +67,13 @@ Prepared Prepare(const std::vector<std::string> &argv,
 void ResetSignals() {
     struct sigaction action {};
     action.sa_handler = SIG_DFL;
-    for (const int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGCHLD, SIGUSR1, SIGUSR2}) {
-        (void) sigaction(number, &action, nullptr);
+    for (const int number :
+         {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGCHLD, SIGUSR1, SIGUSR2}) {
+        (void)sigaction(number, &action, nullptr);
     }
     sigset_t none;
-    (void) sigemptyset(&none);
-    (void) sigprocmask(SIG_SETMASK, &none, nullptr);
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
 struct Wiring {
@@ -82,18 +87,18 @@ struct Wiring {
 [[noreturn]] void ChildMain(const Prepared &prepared, const Wiring &wiring, pid_t parent) {
     ResetSignals();
     if (wiring.own_session) {
-        (void) setsid();
+        (void)setsid();
     } else {
-        (void) setpgid(0, 0);
-        (void) prctl(PR_SET_PDEATHSIG, SIGTERM);
+        (void)setpgid(0, 0);
+        (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
         if (getppid() != parent) _exit(125);
     }
-    if (wiring.in >= 0) (void) dup2(wiring.in, STDIN_FILENO);
-    if (wiring.out >= 0) (void) dup2(wiring.out, STDOUT_FILENO);
-    if (wiring.err >= 0) (void) dup2(wiring.err, STDERR_FILENO);
-    (void) execvpe(prepared.argv[0], prepared.argv.data(), prepared.env.data());
+    if (wiring.in >= 0) (void)dup2(wiring.in, STDIN_FILENO);
+    if (wiring.out >= 0) (void)dup2(wiring.out, STDOUT_FILENO);
+    if (wiring.err >= 0) (void)dup2(wiring.err, STDERR_FILENO);
+    (void)execvpe(prepared.argv[0], prepared.argv.data(), prepared.env.data());
     const int error = errno;
-    (void) !write(wiring.exec_error, &error, sizeof error);
+    (void)!write(wiring.exec_error, &error, sizeof error);
     _exit(127);
 }
 
@@ -113,7 +118,7 @@ Result<pid_t> Launch(const Prepared &prepared, Wiring wiring) {
         got = ::read(exec_error->read.Get(), &error, sizeof error);
     } while (got < 0 && errno == EINTR);
     if (got == static_cast<ssize_t>(sizeof error)) {
-        (void) ::waitpid(pid, nullptr, 0);
+        (void)::waitpid(pid, nullptr, 0);
         errno = error;
         return tl::unexpected(IoProblem("run", prepared.argv[0]));
     }
@@ -123,9 +128,13 @@ Result<pid_t> Launch(const Prepared &prepared, Wiring wiring) {
 class Running {
  public:
     Running(const Command &command, pid_t pid, Pipe in, Pipe out, Pipe err)
-        : command_(command), pid_(pid), in_(std::move(in.write)), out_(std::move(out.read)),
-          err_(std::move(err.read)), input_(command.input) {
-        (void) ::fcntl(in_.Get(), F_SETFL, O_NONBLOCK);
+        : command_(command),
+          pid_(pid),
+          in_(std::move(in.write)),
+          out_(std::move(out.read)),
+          err_(std::move(err.read)),
+          input_(command.input) {
+        (void)::fcntl(in_.Get(), F_SETFL, O_NONBLOCK);
     }
 
     Result<Outcome> Finish() {
@@ -196,11 +205,11 @@ class Running {
     }
 
     Result<Outcome> Abort(ProblemCode code, std::string_view what) const {
-        (void) ::kill(-pid_, SIGTERM);
+        (void)::kill(-pid_, SIGTERM);
         const UniqueFd pidfd = OpenPidFd(pid_);
-        if (!AwaitEnd(pidfd, Milliseconds{3000})) (void) ::kill(-pid_, SIGKILL);
-        (void) Reap();
-        (void) ::kill(-pid_, SIGKILL);  // what is left of the group
+        if (!AwaitEnd(pidfd, Milliseconds{3000})) (void)::kill(-pid_, SIGKILL);
+        (void)Reap();
+        (void)::kill(-pid_, SIGKILL);  // what is left of the group
         return Fail(code, fmt::format("\"{}\" {}", command_.argv[0], what));
     }
 
@@ -213,7 +222,8 @@ class Running {
 };
 
 std::string LastLines(std::string_view text) {
-    while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.remove_suffix(1);
+    while (!text.empty() && (text.back() == '\n' || text.back() == '\r'))
+        text.remove_suffix(1);
     constexpr std::size_t kShown = 1500;
     if (text.size() > kShown) text.remove_prefix(text.size() - kShown);
     return std::string(text);
@@ -226,7 +236,7 @@ Cancel::Cancel() : event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 void Cancel::Request() {
     requested_.store(true);
     const std::uint64_t one = 1;
-    (void) !::write(event_.Get(), &one, sizeof one);
+    (void)!::write(event_.Get(), &one, sizeof one);
 }
 
 Result<Outcome> Run(const Command &command) {
@@ -237,7 +247,8 @@ Result<Outcome> Run(const Command &command) {
     if (!out) return Pass(out);
     if (!err) return Pass(err);
     const Prepared prepared = Prepare(command.argv, command.env);
-    auto pid = Launch(prepared, {.in = in->read.Get(), .out = out->write.Get(), .err = err->write.Get()});
+    auto pid =
+        Launch(prepared, {.in = in->read.Get(), .out = out->write.Get(), .err = err->write.Get()});
     if (!pid) return Pass(pid);
     in->read.Close();
     out->write.Close();
@@ -260,7 +271,9 @@ Result<pid_t> Spawn(const std::vector<std::string> &argv) {
     return Launch(Prepare(argv, {}), {.in = null.Get(), .own_session = true});
 }
 
-UniqueFd OpenPidFd(pid_t pid) { return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
+UniqueFd OpenPidFd(pid_t pid) {
+    return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+}
 
 bool AwaitEnd(const UniqueFd &pidfd, Milliseconds limit) {
     if (!pidfd.IsOpen()) return true;
@@ -280,11 +293,12 @@ ProcessInfo InspectProcess(pid_t pid) {
     if (!text) return info;
     const std::size_t open = text->find('(');
     const std::size_t close = text->rfind(')');
-    if (open == std::string::npos || close == std::string::npos || close + 4 > text->size()) return info;
+    if (open == std::string::npos || close == std::string::npos || close + 4 > text->size())
+        return info;
     info.pid = pid;
     info.comm = text->substr(open + 1, close - open - 1);
     info.state = (*text)[close + 2];
-    (void) std::from_chars(text->data() + close + 4, text->data() + text->size(), info.parent);
+    (void)std::from_chars(text->data() + close + 4, text->data() + text->size(), info.parent);
     return info;
 }
 
@@ -293,11 +307,12 @@ void ReapOrphans() {
     for (const auto &entry : std::filesystem::directory_iterator("/proc", error)) {
         const std::string name = entry.path().filename().string();
         pid_t pid = 0;
-        (void) std::from_chars(name.data(), name.data() + name.size(), pid);
+        (void)std::from_chars(name.data(), name.data() + name.size(), pid);
         if (pid <= 1) continue;
         const ProcessInfo info = InspectProcess(pid);
-        if (info.parent != getpid() || info.state != 'Z' || !info.comm.starts_with("postgres")) continue;
-        (void) ::waitpid(pid, nullptr, WNOHANG);
+        if (info.parent != getpid() || info.state != 'Z' || !info.comm.starts_with("postgres"))
+            continue;
+        (void)::waitpid(pid, nullptr, WNOHANG);
     }
 }
 

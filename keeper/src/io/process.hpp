@@ -43,8 +43,9 @@ struct Outcome {
     std::string err;
 };
 
-/// Runs a program to its end. It is killed, with its process group, at the timeout, on cancel, and when we
-/// die. A non-zero status is an Outcome; not being able to run it, a timeout and a cancel are Problems.
+/// Runs a program to its end. It is killed, with its process group, at the timeout, on cancel, and
+/// when we die. A non-zero status is an Outcome; not being able to run it, a timeout and a cancel
+/// are Problems.
 Result<Outcome> Run(const Command &command);
 
 /// As Run, and a non-zero status is a Problem with the last lines of stderr as its detail.
@@ -67,8 +68,8 @@ struct ProcessInfo {
     std::string comm;
 };
 ProcessInfo InspectProcess(pid_t pid);
-/// Reaps PostgreSQL processes that became our children when their parent died. Not while a step runs: its
-/// processes are waited for by their own thread.
+/// Reaps PostgreSQL processes that became our children when their parent died. Not while a step
+/// runs: its processes are waited for by their own thread.
 void ReapOrphans();
 
 }  // namespace pgaf::io

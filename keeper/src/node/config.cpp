@@ -68,8 +68,8 @@ std::string_view Trim(std::string_view text) {
 
 }  // namespace
 
-// inih, as Debian builds it, cuts lines at 200 bytes and drops what follows " ;": both occur in connection
-// strings. Hence these few lines.
+// inih, as Debian builds it, cuts lines at 200 bytes and drops what follows " ;": both occur in
+// connection strings. Hence these few lines.
 std::map<std::string, std::string> ParseIni(std::string_view text) {
     std::map<std::string, std::string> values;
     std::string section;
@@ -83,7 +83,8 @@ std::map<std::string, std::string> ParseIni(std::string_view text) {
         }
         const std::size_t equals = line.find('=');
         if (equals == std::string_view::npos) continue;
-        values[section + "." + std::string(Trim(line.substr(0, equals)))] = Trim(line.substr(equals + 1));
+        values[section + "." + std::string(Trim(line.substr(0, equals)))] =
+            Trim(line.substr(equals + 1));
     }
     return values;
 }
@@ -114,16 +115,20 @@ Result<Config> FromIni(std::string_view text) {
         const auto it = values.find(key);
         if (it != values.end() && !Read(it->second, member)) bad = key;
     });
-    if (const auto old = values.find("pg_autoctl.nodename"); old != values.end() && config.hostname.empty()) {
+    if (const auto old = values.find("pg_autoctl.nodename");
+        old != values.end() && config.hostname.empty()) {
         config.hostname = old->second;
     }
-    if (!bad.empty()) return Fail(ProblemCode::kBadConfig, fmt::format("invalid value for \"{}\"", bad));
+    if (!bad.empty())
+        return Fail(ProblemCode::kBadConfig, fmt::format("invalid value for \"{}\"", bad));
     if (config.role != "keeper" && config.role != "monitor") {
         return Fail(ProblemCode::kBadConfig, fmt::format("invalid role \"{}\"", config.role));
     }
-    if (config.pgdata.empty()) return Fail(ProblemCode::kBadConfig, "\"postgresql.pgdata\" is missing");
+    if (config.pgdata.empty())
+        return Fail(ProblemCode::kBadConfig, "\"postgresql.pgdata\" is missing");
     if (config.port < 1 || config.port > 65535) {
-        return Fail(ProblemCode::kBadConfig, fmt::format("port {} is not between 1 and 65535", config.port));
+        return Fail(ProblemCode::kBadConfig,
+                    fmt::format("port {} is not between 1 and 65535", config.port));
     }
     return config;
 }
@@ -146,7 +151,9 @@ Result<void> SetSetting(Config &config, std::string_view key, std::string_view v
         valid = Read(value, member);
     });
     if (!found) return Fail(ProblemCode::kBadArgument, fmt::format("unknown setting \"{}\"", key));
-    if (!valid) return Fail(ProblemCode::kBadArgument, fmt::format("invalid value for \"{}\": \"{}\"", key, value));
+    if (!valid)
+        return Fail(ProblemCode::kBadArgument,
+                    fmt::format("invalid value for \"{}\": \"{}\"", key, value));
     return {};
 }
 
@@ -169,7 +176,8 @@ Result<void> SaveConfig(const Paths &paths, const Config &config) {
 
 Result<core::NodeRecord> LoadRecord(const Paths &paths) {
     if (!io::Exists(paths.state)) {
-        return Fail(ProblemCode::kNotFound, fmt::format("state file \"{}\" does not exist", paths.state));
+        return Fail(ProblemCode::kNotFound,
+                    fmt::format("state file \"{}\" does not exist", paths.state));
     }
     auto text = io::ReadFile(paths.state);
     if (!text) return Pass(text);

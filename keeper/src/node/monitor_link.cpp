@@ -15,8 +15,12 @@ constexpr Milliseconds kLongestPause{1000};
 }  // namespace
 
 MonitorLink::MonitorLink(uv_loop_t *loop, std::string monitor, std::string node_name, Events events)
-    : loop_(loop), monitor_(std::move(monitor)), node_name_(std::move(node_name)), events_(std::move(events)),
-      limit_(loop, [this] { Fail("the monitor did not answer in time"); }), retry_(loop, [this] { Advance(); }) {}
+    : loop_(loop),
+      monitor_(std::move(monitor)),
+      node_name_(std::move(node_name)),
+      events_(std::move(events)),
+      limit_(loop, [this] { Fail("the monitor did not answer in time"); }),
+      retry_(loop, [this] { Advance(); }) {}
 
 void MonitorLink::Send(core::Report report, int tag) {
     pending_ = Item{std::move(report), tag};
@@ -46,8 +50,8 @@ void MonitorLink::StartResolve() {
     auto options = io::ParseConninfo(monitor_);
     if (!options) return Fail(options.error().message);
     const std::string host = io::OptionOf(*options, "host");
-    const bool is_settled = !io::OptionOf(*options, "hostaddr").empty() || host.empty() || host.front() == '/' ||
-                            host.find(',') != std::string::npos;
+    const bool is_settled = !io::OptionOf(*options, "hostaddr").empty() || host.empty() ||
+                            host.front() == '/' || host.find(',') != std::string::npos;
     if (is_settled) return StartConnect("");
     phase_ = Phase::kResolving;
     const std::weak_ptr<bool> alive = alive_;
@@ -68,10 +72,12 @@ void MonitorLink::StartConnect(const std::string &hostaddr) {
     io::SetOption(*options, "gssencmode", "disable");
     connection_.reset(PQconnectStart(io::BuildConninfo(*options).c_str()));
     if (!connection_ || PQstatus(connection_.get()) == CONNECTION_BAD) {
-        return Fail(connection_ ? io::LibpqMessage(PQerrorMessage(connection_.get())) : "out of memory");
+        return Fail(connection_ ? io::LibpqMessage(PQerrorMessage(connection_.get()))
+                                : "out of memory");
     }
-    (void) PQsetnonblocking(connection_.get(), 1);
-    PQsetNoticeProcessor(connection_.get(), [](void *, const char *) {}, nullptr);
+    (void)PQsetnonblocking(connection_.get(), 1);
+    PQsetNoticeProcessor(
+        connection_.get(), [](void *, const char *) {}, nullptr);
     phase_ = Phase::kConnecting;
     limit_.Once(kAnswerLimit);
     Watch(UV_WRITABLE);
@@ -79,19 +85,24 @@ void MonitorLink::StartConnect(const std::string &hostaddr) {
 
 void MonitorLink::Watch(int events) {
     poll_.reset();  // before the new one: libuv allows one watcher for a descriptor
-    poll_ = std::make_unique<io::Poll>(loop_, PQsocket(connection_.get()), events, [this](int, int) {
-        if (phase_ == Phase::kConnecting) return PollConnect();
-        OnReadable();
-    });
+    poll_ =
+        std::make_unique<io::Poll>(loop_, PQsocket(connection_.get()), events, [this](int, int) {
+            if (phase_ == Phase::kConnecting) return PollConnect();
+            OnReadable();
+        });
 }
 
 void MonitorLink::PollConnect() {
     poll_.reset();  // libpq may replace the socket, even by one with the same number
     switch (PQconnectPoll(connection_.get())) {
-        case PGRES_POLLING_READING: return Watch(UV_READABLE);
-        case PGRES_POLLING_WRITING: return Watch(UV_WRITABLE);
-        case PGRES_POLLING_OK: break;
-        default: return Fail(io::LibpqMessage(PQerrorMessage(connection_.get())));
+        case PGRES_POLLING_READING:
+            return Watch(UV_READABLE);
+        case PGRES_POLLING_WRITING:
+            return Watch(UV_WRITABLE);
+        case PGRES_POLLING_OK:
+            break;
+        default:
+            return Fail(io::LibpqMessage(PQerrorMessage(connection_.get())));
     }
     limit_.Stop();
     phase_ = Phase::kIdle;
@@ -103,8 +114,8 @@ void MonitorLink::SendNext() {
     const std::string text = core::Encode(pending_->report);
     sent_tag_ = pending_->tag;
     const char *value = text.c_str();
-    if (PQsendQueryParams(connection_.get(), "SELECT pgautofailover.report($1)", 1, nullptr, &value, nullptr, nullptr,
-                          0) == 0) {
+    if (PQsendQueryParams(connection_.get(), "SELECT pgautofailover.report($1)", 1, nullptr, &value,
+                          nullptr, nullptr, 0) == 0) {
         return Fail(io::LibpqMessage(PQerrorMessage(connection_.get())));
     }
     pending_.reset();
@@ -178,7 +189,8 @@ void MonitorLink::Fail(const std::string &message) {
     if (is_sick_) return;  // said once; what follows is the same story
     is_sick_ = true;
     if (events_.on_problem) {
-        events_.on_problem(Problem{ProblemCode::kMonitor, "could not report to the monitor: " + message, {}, {}});
+        events_.on_problem(
+            Problem{ProblemCode::kMonitor, "could not report to the monitor: " + message, {}, {}});
     }
 }
 

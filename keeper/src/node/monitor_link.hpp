@@ -12,8 +12,9 @@
 
 namespace pgaf::node {
 
-/// The keeper's session with the monitor, in the event loop: never blocks. It connects when there is something
-/// to report, every wait has a limit, and after a failure it tries again after a growing pause.
+/// The keeper's session with the monitor, in the event loop: never blocks. It connects when there
+/// is something to report, every wait has a limit, and after a failure it tries again after a
+/// growing pause.
 class MonitorLink {
  public:
     struct Events {

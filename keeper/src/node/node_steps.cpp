@@ -12,24 +12,33 @@ namespace {
 
 std::string_view NameOf(core::Step step) {
     switch (step) {
-        case core::Step::kInitPrimary: return "initialising PostgreSQL";
-        case core::Step::kClone: return "copying the primary";
-        case core::Step::kRejoin: return "rejoining the group";
-        default: return "step";
+        case core::Step::kInitPrimary:
+            return "initialising PostgreSQL";
+        case core::Step::kClone:
+            return "copying the primary";
+        case core::Step::kRejoin:
+            return "rejoining the group";
+        default:
+            return "step";
     }
 }
 
 Result<std::uint64_t> Carry(core::Step step, const StepContext &context) {
     switch (step) {
-        case core::Step::kInitPrimary: return InitPrimary(context);
-        case core::Step::kClone: return Clone(context);
-        case core::Step::kRejoin: return Rejoin(context);
-        default: return Fail(ProblemCode::kInternal, "not a step of the supervisor");
+        case core::Step::kInitPrimary:
+            return InitPrimary(context);
+        case core::Step::kClone:
+            return Clone(context);
+        case core::Step::kRejoin:
+            return Rejoin(context);
+        default:
+            return Fail(ProblemCode::kInternal, "not a step of the supervisor");
     }
 }
 
 Milliseconds PauseAfter(const Problem &problem, int failures) {
-    if (problem.code == ProblemCode::kBadState) return Milliseconds{250};  // something is not ready yet
+    if (problem.code == ProblemCode::kBadState)
+        return Milliseconds{250};  // something is not ready yet
     return std::min(Milliseconds{30'000}, Milliseconds{500} * (1 << std::min(failures, 6)));
 }
 
@@ -65,7 +74,8 @@ void NodeSupervisor::OnStepDone(core::NodeState next, Result<std::uint64_t> resu
     if (result) {
         step_failures_ = 0;
         record_.system_identifier = *result;
-        if (auto control = io::ReadControlData(options_.install, options_.paths.pgdata)) control_ = *control;
+        if (auto control = io::ReadControlData(options_.install, options_.paths.pgdata))
+            control_ = *control;
         TakeState(next);
         Save();
         Report();
@@ -75,7 +85,8 @@ void NodeSupervisor::OnStepDone(core::NodeState next, Result<std::uint64_t> resu
             io::LogProblem(is_waiting ? spdlog::level::info : spdlog::level::warn, result.error());
         }
         problem_ = result.error().message;
-        if (result.error().code == ProblemCode::kRefused && options_.is_init_only && !was_cancelled) {
+        if (result.error().code == ProblemCode::kRefused && options_.is_init_only &&
+            !was_cancelled) {
             return ExitAfterReport(8);
         }
         step_timer_.Once(PauseAfter(result.error(), step_failures_++));

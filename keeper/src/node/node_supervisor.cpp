@@ -29,9 +29,11 @@ NodeSupervisor::NodeSupervisor(SupervisorOptions options)
                  [this] {
                      if (baton_) Report();
                  },
-             .on_problem = [](const Problem &problem) { io::LogProblem(spdlog::level::warn, problem); },
+             .on_problem =
+                 [](const Problem &problem) { io::LogProblem(spdlog::level::warn, problem); },
              .on_resolved = [this](const std::string &hostaddr) { SaveKeeperFile(hostaddr); }}),
-      report_timer_(LoopHandle(), [this] { Report(); }), baton_timer_(LoopHandle(), [this] { BecomeKeeper(); }),
+      report_timer_(LoopHandle(), [this] { Report(); }),
+      baton_timer_(LoopHandle(), [this] { BecomeKeeper(); }),
       exit_timer_(LoopHandle(), [this] { Exit(exit_status_.value_or(0)); }),
       step_timer_(LoopHandle(), [this] { Act(); }) {}
 
@@ -54,7 +56,8 @@ void NodeSupervisor::OnBegin() {
 void NodeSupervisor::SaveKeeperFile(const std::string &hostaddr) {
     std::string address = hostaddr;
     if (address.empty() && !keeper_.monitor_conninfo.empty()) {
-        if (auto old = io::ParseConninfo(keeper_.monitor_conninfo)) address = io::OptionOf(*old, "hostaddr");
+        if (auto old = io::ParseConninfo(keeper_.monitor_conninfo))
+            address = io::OptionOf(*old, "hostaddr");
     }
     auto keeper = MakeKeeperConfig(options_.config, record_, address);
     if (!keeper) return io::LogProblem(spdlog::level::err, keeper.error());
@@ -64,7 +67,8 @@ void NodeSupervisor::SaveKeeperFile(const std::string &hostaddr) {
     }
 }
 
-// The worker let go of the baton when its server ended; what is left of that server was killed before this.
+// The worker let go of the baton when its server ended; what is left of that server was killed
+// before this.
 void NodeSupervisor::BecomeKeeper() {
     auto baton = io::FileLock::Try(options_.paths.baton);
     if (!baton) {
@@ -86,10 +90,11 @@ void NodeSupervisor::BecomeKeeper() {
     control_.reset();
     problem_.clear();
     if (io::InspectDataDirectory(options_.paths.pgdata) == io::DataDirectory::kCluster) {
-        if (auto control = io::ReadControlData(options_.install, options_.paths.pgdata)) control_ = *control;
+        if (auto control = io::ReadControlData(options_.install, options_.paths.pgdata))
+            control_ = *control;
     }
-    spdlog::info("PostgreSQL is down: node {} \"{}\" in state {} is kept by this process", record_.node.value,
-                 options_.config.name, core::ToString(record_.state));
+    spdlog::info("PostgreSQL is down: node {} \"{}\" in state {} is kept by this process",
+                 record_.node.value, options_.config.name, core::ToString(record_.state));
     Report();
     if (!IsStopping()) Act();
 }
@@ -135,9 +140,9 @@ void NodeSupervisor::OnReply(const core::Reply &reply, int tag) {
     record_.had_peer = record_.had_peer || !reply.peers.empty();
     if (!(before == record_)) Save();
     if (before.goal != reply.goal) {
-        spdlog::info("The monitor assigned state {} to node {} \"{}\", which is in {}{}{}", core::ToString(reply.goal),
-                     record_.node.value, options_.config.name, core::ToString(record_.state),
-                     reply.reason.empty() ? "" : ": ", reply.reason);
+        spdlog::info("The monitor assigned state {} to node {} \"{}\", which is in {}{}{}",
+                     core::ToString(reply.goal), record_.node.value, options_.config.name,
+                     core::ToString(record_.state), reply.reason.empty() ? "" : ": ", reply.reason);
     }
     reply_ = reply;
     if (cancel_ && reply.goal != step_goal_ && reply.goal != record_.state) cancel_->Request();
@@ -164,7 +169,8 @@ bool NodeSupervisor::ActOnce() {
     const Plan plan = MakePlan(facts);
     if (!plan.why.empty()) SayProblem(std::string(plan.why));
     switch (plan.action) {
-        case Action::kWait: return false;
+        case Action::kWait:
+            return false;
         case Action::kTakeState:
             TakeState(plan.next);
             Report();
@@ -186,7 +192,8 @@ bool NodeSupervisor::ActOnce() {
 }
 
 bool NodeSupervisor::IsInitDone() const {
-    return record_.state != core::NodeState::kInit && record_.state != core::NodeState::kWaitStandby;
+    return record_.state != core::NodeState::kInit &&
+           record_.state != core::NodeState::kWaitStandby;
 }
 
 void NodeSupervisor::SayProblem(std::string text) {
@@ -198,15 +205,16 @@ void NodeSupervisor::SayProblem(std::string text) {
 void NodeSupervisor::TakeState(core::NodeState state) {
     problem_.clear();
     if (state == record_.state) return;
-    spdlog::info("Node {} \"{}\": {} -> {}", record_.node.value, options_.config.name, core::ToString(record_.state),
-                 core::ToString(state));
+    spdlog::info("Node {} \"{}\": {} -> {}", record_.node.value, options_.config.name,
+                 core::ToString(record_.state), core::ToString(state));
     record_.state = state;
     Save();
 }
 
 void NodeSupervisor::Save() {
     if (auto saved = SaveRecord(options_.paths, record_); !saved) {
-        // Without a durable record nothing may be decided: a wrong memory is worse than a stopped node.
+        // Without a durable record nothing may be decided: a wrong memory is worse than a stopped
+        // node.
         io::LogProblem(spdlog::level::critical, saved.error());
         exit_status_ = kExitDropped;
         Exit(*exit_status_);
@@ -232,11 +240,13 @@ void NodeSupervisor::OnStartFailed() {
 
 Result<void> NodeSupervisor::BeforeStart() {
     const std::string &pgdata = options_.paths.pgdata;
-    if (auto done = WriteServerFiles(options_.install, options_.config, options_.paths, pgdata); !done) return done;
+    if (auto done = WriteServerFiles(options_.install, options_.config, options_.paths, pgdata);
+        !done)
+        return done;
     if (reply_) {
         if (auto done = WriteNodeHba(keeper_, pgdata, reply_->peers); !done) return done;
     }
-    (void) ::unlink(options_.paths.heartbeat.c_str());  // the next worker makes its own
+    (void)::unlink(options_.paths.heartbeat.c_str());  // the next worker makes its own
     report_timer_.Stop();
     problem_.clear();
     baton_.reset();
@@ -288,10 +298,12 @@ void NodeSupervisor::WatchHeartbeat() {
         link_.Close();
     }
     if (!heartbeat) return;
-    const core::BootTime last_sign = std::max({heartbeat->at, postmaster_.StartedAt(), awake_since_});
+    const core::BootTime last_sign =
+        std::max({heartbeat->at, postmaster_.StartedAt(), awake_since_});
     if (now - last_sign <= kHeartbeatLimit) return;
-    spdlog::error("The worker in PostgreSQL (process {}) gave no sign for {} ms: killing PostgreSQL", heartbeat->pid,
-                  (now - last_sign).count());
+    spdlog::error(
+        "The worker in PostgreSQL (process {}) gave no sign for {} ms: killing PostgreSQL",
+        heartbeat->pid, (now - last_sign).count());
     postmaster_.Kill();
 }
 

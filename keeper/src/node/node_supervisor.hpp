@@ -53,7 +53,7 @@ class NodeSupervisor final : public Supervisor {
     std::optional<io::FileLock> baton_;
     std::optional<core::Reply> reply_;
     MonitorLink link_;
-    int round_ = 0;          ///< counts the times we became the keeper; tags reports
+    int round_ = 0;  ///< counts the times we became the keeper; tags reports
     std::string problem_;
     std::optional<io::ControlData> control_;
     io::Timer report_timer_;

@@ -26,7 +26,8 @@ Paths PathsFor(const std::string &pgdata) {
 }
 
 Result<void> MakeNodeDirectories(const Paths &paths) {
-    for (const std::string &directory : {io::ParentOf(paths.config), paths.directory, paths.run_directory}) {
+    for (const std::string &directory :
+         {io::ParentOf(paths.config), paths.directory, paths.run_directory}) {
         if (auto made = io::MakeDirectories(directory, 0700); !made) return made;
         if (!io::IsWritable(directory)) {
             return Fail(ProblemCode::kIo, "directory \"" + directory + "\" is not writable");

@@ -9,14 +9,14 @@ namespace pgaf::node {
 /// Where the files of a node are; all of it follows from the absolute path of PGDATA.
 struct Paths {
     std::string pgdata;
-    std::string config;         ///< pg_autoctl.cfg
-    std::string directory;      ///< the node directory
-    std::string state;          ///< pg_autoctl.state
+    std::string config;     ///< pg_autoctl.cfg
+    std::string directory;  ///< the node directory
+    std::string state;      ///< pg_autoctl.state
     std::string keeper_conf;
     std::string baton;
     std::string unsafe_marker;
     std::string heartbeat;
-    std::string pid;            ///< pg_autoctl.pid
+    std::string pid;  ///< pg_autoctl.pid
     std::string run_directory;
 };
 

@@ -14,12 +14,13 @@ constexpr Milliseconds kToolLimit{300'000};
 Result<void> MakeCertificate(const Config &config, const std::string &directory) {
     const std::string certificate = directory + "/server.crt";
     const std::string key = directory + "/server.key";
-    auto made = io::RunChecked({.argv = {"openssl", "req", "-new", "-x509", "-days", "3650", "-nodes", "-text",
-                                         "-out", certificate, "-keyout", key, "-subj",
-                                         "/CN=" + config.hostname.substr(0, 64)},
-                                .timeout = kToolLimit});
+    auto made = io::RunChecked(
+        {.argv = {"openssl", "req", "-new", "-x509", "-days", "3650", "-nodes", "-text", "-out",
+                  certificate, "-keyout", key, "-subj", "/CN=" + config.hostname.substr(0, 64)},
+         .timeout = kToolLimit});
     if (!made) return Pass(made, "could not create a self-signed certificate");
-    if (::chmod(key.c_str(), 0600) != 0) return tl::unexpected(io::IoProblem("change the mode of", key));
+    if (::chmod(key.c_str(), 0600) != 0)
+        return tl::unexpected(io::IoProblem("change the mode of", key));
     return {};
 }
 
@@ -27,24 +28,26 @@ Result<void> MakeCertificate(const Config &config, const std::string &directory)
 bool HasOwnCertificate(const Config &config, const std::string &directory) {
     const std::string certificate = directory + "/server.crt";
     if (!io::Exists(certificate) || !io::Exists(directory + "/server.key")) return false;
-    auto subject = io::RunChecked({.argv = {"openssl", "x509", "-noout", "-subject", "-in", certificate},
-                                   .timeout = kToolLimit});
+    auto subject =
+        io::RunChecked({.argv = {"openssl", "x509", "-noout", "-subject", "-in", certificate},
+                        .timeout = kToolLimit});
     return subject && subject->find(config.hostname.substr(0, 64)) != std::string::npos;
 }
 
 }  // namespace
 
-Result<void> InitDb(const io::PgInstall &install, const Config &config, const std::string &directory,
-                    io::Cancel *cancel) {
+Result<void> InitDb(const io::PgInstall &install, const Config &config,
+                    const std::string &directory, io::Cancel *cancel) {
     const std::string &method = config.auth_method;
     const bool is_skip = method == "skip" || method.empty();
     const std::string host_auth = is_skip ? "scram-sha-256" : method;
     const std::string local_auth = method == "trust" ? "trust" : "peer";
-    auto made = io::RunChecked({.argv = {install.Tool("initdb"), "-D", directory, "--auth-local=" + local_auth,
-                                         "--auth-host=" + host_auth},
+    auto made = io::RunChecked({.argv = {install.Tool("initdb"), "-D", directory,
+                                         "--auth-local=" + local_auth, "--auth-host=" + host_auth},
                                 .timeout = kToolLimit,
                                 .cancel = cancel});
-    if (!made) return Pass(made, fmt::format("could not create a database cluster in \"{}\"", directory));
+    if (!made)
+        return Pass(made, fmt::format("could not create a database cluster in \"{}\"", directory));
     return {};
 }
 
@@ -52,14 +55,15 @@ Result<void> WriteInto(const std::string &directory, std::string_view file, std:
     return io::WriteFile(directory + "/" + std::string(file), text, 0600);
 }
 
-Result<void> WriteServerFiles(const io::PgInstall &install, const Config &config, const Paths &paths,
-                              const std::string &directory) {
+Result<void> WriteServerFiles(const io::PgInstall &install, const Config &config,
+                              const Paths &paths, const std::string &directory) {
     if (config.ssl_active && config.ssl_self_signed && !HasOwnCertificate(config, directory)) {
         if (auto made = MakeCertificate(config, directory); !made) return made;
     }
     auto conf = io::ReadFile(directory + "/postgresql.conf");
     if (!conf) return Pass(conf);
-    const std::string settings = core::SettingsText(MakeServerSettings(config, paths, install.major));
+    const std::string settings =
+        core::SettingsText(MakeServerSettings(config, paths, install.major));
     if (auto done = WriteInto(directory, core::kSettingsFile, settings); !done) return done;
     const std::string with_include = core::EnsureInclude(*conf);
     if (with_include == *conf) return {};
@@ -77,7 +81,8 @@ Result<void> WriteNodeHba(const core::KeeperConfig &keeper, const std::string &d
 
 Result<void> WriteStandbyFiles(const core::KeeperConfig &keeper, const core::Peer &upstream,
                                const std::string &directory) {
-    if (auto done = WriteInto(directory, core::kStandbyFile, core::StandbyText(keeper, &upstream)); !done) {
+    if (auto done = WriteInto(directory, core::kStandbyFile, core::StandbyText(keeper, &upstream));
+        !done) {
         return done;
     }
     if (auto done = WriteInto(directory, core::kSyncFile, core::SyncText("")); !done) return done;
@@ -85,9 +90,10 @@ Result<void> WriteStandbyFiles(const core::KeeperConfig &keeper, const core::Pee
 }
 
 std::string EnsureRoleSql(std::string_view role, std::string_view attributes) {
-    return fmt::format("DO $do$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {0}) THEN "
-                       "CREATE ROLE {1} {2}; END IF; END $do$",
-                       io::QuoteLiteral(role), io::QuoteIdentifier(role), attributes);
+    return fmt::format(
+        "DO $do$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {0}) THEN "
+        "CREATE ROLE {1} {2}; END IF; END $do$",
+        io::QuoteLiteral(role), io::QuoteIdentifier(role), attributes);
 }
 
 }  // namespace pgaf::node

@@ -5,17 +5,18 @@
 
 #include "node/config.hpp"
 
-/// Files and roles of a data directory, for the monitor and for nodes. `directory` is where the files are
-/// now: PGDATA itself, or the sibling that is going to become it.
+/// Files and roles of a data directory, for the monitor and for nodes. `directory` is where the
+/// files are now: PGDATA itself, or the sibling that is going to become it.
 namespace pgaf::node {
 
-/// initdb. Local connections are by peer, others by the chosen method; nothing becomes trust by itself.
-Result<void> InitDb(const io::PgInstall &install, const Config &config, const std::string &directory,
-                    io::Cancel *cancel);
+/// initdb. Local connections are by peer, others by the chosen method; nothing becomes trust by
+/// itself.
+Result<void> InitDb(const io::PgInstall &install, const Config &config,
+                    const std::string &directory, io::Cancel *cancel);
 
 /// Settings file and its include line; with --ssl-self-signed also the certificate of this host.
-Result<void> WriteServerFiles(const io::PgInstall &install, const Config &config, const Paths &paths,
-                              const std::string &directory);
+Result<void> WriteServerFiles(const io::PgInstall &install, const Config &config,
+                              const Paths &paths, const std::string &directory);
 
 /// HBA lines for the keeper's peers.
 Result<void> WriteNodeHba(const core::KeeperConfig &keeper, const std::string &directory,

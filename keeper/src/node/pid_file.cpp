@@ -30,7 +30,7 @@ Result<PidFile> PidFile::Take(const Paths &paths) {
 }
 
 PidFile::~PidFile() {
-    if (!path_.empty() && lock_ && lock_->Fd() >= 0) (void) io::RemoveFile(path_);
+    if (!path_.empty() && lock_ && lock_->Fd() >= 0) (void)io::RemoveFile(path_);
 }
 
 std::optional<pid_t> RunningSupervisor(const Paths &paths) {
@@ -40,7 +40,7 @@ std::optional<pid_t> RunningSupervisor(const Paths &paths) {
     auto text = io::ReadFile(paths.pid);
     if (!text) return std::nullopt;
     pid_t pid = 0;
-    (void) std::from_chars(text->data(), text->data() + text->size(), pid);
+    (void)std::from_chars(text->data(), text->data() + text->size(), pid);
     return io::IsAlive(pid) ? std::optional(pid) : std::nullopt;
 }
 

@@ -10,7 +10,8 @@
 
 namespace pgaf::node {
 
-/// The pid file of `pg_autoctl run`; locked while its owner lives, so that a recycled pid cannot fool anybody.
+/// The pid file of `pg_autoctl run`; locked while its owner lives, so that a recycled pid cannot
+/// fool anybody.
 class PidFile {
  public:
     /// kBadState when another pg_autoctl runs for this PGDATA.
@@ -22,7 +23,8 @@ class PidFile {
     ~PidFile();
 
  private:
-    explicit PidFile(io::FileLock lock, std::string path) : lock_(std::move(lock)), path_(std::move(path)) {}
+    explicit PidFile(io::FileLock lock, std::string path)
+        : lock_(std::move(lock)), path_(std::move(path)) {}
     std::optional<io::FileLock> lock_;
     std::string path_;
 };

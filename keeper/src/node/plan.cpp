@@ -6,7 +6,8 @@ namespace {
 using core::NodeState;
 using core::Step;
 
-constexpr std::string_view kIncomplete = "the data directory is incomplete; a copy must be made first";
+constexpr std::string_view kIncomplete =
+    "the data directory is incomplete; a copy must be made first";
 
 Plan StartAs(const PlanFacts &facts, NodeState next) {
     if (facts.is_marked) return {.action = Action::kWait, .next = facts.state, .why = kIncomplete};
@@ -26,28 +27,39 @@ Plan AtGoal(const PlanFacts &facts) {
     if (core::IsStopped(facts.state) || facts.state == NodeState::kDraining) {
         return {.action = Action::kWait, .next = facts.state, .why = {}};
     }
-    const bool is_follower = facts.state == NodeState::kSecondary || facts.state == NodeState::kCatchingup;
+    const bool is_follower =
+        facts.state == NodeState::kSecondary || facts.state == NodeState::kCatchingup;
     if (is_follower && (facts.is_marked || facts.failed_starts >= kStartsBeforeRejoin)) {
-        return {.action = Action::kRunStep, .step = Step::kRejoin, .next = NodeState::kCatchingup, .why = {}};
+        return {.action = Action::kRunStep,
+                .step = Step::kRejoin,
+                .next = NodeState::kCatchingup,
+                .why = {}};
     }
     return StartAs(facts, facts.state);
 }
 
 Plan OnEdge(const PlanFacts &facts, const core::Edge &edge) {
     switch (edge.step) {
-        case Step::kDrop: return {.action = Action::kEnd, .next = NodeState::kDropped, .why = {}};
-        case Step::kNone: return {.action = Action::kTakeState, .next = edge.to, .why = {}};
+        case Step::kDrop:
+            return {.action = Action::kEnd, .next = NodeState::kDropped, .why = {}};
+        case Step::kNone:
+            return {.action = Action::kTakeState, .next = edge.to, .why = {}};
         case Step::kInitPrimary:
         case Step::kClone:
-        case Step::kRejoin: return {.action = Action::kRunStep, .step = edge.step, .next = edge.to, .why = {}};
-        case Step::kStart: return StartAs(facts, edge.to);
-        // PostgreSQL is down already. On the way to a running state a former primary is a demoted one.
+        case Step::kRejoin:
+            return {.action = Action::kRunStep, .step = edge.step, .next = edge.to, .why = {}};
+        case Step::kStart:
+            return StartAs(facts, edge.to);
+        // PostgreSQL is down already. On the way to a running state a former primary is a demoted
+        // one.
         case Step::kStop:
             return {.action = Action::kTakeState,
                     .next = core::IsStopped(edge.to) ? edge.to : NodeState::kDemoted,
                     .why = {}};
-        case Step::kDrain: return {.action = Action::kTakeState, .next = edge.to, .why = {}};
-        default: return StartAs(facts, facts.state);  // the worker's, which needs a server
+        case Step::kDrain:
+            return {.action = Action::kTakeState, .next = edge.to, .why = {}};
+        default:
+            return StartAs(facts, facts.state);  // the worker's, which needs a server
     }
 }
 
@@ -58,7 +70,9 @@ Plan MakePlan(const PlanFacts &facts) {
     if (*facts.goal == facts.state) return AtGoal(facts);
     const auto edge = core::FindEdge(facts.state, *facts.goal);
     if (!edge) {
-        return {.action = Action::kWait, .next = facts.state, .why = "there is no way to the state the monitor wants"};
+        return {.action = Action::kWait,
+                .next = facts.state,
+                .why = "there is no way to the state the monitor wants"};
     }
     return OnEdge(facts, *edge);
 }

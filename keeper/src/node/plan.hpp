@@ -13,16 +13,16 @@ struct PlanFacts {
     /// What the monitor answered to a report that was sent after PostgreSQL ended.
     std::optional<core::NodeState> goal{};
     bool had_peer = false;
-    bool is_marked = false;      ///< PGDATA is incomplete
-    int failed_starts = 0;       ///< in a row
+    bool is_marked = false;  ///< PGDATA is incomplete
+    int failed_starts = 0;   ///< in a row
 };
 
 enum class Action {
-    kWait,        ///< go on reporting
-    kStart,       ///< start PostgreSQL, after taking `next` as the state
-    kRunStep,     ///< carry out `step`, then take `next` as the state
-    kTakeState,   ///< take `next` as the state and report it
-    kEnd,         ///< the node was dropped
+    kWait,       ///< go on reporting
+    kStart,      ///< start PostgreSQL, after taking `next` as the state
+    kRunStep,    ///< carry out `step`, then take `next` as the state
+    kTakeState,  ///< take `next` as the state and report it
+    kEnd,        ///< the node was dropped
 };
 
 struct Plan {
@@ -34,8 +34,8 @@ struct Plan {
 
 /// The next thing to do with PostgreSQL down. Pure.
 ///
-/// A node that could acknowledge writes is never started on its own word: a primary asks first. A standby, and a
-/// `single` that never had a peer, cannot do harm and start at once.
+/// A node that could acknowledge writes is never started on its own word: a primary asks first. A
+/// standby, and a `single` that never had a peer, cannot do harm and start at once.
 Plan MakePlan(const PlanFacts &facts);
 
 /// How often a standby may fail to start before its data is compared with the primary's again.

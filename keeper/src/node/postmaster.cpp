@@ -9,8 +9,12 @@
 
 namespace pgaf::node {
 
-Postmaster::Postmaster(uv_loop_t *loop, io::PgInstall install, std::string pgdata, std::function<void(int)> on_end)
-    : loop_(loop), install_(std::move(install)), pgdata_(std::move(pgdata)), on_end_(std::move(on_end)) {}
+Postmaster::Postmaster(uv_loop_t *loop, io::PgInstall install, std::string pgdata,
+                       std::function<void(int)> on_end)
+    : loop_(loop),
+      install_(std::move(install)),
+      pgdata_(std::move(pgdata)),
+      on_end_(std::move(on_end)) {}
 
 Result<void> Postmaster::Start() {
     if (pid_ > 0 || Attach()) return {};
@@ -27,7 +31,8 @@ bool Postmaster::Attach() {
     if (!file) return false;
     started_at_ = io::BootNow();
     Watch(file->pid);
-    if (pid_ > 0) spdlog::info("PostgreSQL is running already in \"{}\", process {}", pgdata_, pid_);
+    if (pid_ > 0)
+        spdlog::info("PostgreSQL is running already in \"{}\", process {}", pgdata_, pid_);
     return pid_ > 0;
 }
 
@@ -36,13 +41,16 @@ void Postmaster::Watch(pid_t pid) {
     pidfd_ = io::OpenPidFd(pid);
     if (!pidfd_.IsOpen()) return;
     pid_ = pid;
-    poll_ = std::make_unique<io::Poll>(loop_, pidfd_.Get(), UV_READABLE, [this](int, int) { OnEnd(); });
+    poll_ =
+        std::make_unique<io::Poll>(loop_, pidfd_.Get(), UV_READABLE, [this](int, int) { OnEnd(); });
 }
 
 void Postmaster::OnEnd() {
     int status = 0;
     const bool is_child = ::waitpid(pid_, &status, WNOHANG) == pid_;
-    const int code = !is_child ? -1 : WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    const int code = !is_child           ? -1
+                     : WIFEXITED(status) ? WEXITSTATUS(status)
+                                         : 128 + WTERMSIG(status);
     poll_.reset();
     pidfd_.Close();
     pid_ = 0;
@@ -55,17 +63,19 @@ void Postmaster::OnEnd() {
 
 void Postmaster::Stop(StopMode mode) const {
     if (pid_ <= 0) return;
-    const int number = mode == StopMode::kSmart ? SIGTERM : mode == StopMode::kFast ? SIGINT : SIGQUIT;
-    (void) ::kill(pid_, number);
+    const int number = mode == StopMode::kSmart  ? SIGTERM
+                       : mode == StopMode::kFast ? SIGINT
+                                                 : SIGQUIT;
+    (void)::kill(pid_, number);
 }
 
 void Postmaster::Reload() const {
-    if (pid_ > 0) (void) ::kill(pid_, SIGHUP);
+    if (pid_ > 0) (void)::kill(pid_, SIGHUP);
 }
 
 void Postmaster::Kill() const {
-    if (pid_ > 0) (void) ::kill(pid_, SIGKILL);
-    (void) io::KillPostgres(pgdata_, Milliseconds{5000});
+    if (pid_ > 0) (void)::kill(pid_, SIGKILL);
+    (void)io::KillPostgres(pgdata_, Milliseconds{5000});
 }
 
 }  // namespace pgaf::node

@@ -12,12 +12,13 @@ namespace pgaf::node {
 
 enum class StopMode { kSmart, kFast, kImmediate };
 
-/// The postmaster of one data directory, as a child or found running, watched through a pidfd: its pid can
-/// neither be recycled nor mistaken, and its end is an event.
+/// The postmaster of one data directory, as a child or found running, watched through a pidfd: its
+/// pid can neither be recycled nor mistaken, and its end is an event.
 class Postmaster {
  public:
     /// `on_end` is called when it has ended and nothing of it is left.
-    Postmaster(uv_loop_t *loop, io::PgInstall install, std::string pgdata, std::function<void(int status)> on_end);
+    Postmaster(uv_loop_t *loop, io::PgInstall install, std::string pgdata,
+               std::function<void(int status)> on_end);
 
     Result<void> Start();
     /// Takes over a postmaster that is running already; false when there is none.

@@ -28,19 +28,21 @@ Loop::Loop() {
 }
 
 Loop::~Loop() {
-    (void) uv_run(&loop_, UV_RUN_DEFAULT);  // lets closing handles and running requests end
-    (void) uv_loop_close(&loop_);
+    (void)uv_run(&loop_, UV_RUN_DEFAULT);  // lets closing handles and running requests end
+    (void)uv_loop_close(&loop_);
 }
 
 Supervisor::Supervisor(SupervisorOptions options)
     : options_(std::move(options)),
-      postmaster_(loop_.Get(), options_.install, options_.paths.pgdata, [this](int status) { OnEnd(status); }),
-      tick_(loop_.Get(), [this] { Tick(); }), start_timer_(loop_.Get(), [this] { StartNow(); }),
+      postmaster_(loop_.Get(), options_.install, options_.paths.pgdata,
+                  [this](int status) { OnEnd(status); }),
+      tick_(loop_.Get(), [this] { Tick(); }),
+      start_timer_(loop_.Get(), [this] { StartNow(); }),
       escalate_timer_(loop_.Get(), [this] { Escalate(); }) {}
 
 int Supervisor::Run() {
     // Orphans of a dead postmaster come to us, so that we can kill and reap them.
-    (void) prctl(PR_SET_CHILD_SUBREAPER, 1);
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     const auto on = [this](int number, std::function<void()> what) {
         signals_.push_back(std::make_unique<io::Signal>(loop_.Get(), number, std::move(what)));
     };
@@ -50,7 +52,7 @@ int Supervisor::Run() {
     on(SIGHUP, [this] { OnReload(); });
     tick_.Every(kTick);
     OnBegin();
-    (void) uv_run(loop_.Get(), UV_RUN_DEFAULT);
+    (void)uv_run(loop_.Get(), UV_RUN_DEFAULT);
     return exit_status_;
 }
 
@@ -71,8 +73,8 @@ void Supervisor::StartServer() {
     if (IsStopping() || postmaster_.IsRunning() || start_timer_.IsActive()) return;
     const Milliseconds pause = PauseBeforeStart();
     if (pause.count() == 0) return StartNow();
-    spdlog::warn("Starting PostgreSQL again in {} ms: it was started {} times within a minute", pause.count(),
-                 recent_starts_);
+    spdlog::warn("Starting PostgreSQL again in {} ms: it was started {} times within a minute",
+                 pause.count(), recent_starts_);
     start_timer_.Once(pause);
 }
 
@@ -125,7 +127,7 @@ void Supervisor::OnSignal(StopMode mode) {
         return;
     }
     postmaster_.Stop(mode);
-    escalate_timer_.Once(mode == StopMode::kSmart ? kSmartLimit
+    escalate_timer_.Once(mode == StopMode::kSmart  ? kSmartLimit
                          : mode == StopMode::kFast ? kFastLimit
                                                    : kImmediateLimit);
 }
@@ -149,7 +151,8 @@ void MonitorSupervisor::OnBegin() {
 }
 
 Result<void> MonitorSupervisor::BeforeStart() {
-    return WriteServerFiles(options_.install, options_.config, options_.paths, options_.paths.pgdata);
+    return WriteServerFiles(options_.install, options_.config, options_.paths,
+                            options_.paths.pgdata);
 }
 
 void MonitorSupervisor::OnReload() {

@@ -30,8 +30,8 @@ struct SupervisorOptions {
     bool is_init_only = false;
 };
 
-/// `pg_autoctl run`: parent of the postmaster. Restarts, signals and the orderly end are here; what a node or a
-/// monitor does when PostgreSQL is down is theirs.
+/// `pg_autoctl run`: parent of the postmaster. Restarts, signals and the orderly end are here; what
+/// a node or a monitor does when PostgreSQL is down is theirs.
 class Supervisor {
  public:
     explicit Supervisor(SupervisorOptions options);
@@ -43,12 +43,12 @@ class Supervisor {
 
  protected:
     virtual void OnBegin() = 0;
-    virtual void OnDown() = 0;                ///< PostgreSQL has ended and nobody asked for it
-    virtual void OnStopped() { Exit(0); }     ///< it has ended because we are to end
+    virtual void OnDown() = 0;             ///< PostgreSQL has ended and nobody asked for it
+    virtual void OnStopped() { Exit(0); }  ///< it has ended because we are to end
     virtual void OnStopRequest() {}
     virtual void OnReload() = 0;
     virtual void OnTick() {}
-    virtual Result<void> BeforeStart() = 0;   ///< write files, let go of locks
+    virtual Result<void> BeforeStart() = 0;  ///< write files, let go of locks
     virtual void OnStartFailed() {}
 
     /// At once the first time, later with a growing pause.

@@ -16,7 +16,8 @@ std::optional<std::string> ReadMarker(const Paths &paths) {
     if (!io::Exists(paths.unsafe_marker)) return std::nullopt;
     auto text = io::ReadFile(paths.unsafe_marker);
     if (!text) return "unknown";
-    while (!text->empty() && text->back() == '\n') text->pop_back();
+    while (!text->empty() && text->back() == '\n')
+        text->pop_back();
     return *text;
 }
 
@@ -28,7 +29,9 @@ Result<void> ClearMarker(const Paths &paths) { return io::RemoveFile(paths.unsaf
 
 Result<core::Peer> FindUpstream(const StepContext &context) {
     for (const core::Peer &peer : context.Peers()) {
-        if (context.reply->upstream.IsValid() ? peer.node == context.reply->upstream : peer.is_primary) return peer;
+        if (context.reply->upstream.IsValid() ? peer.node == context.reply->upstream
+                                              : peer.is_primary)
+            return peer;
     }
     return Fail(ProblemCode::kBadState, "there is no primary to follow yet");
 }
@@ -37,7 +40,8 @@ std::string UpstreamConninfo(const StepContext &context, const core::Peer &peer)
     core::KeeperConfig keeper = context.keeper;
     keeper.replication_password.clear();
     // Not the name of the standby: what copies must never count as a synchronous standby.
-    return core::PrimaryConninfo(keeper, peer) + " dbname=postgres application_name=pgautofailover_copy";
+    return core::PrimaryConninfo(keeper, peer) +
+           " dbname=postgres application_name=pgautofailover_copy";
 }
 
 std::vector<std::pair<std::string, std::string>> PasswordEnv(const StepContext &context) {
@@ -68,8 +72,8 @@ Result<Upstream> Upstream::Connect(const StepContext &context, const core::Peer 
     }
     auto client = io::PgClient::Connect(UpstreamConninfo(context, peer), options);
     if (!client) {
-        return Pass(client, fmt::format("could not connect to node {} \"{}\" ({}:{})", peer.node.value, peer.name,
-                                        peer.host, peer.port));
+        return Pass(client, fmt::format("could not connect to node {} \"{}\" ({}:{})",
+                                        peer.node.value, peer.name, peer.host, peer.port));
     }
     return Upstream(std::move(*client));
 }
@@ -81,8 +85,8 @@ Result<Upstream::Identity> Upstream::Identify() {
     Identity identity;
     const std::string id = rows->At(0, 0);
     const std::string timeline = rows->At(0, 1);
-    (void) std::from_chars(id.data(), id.data() + id.size(), identity.system_identifier);
-    (void) std::from_chars(timeline.data(), timeline.data() + timeline.size(), identity.timeline);
+    (void)std::from_chars(id.data(), id.data() + id.size(), identity.system_identifier);
+    (void)std::from_chars(timeline.data(), timeline.data() + timeline.size(), identity.timeline);
     if (identity.system_identifier == 0 || identity.timeline == 0) {
         return Fail(ProblemCode::kPostgres, "the primary's identity cannot be read");
     }
@@ -97,12 +101,14 @@ Result<Upstream::Identity> Upstream::Identify() {
 Result<void> Upstream::MustBePrimary() {
     auto rows = client_.Simple("SELECT pg_catalog.pg_is_in_recovery()");
     if (!rows) return Pass(rows);
-    if (rows->At(0, 0) != "f") return Fail(ProblemCode::kBadState, "the node to follow is not a primary yet");
+    if (rows->At(0, 0) != "f")
+        return Fail(ProblemCode::kBadState, "the node to follow is not a primary yet");
     return {};
 }
 
 void Upstream::Checkpoint() {
-    (void) client_.Simple("CHECKPOINT");  // permitted from PostgreSQL 15 on; elsewhere one comes by itself
+    (void)client_.Simple(
+        "CHECKPOINT");  // permitted from PostgreSQL 15 on; elsewhere one comes by itself
 }
 
 Result<void> Upstream::EnsureCheckpoint(int timeline) {
@@ -112,8 +118,9 @@ Result<void> Upstream::EnsureCheckpoint(int timeline) {
         if (rows->At(0, 0) == std::to_string(timeline)) return {};
         Checkpoint();
     }
-    return Fail(ProblemCode::kBadState,
-                fmt::format("the primary has not completed a checkpoint on timeline {} yet", timeline));
+    return Fail(
+        ProblemCode::kBadState,
+        fmt::format("the primary has not completed a checkpoint on timeline {} yet", timeline));
 }
 
 }  // namespace pgaf::node

@@ -18,10 +18,11 @@ std::vector<std::string> RoleCommands(const StepContext &context) {
                                        io::QuoteLiteral(config.replication_password)));
     }
     // What the documentation of pg_rewind names as sufficient.
-    for (const char *function : {"pg_ls_dir(text, boolean, boolean)", "pg_stat_file(text, boolean)",
-                                 "pg_read_binary_file(text)",
-                                 "pg_read_binary_file(text, bigint, bigint, boolean)"}) {
-        commands.push_back(fmt::format("GRANT EXECUTE ON FUNCTION pg_catalog.{} TO {}", function, replicator));
+    for (const char *function :
+         {"pg_ls_dir(text, boolean, boolean)", "pg_stat_file(text, boolean)",
+          "pg_read_binary_file(text)", "pg_read_binary_file(text, bigint, bigint, boolean)"}) {
+        commands.push_back(
+            fmt::format("GRANT EXECUTE ON FUNCTION pg_catalog.{} TO {}", function, replicator));
     }
     if (context.install.major >= 15) commands.push_back("GRANT pg_checkpoint TO " + replicator);
     if (!config.username.empty() && config.username != io::OsUser()) {
@@ -49,9 +50,13 @@ Result<void> SetUpDatabase(const StepContext &context, const std::string &direct
 }
 
 Result<void> WriteFiles(const StepContext &context, const std::string &directory) {
-    if (auto done = WriteServerFiles(context.install, context.config, context.paths, directory); !done) return done;
+    if (auto done = WriteServerFiles(context.install, context.config, context.paths, directory);
+        !done)
+        return done;
     if (auto done = WriteNodeHba(context.keeper, directory, context.Peers()); !done) return done;
-    if (auto done = WriteInto(directory, core::kStandbyFile, core::StandbyText(context.keeper, nullptr)); !done) {
+    if (auto done =
+            WriteInto(directory, core::kStandbyFile, core::StandbyText(context.keeper, nullptr));
+        !done) {
         return done;
     }
     return WriteInto(directory, core::kSyncFile, core::SyncText(""));
@@ -62,7 +67,8 @@ Result<void> CreateCluster(const StepContext &context) {
     const std::string fresh = pgdata + ".pgaf-init";
     if (auto done = io::RemoveTree(fresh); !done) return done;
     spdlog::info("Creating a database cluster in \"{}\"", pgdata);
-    if (auto done = InitDb(context.install, context.config, fresh, context.cancel); !done) return done;
+    if (auto done = InitDb(context.install, context.config, fresh, context.cancel); !done)
+        return done;
     if (auto done = WriteFiles(context, fresh); !done) return done;
     if (auto done = SetUpDatabase(context, fresh); !done) return done;
     if (auto done = io::MoveInto(fresh, pgdata); !done) return done;
@@ -73,7 +79,8 @@ Result<void> AdoptCluster(const StepContext &context) {
     const std::string &pgdata = context.paths.pgdata;
     if (io::Exists(pgdata + "/standby.signal") || io::Exists(pgdata + "/recovery.signal")) {
         return Fail(ProblemCode::kBadState,
-                    fmt::format("the cluster in \"{}\" is a standby; only a primary can be adopted", pgdata));
+                    fmt::format("the cluster in \"{}\" is a standby; only a primary can be adopted",
+                                pgdata));
     }
     spdlog::info("Taking over the database cluster in \"{}\"", pgdata);
     if (auto done = WriteFiles(context, pgdata); !done) return done;
@@ -89,7 +96,8 @@ Result<std::uint64_t> InitPrimary(const StepContext &context) {
         return Fail(ProblemCode::kBadState,
                     fmt::format("\"{}\" is neither empty nor a PostgreSQL data directory", pgdata));
     }
-    auto done = kind == io::DataDirectory::kCluster ? AdoptCluster(context) : CreateCluster(context);
+    auto done =
+        kind == io::DataDirectory::kCluster ? AdoptCluster(context) : CreateCluster(context);
     if (!done) return Pass(done);
     auto control = io::ReadControlData(context.install, pgdata);
     if (!control) return Pass(control);

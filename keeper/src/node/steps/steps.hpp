@@ -9,8 +9,8 @@
 #include "node/pg_setup.hpp"
 #include "pgaf/core/protocol.hpp"
 
-/// Long work with PostgreSQL down. Each step is restartable: run again after any interruption it ends in the
-/// same place. They block and run in a thread of their own; `cancel` ends them early.
+/// Long work with PostgreSQL down. Each step is restartable: run again after any interruption it
+/// ends in the same place. They block and run in a thread of their own; `cancel` ends them early.
 namespace pgaf::node {
 
 struct StepContext {
@@ -56,8 +56,8 @@ class Upstream {
     Result<Identity> Identify();
     /// Fails unless it accepts writes, or will once it is granted: it is not in recovery.
     Result<void> MustBePrimary();
-    /// Makes sure that its control file shows its own timeline, without which pg_rewind compares the wrong
-    /// histories.
+    /// Makes sure that its control file shows its own timeline, without which pg_rewind compares
+    /// the wrong histories.
     Result<void> EnsureCheckpoint(int timeline);
     void Checkpoint();
 
