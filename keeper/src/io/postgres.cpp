@@ -189,11 +189,26 @@ std::vector<pid_t> PostgresProcesses(const std::string &pgdata) {
     return found;
 }
 
+namespace {
+
+/// A zombie that nobody reaps (its parent was a killed supervisor, and init is lazy in containers) still
+/// answers kill(pid, 0), and PostgreSQL then takes its lock file for a living one.
+void RemoveLockOfZombie(const std::string &pgdata) {
+    const auto file = ReadPostmasterFile(pgdata);
+    if (!file || InspectProcess(file->pid).state != 'Z') return;
+    (void) RemoveFile(pgdata + "/postmaster.pid");
+}
+
+}  // namespace
+
 Result<void> KillPostgres(const std::string &pgdata, Milliseconds limit) {
     const core::BootTime start = BootNow();
     for (;;) {
         const std::vector<pid_t> left = PostgresProcesses(pgdata);
-        if (left.empty()) return {};
+        if (left.empty()) {
+            RemoveLockOfZombie(pgdata);
+            return {};
+        }
         if (BootNow() - start > limit) {
             return Fail(ProblemCode::kTimeout,
                         fmt::format("{} processes of PostgreSQL in \"{}\" cannot be killed",

@@ -18,6 +18,8 @@ Postmaster::Postmaster(uv_loop_t *loop, io::PgInstall install, std::string pgdat
 
 Result<void> Postmaster::Start() {
     if (pid_ > 0 || Attach()) return {};
+    // What an earlier server left behind would make this one refuse to start.
+    if (auto killed = io::KillPostgres(pgdata_, Milliseconds{5000}); !killed) return killed;
     auto pid = io::Spawn({install_.Tool("postgres"), "-D", pgdata_});
     if (!pid) return Pass(pid, "could not start PostgreSQL");
     started_at_ = io::BootNow();
