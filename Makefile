@@ -29,7 +29,7 @@ ifneq ($(filter 14 15,$(PG_MAJOR)),)
 PG_CPPFLAGS += -DPGDLLEXPORT='__attribute__((visibility("default")))'
 endif
 PG_CXXFLAGS = -std=c++20 -fvisibility=hidden -fvisibility-inlines-hidden -Wall -Wextra -Werror -Wno-register
-SHLIB_LINK  = -lstdc++
+SHLIB_LINK  = -lstdc++ -Wl,--version-script=extension/exports.map
 
 REGRESS        = $(patsubst sql_tests/sql/%.sql,%,$(sort $(wildcard sql_tests/sql/*.sql)))
 REGRESS_OPTS   = --inputdir=sql_tests --outputdir=. --temp-config=sql_tests/regress.conf

@@ -132,12 +132,12 @@ void Forget(NodeId node) {
     (void)hash_search(NodeTable(), &key, HASH_REMOVE, nullptr);
 }
 
-void ForgetDatabaseUnsafe(Oid database) {
+void ForgetDatabaseUnsafe(Oid database, BootTime known_before) {
     LWLockAcquire(GetShared().lock, LW_EXCLUSIVE);
     HASH_SEQ_STATUS scan;
     hash_seq_init(&scan, NodeTable());
     while (auto *entry = static_cast<NodeFacts *>(hash_seq_search(&scan))) {
-        if (entry->key.database != database) continue;
+        if (entry->key.database != database || entry->known_since_ns >= known_before.ns) continue;
         const NodeKey key = entry->key;
         (void)hash_search(NodeTable(), &key, HASH_REMOVE, nullptr);
     }

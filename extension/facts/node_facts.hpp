@@ -23,7 +23,8 @@ void CreateFresh(core::NodeId node);
 NodeFacts FindOrCreate(core::NodeId node, OldGrant old_grant, core::Milliseconds lease);
 std::optional<NodeFacts> Find(core::NodeId node);
 void Forget(core::NodeId node);
-void ForgetDatabaseUnsafe(Oid database);
+/// Forgets the nodes of a database that were known before an instant.
+void ForgetDatabaseUnsafe(Oid database, core::BootTime known_before);
 
 /// Fills the dynamic part of a view of the node.
 void FillView(const NodeFacts &facts, core::BootTime now, core::NodeView &view);

@@ -134,7 +134,7 @@ void ProcessUtilityHook(PlannedStmt *statement, const char *query, bool read_onl
         previous_process_utility != nullptr ? previous_process_utility : standard_ProcessUtility;
     next(statement, query, read_only_tree, context, params, environment, destination, completion);
     // Only now: had it failed, the grants that are on record would still be in use.
-    if (OidIsValid(dropped)) facts::ForgetDatabaseUnsafe(dropped);
+    if (OidIsValid(dropped)) facts::ForgetDatabaseUnsafe(dropped, core::kForever);
 }
 
 }  // namespace

@@ -51,6 +51,8 @@ class Worker {
     bool Round();
     /// Waits for the latch, a probe, or the next deadline.
     void Wait();
+    /// Before this instant there was no extension; valid after Round() returned false.
+    BootTime missing_since() const { return missing_since_; }
 
  private:
     bool LoadAll();
@@ -64,11 +66,21 @@ class Worker {
     std::vector<RunningProbe> probes_;
     BootTime next_;
     BootTime checked_;  ///< when the extension was last seen
+    BootTime missing_since_;
     bool loaded_ = false;
 };
 
-bool ExtensionExists() {
-    return pg::CallPg([] { return OidIsValid(get_extension_oid("pgautofailover", true)); });
+/// Holds the extension until the end of the transaction: DROP EXTENSION locks it first too, so that it and
+/// the worker wait for each other here and never in a deadlock among the tables.
+bool HoldExtensionUnsafe() {
+    Oid const extension = get_extension_oid("pgautofailover", true);
+    if (!OidIsValid(extension)) return false;
+    LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+    return get_extension_oid("pgautofailover", true) == extension;
+}
+
+bool HoldExtension() {
+    return pg::CallPg([] { return HoldExtensionUnsafe(); });
 }
 
 /// Before a session of the node has resolved its name, only a numeric host can be probed.
@@ -93,7 +105,7 @@ std::vector<store::GroupKey> AllGroups() {
 
 void SettleGroup(const store::GroupKey &key) {
     pg::WorkerTransaction transaction;
-    {
+    if (HoldExtension()) {
         pg::Spi spi;
         Group group = Group::Lock(key);
         for (const core::NodeView &node : group.view().nodes) NoteNumericAddress(node);
@@ -105,14 +117,17 @@ void SettleGroup(const store::GroupKey &key) {
 /// After a start: every node becomes known, with the lease that it may hold from before.
 bool Worker::LoadAll() {
     std::vector<store::GroupKey> keys;
+    missing_since_ = pg::BootNow();
     pg::WorkerTransaction transaction;
-    const bool exists = ExtensionExists();
+    const bool exists = HoldExtension();
     if (exists) {
         pg::Spi spi;
         keys = AllGroups();
     }
     transaction.Commit();
     for (const store::GroupKey &key : keys) SettleGroup(key);
+    // What an earlier worker left: nodes without a row are forgotten when they are due.
+    for (const facts::Summary &node : facts::Summaries()) facts::DecideBy(node.node, missing_since_);
     loaded_ = exists;
     return exists;
 }
@@ -122,7 +137,7 @@ void Worker::CheckExtension() {
     const BootTime now = pg::BootNow();
     if (now - checked_ < kIdle) return;
     pg::WorkerTransaction transaction;
-    const bool exists = ExtensionExists();
+    const bool exists = HoldExtension();
     transaction.Commit();
     loaded_ = loaded_ && exists;
     checked_ = now;
@@ -223,7 +238,7 @@ void Worker::LookAtDue(const std::vector<facts::Summary> &nodes, BootTime now) {
 
 void Worker::LookAt(const facts::Summary &due) {
     pg::WorkerTransaction transaction;
-    if (!ExtensionExists()) {
+    if (!HoldExtension()) {
         loaded_ = false;
         transaction.Commit();
         return;
@@ -325,7 +340,8 @@ void RunWorker() {
             ProcessConfigFile(PGC_SIGHUP);
         }
     }
-    facts::ForgetDatabaseUnsafe(MyDatabaseId);
+    // A transaction that we do not see yet may have created the extension anew, and registered nodes.
+    facts::ForgetDatabaseUnsafe(MyDatabaseId, worker.missing_since() + (-kOrphanAge));
     end_reason = facts::WorkerEnd::kNotNeeded;
 }
 

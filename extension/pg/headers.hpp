@@ -1,5 +1,10 @@
 #pragma once
 
+// HOLD_INTERRUPTS() and its like count volatile variables, which C++20 deprecates.
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Wdeprecated-volatile"
+#endif
+
 /// The only door to PostgreSQL's headers. Include this first in every file; C++ headers follow.
 extern "C" {
 #include <postgres.h>
@@ -8,6 +13,7 @@ extern "C" {
 #include <access/xact.h>
 #include <access/xlog.h>
 #include <catalog/pg_database.h>
+#include <catalog/pg_extension.h>
 #include <catalog/pg_type.h>
 #include <commands/async.h>
 #include <commands/dbcommands.h>
