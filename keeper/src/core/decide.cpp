@@ -89,20 +89,18 @@ Milliseconds NextDeadline(const GroupView &view) {
         consider(view.timeouts.unhealthy - node.silent_age);
         consider(LeaseLeftWithStream(view, node));
         if (node.goal == NodeState::kDraining) consider(view.timeouts.drain - node.goal_age);
-        for (const StandbyFact &fact : node.report.standbys) {
-            consider(view.timeouts.unhealthy - fact.reply_age - node.report_age);
-        }
     }
     return next;
 }
 
 std::string WhyBlocked(const GroupView &view) {
     const NodeView *primary = FindPrimary(view);
-    std::string why;
     if (primary == nullptr || !IsWritable(primary->goal) || view.nodes.size() < 2 ||
-        LivenessOf(view, *primary, &why) != Liveness::kGone) {
+        LivenessOf(view, *primary, nullptr) != Liveness::kGone) {
         return "";
     }
+    // Without durations: the text is logged when it changes.
+    const std::string why = "the primary, " + Describe(*primary) + ", is gone";
     for (const NodeView &node : view.nodes) {
         if (node.id == primary->id || node.goal == NodeState::kDropped) continue;
         if (!IsPromotable(view, node)) {

@@ -50,7 +50,9 @@ bool IsStandbyLost(const GroupView &view, const NodeView &primary, const NodeVie
                    std::string *why) {
     const Milliseconds limit = view.timeouts.unhealthy;
     const StandbyFact *fact = StandbyFactOf(primary, standby.id);
-    const bool is_mute = fact != nullptr && fact->reply_age + primary.report_age >= limit;
+    // Only a primary that reports now is a witness against its standby: one that has just frozen is not.
+    if (primary.report_age >= limit / 2) return false;
+    const bool is_mute = fact != nullptr && fact->reply_age >= limit;
     if (fact != nullptr && fact->streaming && !is_mute) return false;
 
     if (IsProcessGone(standby)) {
@@ -62,7 +64,7 @@ bool IsStandbyLost(const GroupView &view, const NodeView &primary, const NodeVie
                      " and does not confirm WAL to the primary");
     } else if (is_mute) {
         Say(why, Describe(standby) + " has not confirmed WAL to the primary for " +
-                     Seconds(fact->reply_age + primary.report_age));
+                     Seconds(fact->reply_age));
     } else if (standby.has_report && !standby.report.receiver.streaming &&
                standby.report.receiver.stream_age >= limit) {
         Say(why, Describe(standby) + " has not received WAL for " +

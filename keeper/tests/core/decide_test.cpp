@@ -210,6 +210,17 @@ TEST(Decide, SilentStandbyIsLostAfterTheLimit) {
     EXPECT_EQ(GoalAfter(view, kA), kWaitPrimary);
 }
 
+// Seen in a real cluster: the last word of a primary that froze makes its standby look mute 3 s later.
+TEST(Decide, FrozenPrimaryIsNoWitnessAgainstItsStandby) {
+    GroupView view = Steady();
+    Silence(view.nodes[0], Milliseconds{2990});
+    view.nodes[0].report.standbys[0].reply_age = Milliseconds{20};
+    EXPECT_TRUE(Decide(view).IsEmpty());
+    view.nodes[0].report.standbys.clear();
+    view.nodes[1].report.receiver = {kA, false, Milliseconds{3000}, false};
+    EXPECT_TRUE(Decide(view).IsEmpty());
+}
+
 // The monitor's link to the standby alone is no reason to give up durability.
 TEST(Decide, StandbyThatConfirmsIsNotLostWhenItOnlyMissesTheMonitor) {
     GroupView view = Steady();
