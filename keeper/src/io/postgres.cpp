@@ -191,12 +191,17 @@ std::vector<pid_t> PostgresProcesses(const std::string &pgdata) {
 
 namespace {
 
-/// A zombie that nobody reaps (its parent was a killed supervisor, and init is lazy in containers) still
-/// answers kill(pid, 0), and PostgreSQL then takes its lock file for a living one.
+/// A zombie that nobody reaps (its parent was a killed supervisor, and init is lazy in containers)
+/// still answers kill(pid, 0), and PostgreSQL then takes its lock file for a living one.
 void RemoveLockOfZombie(const std::string &pgdata) {
     const auto file = ReadPostmasterFile(pgdata);
     if (!file || InspectProcess(file->pid).state != 'Z') return;
-    (void) RemoveFile(pgdata + "/postmaster.pid");
+    const std::string socket_lock =
+        file->socket_directory + "/.s.PGSQL." + std::to_string(file->port) + ".lock";
+    if (auto owner = ReadFile(socket_lock); owner && ToNumber<pid_t>(*owner) == file->pid) {
+        (void)RemoveFile(socket_lock);
+    }
+    (void)RemoveFile(pgdata + "/postmaster.pid");
 }
 
 }  // namespace

@@ -73,6 +73,7 @@ void NodeSupervisor::OnStepDone(core::NodeState next, Result<std::uint64_t> resu
     cancel_.reset();
     if (result) {
         step_failures_ = 0;
+        ForgetFailedStarts();
         record_.system_identifier = *result;
         if (auto control = io::ReadControlData(options_.install, options_.paths.pgdata))
             control_ = *control;

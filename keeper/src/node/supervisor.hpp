@@ -57,6 +57,8 @@ class Supervisor {
     [[nodiscard]] bool IsStopping() const { return stop_mode_.has_value(); }
     [[nodiscard]] uv_loop_t *LoopHandle() { return loop_.Get(); }
     [[nodiscard]] int FailedStarts() const { return failed_starts_; }
+    /// The data has changed: earlier failures say nothing about it.
+    void ForgetFailedStarts() { failed_starts_ = 0; }
 
     Loop loop_;
     SupervisorOptions options_;

@@ -1,0 +1,40 @@
+// Goal: what the supervisor does with PostgreSQL down never lets a former primary write on its own word.
+// Method: the pure plan, one situation at a time.
+#include "node/plan.hpp"
+
+#include <gtest/gtest.h>
+
+namespace pgaf::node {
+namespace {
+
+using core::NodeState;
+
+TEST(Plan, APrimaryAsksTheMonitorBeforeItStarts) {
+    EXPECT_EQ(MakePlan({.state = NodeState::kPrimary, .had_peer = true}).action, Action::kWait);
+    EXPECT_EQ(MakePlan({.state = NodeState::kSingle, .had_peer = true}).action, Action::kWait);
+}
+
+TEST(Plan, AStandbyAndALoneSingleStartAtOnce) {
+    EXPECT_EQ(MakePlan({.state = NodeState::kSecondary, .had_peer = true}).action, Action::kStart);
+    EXPECT_EQ(MakePlan({.state = NodeState::kSingle}).action, Action::kStart);
+}
+
+TEST(Plan, AnIncompleteDirectoryIsNeverStarted) {
+    for (const NodeState state : {NodeState::kSecondary, NodeState::kSingle, NodeState::kDemoted}) {
+        for (const NodeState goal : {NodeState::kSingle, NodeState::kPrimary, NodeState::kSecondary}) {
+            EXPECT_NE(MakePlan({.state = state, .goal = goal, .is_marked = true}).action, Action::kStart);
+        }
+    }
+}
+
+TEST(Plan, AFormerPrimaryBecomesDemotedAndThenRejoins) {
+    const Plan first = MakePlan({.state = NodeState::kPrimary, .goal = NodeState::kCatchingup});
+    EXPECT_EQ(first.action, Action::kTakeState);
+    EXPECT_EQ(first.next, NodeState::kDemoted);
+    const Plan second = MakePlan({.state = first.next, .goal = NodeState::kCatchingup});
+    EXPECT_EQ(second.action, Action::kRunStep);
+    EXPECT_EQ(second.step, core::Step::kRejoin);
+}
+
+}  // namespace
+}  // namespace pgaf::node
