@@ -236,6 +236,7 @@ class Writer {
         const std::string name = code != nullptr ? code : "no answer";
         record_.Failed(name);
         connection_.reset();
+        std::this_thread::sleep_for(milliseconds(2));  // do not spin on a server that refuses at once
         return false;
     }
 

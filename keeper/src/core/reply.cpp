@@ -12,6 +12,8 @@ using enum NodeState;
 GrantKind GrantFor(const NodeView &node, KeeperHolder holder) {
     if (holder != KeeperHolder::kWorker) return GrantKind::kNone;
     if (node.goal == kSingle || node.goal == kWaitPrimary) return GrantKind::kUnlimited;
+    // A switchover begins with a checkpoint, during which the node still accepts writes.
+    if (node.goal == kDraining && IsWritable(node.reported)) return GrantKind::kTimed;
     return IsWritable(node.goal) ? GrantKind::kTimed : GrantKind::kNone;
 }
 

@@ -116,10 +116,10 @@ def test_local_commits_of_the_old_primary_end_before_the_new_one_starts(cluster)
     """Invariant 2 with a client that does not wait for the standby: even its acknowledgements never
     overlap with those of the new primary."""
     a, b = cluster.two_nodes()
-    cluster.witness(table="both")
+    cluster.witness(table="shared")
     local = ("options=-csynchronous_commit%3Dlocal")
     old = cluster.witness(table="local_old", uri=cluster.node_uri(a) + "?" + local)
-    new = cluster.witness(table="both", uri=cluster.node_uri(b), wait=False)
+    new = cluster.witness(table="shared", uri=cluster.node_uri(b), wait=False)
     supervisor = a.process.pid
     signal_all([a.worker()], signal.SIGSTOP)   # the keeper is frozen, PostgreSQL goes on
     signal_all([supervisor], signal.SIGSTOP)   # and nobody is there to end it

@@ -299,6 +299,8 @@ TEST(Reply, OnlyTheWorkerOfAWritableNodeIsGranted) {
     view.nodes[0].goal = kWaitPrimary;
     EXPECT_EQ(BuildReply(view, kA, KeeperHolder::kWorker).grant, GrantKind::kUnlimited);
     view.nodes[0].goal = kDraining;
+    EXPECT_EQ(BuildReply(view, kA, KeeperHolder::kWorker).grant, GrantKind::kTimed) << "its checkpoint";
+    view.nodes[0].reported = kDraining;
     EXPECT_EQ(BuildReply(view, kA, KeeperHolder::kWorker).grant, GrantKind::kNone);
 }
 
