@@ -55,11 +55,4 @@ Result<CreatePlan> PrepareCreate(const Session &session, const CreateOptions &op
 /// URI for nodes to connect to the monitor; `password` may be empty.
 std::string MonitorUri(const node::Config &config, std::string_view password);
 
-/// Address by which this host reaches `host`:`port`; for --hostname.
-std::optional<std::string> OwnAddressTowards(const std::string &host, int port);
-/// The networks of this host's `hostname`, as CIDR: the rules for the monitor's clients.
-std::vector<std::string> LocalNetworks(const std::string &hostname);
-/// Numeric address of a host, now; empty when it has none.
-std::string ResolveNow(const std::string &host);
-
 }  // namespace pgaf::cli

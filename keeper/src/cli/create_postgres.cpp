@@ -10,6 +10,7 @@
 #include "io/files.hpp"
 #include "node/node_supervisor.hpp"
 #include "node/pid_file.hpp"
+#include "io/network.hpp"
 
 namespace pgaf::cli {
 namespace {
@@ -108,7 +109,7 @@ Result<void> RegisterAndSave(io::PgClient &monitor, CreatePlan &plan, std::uint6
     plan.config.group = record->group;
     auto keeper = node::MakeKeeperConfig(
         plan.config, *record,
-        ResolveNow(io::OptionOf(*io::ParseConninfo(plan.config.monitor), "host")));
+        io::ResolveNow(io::OptionOf(*io::ParseConninfo(plan.config.monitor), "host")));
     auto saved =
         keeper ? node::SaveKeeperConfig(plan.paths, *keeper) : tl::unexpected(keeper.error());
     if (saved) saved = node::SaveConfig(plan.paths, plan.config);
@@ -169,7 +170,7 @@ Result<void> CheckNodeOptions(CreatePlan &plan) {
         const std::string host = io::OptionOf(*options, "host");
         const std::string port = io::OptionOf(*options, "port");
         const auto own =
-            OwnAddressTowards(host, port.empty() ? 5432 : static_cast<int>(ToNumber(port)));
+            io::OwnAddressTowards(host, port.empty() ? 5432 : static_cast<int>(ToNumber(port)));
         if (!own) {
             return Fail(ProblemCode::kMonitor,
                         fmt::format("could not find out how to reach host \"{}\"", host), {},

@@ -16,6 +16,7 @@ void ForEachText(Config &config, Fn fn) {
     fn("host", config.host);
     fn("pgdata", config.pgdata);
     fn("monitor_host", config.monitor_host);
+    fn("lan_networks", config.lan_networks);
     fn("auth_method", config.auth_method);
     fn("ssl_mode", config.ssl_mode);
     fn("ssl_ca_file", config.ssl_ca_file);

@@ -38,6 +38,7 @@ constexpr std::array kNodeSettings{
 };
 
 std::string HbaAddress(std::string_view host) {
+    if (host.find('/') != std::string_view::npos) return std::string(host);  // a network already
     const bool is_ipv6 = host.find(':') != std::string_view::npos;
     const bool is_ipv4 = !host.empty() && host.find_first_not_of("0123456789.") == std::string_view::npos;
     if (is_ipv6) return std::string(host) + "/128";
@@ -59,6 +60,11 @@ std::vector<std::string> WantedHbaLines(const KeeperConfig &config, std::span<co
     std::vector<std::string> lines;
     if (!config.username.empty() && !config.host.empty()) {
         lines.push_back(HbaLine(config, QuoteHba(config.dbname), config.username, config.host));
+    }
+    for (std::string_view rest = config.lan_networks; !rest.empty() && !config.username.empty();) {
+        const std::size_t comma = std::min(rest.find(','), rest.size());
+        lines.push_back(HbaLine(config, QuoteHba(config.dbname), config.username, rest.substr(0, comma)));
+        rest.remove_prefix(std::min(comma + 1, rest.size()));
     }
     if (!config.monitor_host.empty()) {
         lines.push_back(HbaLine(config, QuoteHba("postgres"), kHealthRole, config.monitor_host));

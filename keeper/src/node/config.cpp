@@ -9,6 +9,7 @@
 #include "io/env.hpp"
 #include "io/files.hpp"
 #include "io/pg_client.hpp"
+#include "io/network.hpp"
 
 namespace pgaf::node {
 namespace {
@@ -205,6 +206,9 @@ Result<core::KeeperConfig> MakeKeeperConfig(const Config &config, const core::No
     keeper.port = config.port;
     keeper.pgdata = config.pgdata;
     keeper.auth_method = config.auth_method;
+    if (config.hba_level == "lan") {
+        keeper.lan_networks = fmt::format("{}", fmt::join(io::LocalNetworks(config.hostname), ","));
+    }
     keeper.ssl = config.ssl_active;
     keeper.ssl_mode = config.ssl_mode;
     keeper.ssl_ca_file = config.ssl_ca_file;

@@ -134,6 +134,10 @@ TEST(PgFiles, HbaGainsAndLosesPeersOnly) {
               std::string::npos);
     EXPECT_EQ(EnsureHba(with, config, peers), with);
     EXPECT_EQ(EnsureHba(with, config, {}).find("10.0.0.2"), std::string::npos);
+    config.lan_networks = "10.0.0.0/24,fd00::/64";
+    const std::string lan = EnsureHba(theirs, config, {});
+    EXPECT_NE(lan.find("hostssl \"postgres\" \"app\" 10.0.0.0/24 scram-sha-256 #"), std::string::npos);
+    EXPECT_NE(lan.find("hostssl \"postgres\" \"app\" fd00::/64 scram-sha-256 #"), std::string::npos);
     config.auth_method = "skip";
     EXPECT_EQ(EnsureHba(theirs, config, peers), theirs);
 }

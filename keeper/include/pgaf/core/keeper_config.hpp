@@ -21,6 +21,7 @@ struct KeeperConfig {
     int port = 5432;
     std::string pgdata;
     std::string monitor_host;      ///< for the HBA line of the health check
+    std::string lan_networks;      ///< CIDRs, comma separated, whose clients may use the database
     std::string auth_method;       ///< for HBA lines; "skip": never touch pg_hba.conf
     bool ssl = false;              ///< HBA lines are hostssl
     std::string ssl_mode = "prefer";

@@ -1,3 +1,5 @@
+#include "io/network.hpp"
+
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <ifaddrs.h>
@@ -11,10 +13,9 @@
 #include <cstring>
 #include <memory>
 
-#include "cli/create.hpp"
 #include "io/files.hpp"
 
-namespace pgaf::cli {
+namespace pgaf::io {
 namespace {
 
 struct AddrinfoDeleter {
@@ -117,4 +118,4 @@ std::vector<std::string> LocalNetworks(const std::string &hostname) {
     return networks;
 }
 
-}  // namespace pgaf::cli
+}  // namespace pgaf::io
