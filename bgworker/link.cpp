@@ -1,5 +1,7 @@
 #include "link.hpp"
 
+#include <poll.h>
+
 #include <algorithm>
 #include <array>
 #include <ctime>
@@ -89,7 +91,16 @@ void MonitorLink::Poll(core::BootTime now) {
     }
 }
 
+/// Without waiting. PQconnectPoll takes a socket that is still connecting for a connected one, and then
+/// blocks in its first send, so it must only be called when the socket has become ready.
+bool MonitorLink::IsSocketReady() const {
+    pollfd fd{PQsocket(conn_.get()), POLLIN, 0};
+    if (polling_ == PGRES_POLLING_WRITING) fd.events = POLLOUT;
+    return fd.fd >= 0 && poll(&fd, 1, 0) > 0;
+}
+
 void MonitorLink::PollConnecting() {
+    if (!IsSocketReady()) return;
     polling_ = PQconnectPoll(conn_.get());
     if (polling_ == PGRES_POLLING_FAILED) {
         Drop(OneLine(PQerrorMessage(conn_.get())), now_);

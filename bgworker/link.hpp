@@ -46,6 +46,7 @@ class MonitorLink {
     };
 
     void Connect(core::BootTime now);
+    [[nodiscard]] bool IsSocketReady() const;
     void PollConnecting();
     void PollSession();
     void TakeResults();
