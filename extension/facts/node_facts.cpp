@@ -152,6 +152,7 @@ void FillView(const NodeFacts &facts, BootTime now, core::NodeView &view) {
         view.report = FromPlain(facts);
     }
     view.lease_left = core::LeaseLeft(facts.lease, now);
+    view.probe_age = now - BootTime{facts.probed_ns};
     view.proved_fenced = facts.lease.proved_fenced;
     view.session = facts.session;
     view.probe = facts.probe;

@@ -105,7 +105,8 @@ Liveness LivenessOf(const GroupView &view, const NodeView &node, std::string *wh
                          ", its lease has expired, and its standby hears nothing from it");
             return Liveness::kGone;
         }
-        if (node.probe == ProbeFact::kRefused) {
+        // An answer from before its last report says nothing about its silence.
+        if (node.probe == ProbeFact::kRefused && node.probe_age < node.silent_age) {
             Say(why, Describe(node) + " has not reported for " + Seconds(node.silent_age) +
                          ", its lease has expired, and its port refuses connections");
             return Liveness::kGone;

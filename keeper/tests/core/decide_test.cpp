@@ -123,6 +123,12 @@ TEST(Decide, PrimaryThatItsStandbyHearsIsNotReplaced) {
     Silence(view.nodes[0], Milliseconds{60'000});
     view.nodes[1].report.receiver = {kA, true, Milliseconds{300}, false};
     EXPECT_TRUE(Decide(view).IsEmpty());
+    // Seen in a real cluster: its port had refused before its server was started.
+    view.nodes[0].probe = ProbeFact::kRefused;
+    view.nodes[0].probe_age = Milliseconds{70'000};
+    EXPECT_TRUE(Decide(view).IsEmpty());
+    view.nodes[0].probe_age = Milliseconds{500};
+    EXPECT_EQ(GoalAfter(view, kB), kPreparePromotion);
 }
 
 // The answers of a standby extend the lease of a primary that has lost the monitor.

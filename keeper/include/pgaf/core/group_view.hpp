@@ -42,6 +42,7 @@ struct NodeView {
     SessionFact session = SessionFact::kNone;
     ProbeFact probe = ProbeFact::kUnknown;
     bool probed_since_session_lost = false;
+    Milliseconds probe_age{0};     ///< since that answer
     Milliseconds silent_age{0};    ///< since the last report or, before any, since the monitor started
 };
 
