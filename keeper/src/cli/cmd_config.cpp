@@ -5,6 +5,7 @@
 
 #include <charconv>
 
+#include "cli/create.hpp"
 #include "cli/json.hpp"
 #include "cli/session.hpp"
 #include "io/env.hpp"
@@ -29,22 +30,42 @@ int ConfigGet(const Session &session, const std::string &key) {
     return kOk;
 }
 
+/// Changes `config`, when the result is valid, and tells the monitor what it has to know of it.
+Result<void> Change(const node::Paths &paths, node::Config &config, const std::string &key,
+                    const std::string &value) {
+    for (const char *fixed :
+         {"pg_autoctl.role", "pg_autoctl.group", "pg_autoctl.formation", "postgresql.pgdata"}) {
+        if (key == fixed)
+            return Fail(ProblemCode::kBadArgument, fmt::format("\"{}\" cannot be changed", key));
+    }
+    const node::Config before = config;
+    if (auto set = node::SetSetting(config, key, value); !set) return set;
+    if (auto texts = CheckTexts(config); !texts) return texts;
+    auto valid = node::FromIni(node::ToIni(config));
+    if (!valid) {
+        valid.error().code = ProblemCode::kBadArgument;
+        return Pass(valid);
+    }
+    if (config.port != before.port && node::RunningSupervisor(paths)) {
+        return Fail(ProblemCode::kBadState, "the port cannot be changed while pg_autoctl runs", {},
+                    "Stop it, and use pg_autoctl run --pgport.");
+    }
+    if (auto install = io::FindPgInstall(config.pg_ctl); !install) return Pass(install);
+    if (!config.IsMonitor()) {
+        if (auto monitor = io::ParseConninfo(config.monitor); !monitor) return Pass(monitor);
+    }
+    const bool is_told =
+        !config.IsMonitor() && (config.name != before.name || config.hostname != before.hostname ||
+                                config.port != before.port);
+    return is_told ? TellMonitor(paths, config) : Result<void>{};
+}
+
 int ConfigSet(const Session &session, const std::string &key, const std::string &value) {
     auto paths = RequirePaths(session);
     if (!paths) return Explain(paths.error());
     auto config = node::LoadConfig(*paths);
     if (!config) return Explain(config.error());
-    for (const char *fixed :
-         {"pg_autoctl.role", "pg_autoctl.group", "pg_autoctl.formation", "postgresql.pgdata"}) {
-        if (key == fixed) {
-            return Explain(
-                {ProblemCode::kBadArgument, fmt::format("\"{}\" cannot be changed", key), {}, {}});
-        }
-    }
-    if (auto set = node::SetSetting(*config, key, value); !set) return Explain(set.error());
-    auto valid = node::FromIni(node::ToIni(*config));
-    if (!valid) return Explain(valid.error());
-    if (auto install = io::FindPgInstall(config->pg_ctl); !install) return Explain(install.error());
+    if (auto set = Change(*paths, *config, key, value); !set) return Explain(set.error());
     if (auto saved = node::SaveConfig(*paths, *config); !saved) return Explain(saved.error());
     fmt::print("{}\n", value);
     if (const auto pid = node::RunningSupervisor(*paths)) (void)::kill(*pid, SIGHUP);
@@ -59,8 +80,10 @@ int ConfigCheck(const Session &session) {
     auto install = io::FindPgInstall(config->pg_ctl);
     if (!install) return Explain(install.error());
     if (!config->IsMonitor()) {
-        if (auto monitor = io::ParseConninfo(config->monitor); !monitor)
+        if (auto monitor = io::ParseConninfo(config->monitor); !monitor) {
+            monitor.error().code = ProblemCode::kBadConfig;
             return Explain(monitor.error());
+        }
     }
     spdlog::info("The configuration in \"{}\" is valid: PostgreSQL {}, port {}", paths->config,
                  install->version, config->port);

@@ -5,6 +5,7 @@
 #include "cli/session.hpp"
 #include "io/env.hpp"
 #include "io/files.hpp"
+#include "io/log.hpp"
 #include "io/process.hpp"
 #include "node/pid_file.hpp"
 
@@ -88,11 +89,18 @@ bool IsKnown(io::PgClient &monitor, std::int64_t node) {
 Result<void> DropLocalNode(const node::Paths &paths, const node::Config &config,
                            const DropOptions &options) {
     auto record = node::LoadRecord(paths);
-    if (!record && !options.destroy) return Pass(record);
+    const bool is_corrupt = !record && record.error().code != ProblemCode::kNotFound;
+    if (!record && (!options.destroy || (is_corrupt && !options.force))) return Pass(record);
+    if (is_corrupt) {
+        io::LogProblem(spdlog::level::warn, record.error());
+        spdlog::warn("The monitor still knows the node: drop it there with --name \"{}\"",
+                     config.name);
+        if (auto ended = EndService(paths, false); !ended) return ended;
+    }
     const bool is_running = node::RunningSupervisor(paths).has_value();
     if (record) {
-        auto monitor = io::PgClient::Connect(config.monitor, {}, ProblemCode::kMonitor);
-        if (!monitor && !options.force) return Pass(monitor, "could not connect to the monitor");
+        auto monitor = ConnectTo(config.monitor);
+        if (!monitor && !options.force) return Pass(monitor);
         if (!monitor) spdlog::warn("The monitor cannot be reached and still knows the node");
         if (monitor && IsKnown(*monitor, record->node.value)) {
             const bool force = options.force || !is_running;  // nobody is there to confirm

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include "cli/create.hpp"
 #include "cli/json.hpp"
 #include "cli/session.hpp"
 #include "io/env.hpp"
@@ -25,20 +26,17 @@ struct RunOptions {
 Result<void> ChangeMetadata(const node::Paths &paths, node::Config &config,
                             const RunOptions &options) {
     const std::string before = node::ToIni(config);
+    const int old_port = config.port;
     if (!options.name.empty()) config.name = options.name;
     if (!options.hostname.empty()) config.hostname = options.hostname;
     if (options.port) config.port = *options.port;
     if (node::ToIni(config) == before) return {};
+    if (auto texts = CheckTexts(config); !texts) return texts;
+    if (config.port != old_port && !io::FindPostmaster(paths.pgdata)) {
+        if (auto free = PortIsFree(config.port); !free) return free;
+    }
     if (!config.IsMonitor()) {
-        auto record = node::LoadRecord(paths);
-        if (!record) return Pass(record);
-        auto monitor = io::PgClient::Connect(config.monitor, {}, ProblemCode::kMonitor);
-        if (!monitor) return Pass(monitor, "could not tell the monitor about the change");
-        auto told = monitor->Query(
-            "SELECT pgautofailover.update_node_metadata($1::bigint, $2, $3, $4::int)",
-            {std::to_string(record->node.value), config.name, config.hostname,
-             std::to_string(config.port)});
-        if (!told) return Pass(told, "could not tell the monitor about the change");
+        if (auto told = TellMonitor(paths, config); !told) return told;
     }
     return node::SaveConfig(paths, config);
 }
@@ -49,12 +47,17 @@ int RunCommand(const Session &session, const RunOptions &options) {
     if (!paths) return Explain(paths.error());
     auto config = node::LoadConfig(*paths);
     if (!config) return Explain(config.error());
+    auto install = io::FindPgInstall(config->pg_ctl);
+    if (!install) return Explain(install.error());
+    if (auto same = io::CheckMajorVersion(*install, paths->pgdata); !same)
+        return Explain(same.error());
+    if (!config->IsMonitor()) {
+        if (auto record = node::LoadRecord(*paths); !record) return Explain(record.error());
+    }
     auto pid_file = node::PidFile::Take(*paths);
     if (!pid_file) return Explain(pid_file.error());
     if (auto changed = ChangeMetadata(*paths, *config, options); !changed)
         return Explain(changed.error());
-    auto install = io::FindPgInstall(config->pg_ctl);
-    if (!install) return Explain(install.error());
     if (config->IsMonitor()) {
         if (io::InspectDataDirectory(paths->pgdata) != io::DataDirectory::kCluster) {
             return Explain({ProblemCode::kBadState,
@@ -65,7 +68,6 @@ int RunCommand(const Session &session, const RunOptions &options) {
         return node::MonitorSupervisor({.config = *config, .paths = *paths, .install = *install})
             .Run();
     }
-    if (auto record = node::LoadRecord(*paths); !record) return Explain(record.error());
     return node::NodeSupervisor({.config = *config, .paths = *paths, .install = *install}).Run();
 }
 

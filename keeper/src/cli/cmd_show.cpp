@@ -238,18 +238,50 @@ int ShowFile(const Session &session, const FileOptions &options) {
     return kOk;
 }
 
+/// For a unit file: '%' begins a specifier there, and a backslash an escape.
+std::string Specified(std::string_view text) {
+    std::string escaped;
+    for (const char c : text) {
+        if (c == '%' || c == '\\') escaped += c;
+        escaped += c;
+    }
+    return escaped;
+}
+
+// KillMode: systemd signals the supervisor alone, which ends PostgreSQL in order and at the latest
+// after 75 s by force. When the supervisor itself is killed, the server goes on and the next
+// supervisor takes it over; with "mixed" systemd would kill a healthy primary.
+constexpr std::string_view kUnit = R"([Unit]
+Description = pg_auto_failover
+Documentation = man:pg_autoctl(1)
+After = network-online.target
+Wants = network-online.target
+StartLimitIntervalSec = 0
+
+[Service]
+WorkingDirectory = {home}
+Environment = 'PGDATA={pgdata}'
+User = {user}
+ExecStart = "{program}" run
+ExecReload = "{program}" reload
+Restart = on-failure
+RestartSec = 1
+RestartPreventExitStatus = 121
+KillMode = process
+TimeoutStopSec = 90
+OOMPolicy = continue
+OOMScoreAdjust = -900
+
+[Install]
+WantedBy = multi-user.target
+)";
+
 int ShowSystemd(const Session &session) {
     auto paths = RequirePaths(session);
     if (!paths) return Explain(paths.error());
-    const std::string program = io::ProgramPath();
-    fmt::print(
-        "[Unit]\nDescription = pg_auto_failover\nAfter = network.target\n\n"
-        "[Service]\nWorkingDirectory = {}\nEnvironment = 'PGDATA={}'\nUser = {}\n"
-        "ExecStart = {} run\nRestart = always\nStartLimitBurst = 0\nExecReload = {} reload\n"
-        // The server outlives a killed supervisor; the next one takes it over.
-        "KillMode = process\nTimeoutStopSec = 90\nOOMScoreAdjust = -900\n\n"
-        "[Install]\nWantedBy = multi-user.target\n",
-        io::HomeDirectory(), paths->pgdata, io::OsUser(), program, program);
+    fmt::print(kUnit, fmt::arg("home", Specified(io::HomeDirectory())),
+               fmt::arg("pgdata", Specified(paths->pgdata)), fmt::arg("user", io::OsUser()),
+               fmt::arg("program", Specified(io::ProgramPath())));
     std::fflush(stdout);
     for (const char *hint :
          {"to complete a systemd integration, run the following commands (as root):",

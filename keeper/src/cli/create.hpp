@@ -52,6 +52,11 @@ struct CreatePlan {
 Result<CreatePlan> PrepareCreate(const Session &session, const CreateOptions &options,
                                  bool is_monitor);
 
+/// Texts end up in files of one line each and in connection strings.
+Result<void> CheckTexts(const node::Config &config);
+/// kBadState when something listens on `port` of this host.
+Result<void> PortIsFree(int port);
+
 /// URI for nodes to connect to the monitor; `password` may be empty.
 std::string MonitorUri(const node::Config &config, std::string_view password);
 

@@ -17,6 +17,7 @@ namespace {
 
 constexpr Milliseconds kRegisterLimit{60'000};
 constexpr Milliseconds kConnectLimit{10'000};
+constexpr Milliseconds kFirstPause{100};
 
 std::int64_t ToNumber(const std::string &text) {
     std::int64_t number = 0;
@@ -36,12 +37,13 @@ void Pause(Milliseconds time) { (void)::poll(nullptr, 0, static_cast<int>(time.c
 
 Result<io::PgClient> ConnectWithPatience(const std::string &uri) {
     const core::BootTime start = io::BootNow();
-    for (Milliseconds pause{100};; pause = std::min(pause * 2, Milliseconds{2000})) {
-        auto client = io::PgClient::Connect(uri, {}, ProblemCode::kMonitor);
+    for (Milliseconds pause = kFirstPause;; pause = std::min(pause * 2, Milliseconds{2000})) {
+        auto client = ConnectTo(uri);
         if (client) return client;
         if (!IsWorthWaiting(client.error()) || io::BootNow() - start + pause > kConnectLimit) {
-            return Pass(client, "could not connect to the monitor");
+            return client;
         }
+        if (pause == kFirstPause) spdlog::warn("{}, retrying", client.error().message);
         Pause(pause);
     }
 }
@@ -95,6 +97,17 @@ Result<core::NodeRecord> RegisterOnce(io::PgClient &monitor, const CreatePlan &p
     return record;
 }
 
+/// The data of a first node is adopted, and only a primary's can be.
+Result<void> CheckFirstNode(const CreatePlan &plan, const core::NodeRecord &record) {
+    const std::string &pgdata = plan.paths.pgdata;
+    if (record.goal != core::NodeState::kSingle) return {};
+    if (!io::Exists(pgdata + "/standby.signal") && !io::Exists(pgdata + "/recovery.signal"))
+        return {};
+    return Fail(ProblemCode::kBadState, fmt::format("the cluster in \"{}\" is a standby", pgdata),
+                "It would be the first node of its group, and only a primary can be that.",
+                "Promote it first, or remove its standby.signal.");
+}
+
 /// Files first, then the commit: a node that the monitor knows has its memory on disk.
 Result<void> RegisterAndSave(io::PgClient &monitor, CreatePlan &plan, std::uint64_t own_system) {
     if (auto begun = monitor.Query("BEGIN"); !begun) return Pass(begun);
@@ -104,6 +117,10 @@ Result<void> RegisterAndSave(io::PgClient &monitor, CreatePlan &plan, std::uint6
         (void)monitor.Query("ROLLBACK");
         if (io::IsTransient(sqlstate)) record.error().code = ProblemCode::kTimeout;
         return Pass(record, "could not register the node");
+    }
+    if (auto fits = CheckFirstNode(plan, *record); !fits) {
+        (void)monitor.Query("ROLLBACK");
+        return fits;
     }
     if (plan.config.name.empty()) plan.config.name = fmt::format("node_{}", record->node.value);
     plan.config.group = record->group;
@@ -200,6 +217,7 @@ int CreatePostgres(const Session &session, const CreateOptions &options) {
     if (!plan) return Explain(plan.error());
     if (auto checked = CheckNodeOptions(*plan); !checked) return Explain(checked.error());
     auto record = node::LoadRecord(plan->paths);
+    if (!record && record.error().code != ProblemCode::kNotFound) return Explain(record.error());
     const bool was_dropped = record && record->state == core::NodeState::kDropped;
     if (record && !was_dropped) {
         if (auto unchanged = CheckUnchanged(*plan); !unchanged) return Explain(unchanged.error());

@@ -1,12 +1,14 @@
 #include <fmt/format.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <cstring>
 #include <exception>
 #include <span>
 
 #include "cli/session.hpp"
 #include "io/log.hpp"
+#include "pgaf/core/pg_files.hpp"
 
 namespace {
 
@@ -41,22 +43,30 @@ void Build(CLI::App &app, Session &session) {
     });
 }
 
+/// `text` with stars in place of `word`'s secret part, no longer than `word` is in memory.
+void Overwrite(char *word, std::string_view text) {
+    const std::size_t size = std::strlen(word);
+    std::memset(word, 0, size);
+    std::memcpy(word, text.data(), std::min(size, text.size()));
+}
+
 /// Secrets that came as arguments must not stay visible in the process list.
 void HideSecrets(std::span<char *> arguments) {
     for (std::size_t i = 1; i < arguments.size(); ++i) {
-        const std::string_view word(arguments[i]);
-        const bool follows = i + 1 < arguments.size() && word.ends_with("-password");
-        if (follows) std::memset(arguments[i + 1], '*', std::strlen(arguments[i + 1]));
-        const std::size_t equals = word.find("-password=");
-        if (equals != std::string_view::npos) {
-            char *value = arguments[i] + equals + 10;
-            std::memset(value, '*', std::strlen(value));
+        const std::string word(arguments[i]);
+        const bool is_short = word.starts_with("-w") || word.starts_with("-W");
+        if (is_short && word.size() > 2) Overwrite(arguments[i], word.substr(0, 2) + "*");
+        const bool follows = (is_short && word.size() == 2) || word.ends_with("-password");
+        if (follows && i + 1 < arguments.size()) {
+            Overwrite(arguments[++i], "****");
+            continue;
         }
-        const std::size_t scheme = word.find("://");
-        const std::size_t at = word.find('@');
-        if (scheme == std::string_view::npos || at == std::string_view::npos) continue;
-        const std::size_t colon = word.find(':', scheme + 3);
-        if (colon < at) std::memset(arguments[i] + colon + 1, '*', at - colon - 1);
+        const std::size_t equals = word.find("-password=");
+        if (equals != std::string::npos) {
+            Overwrite(arguments[i], word.substr(0, equals + 10) + "****");
+        } else if (word.find("://") != std::string::npos || word.find("password") != word.npos) {
+            Overwrite(arguments[i], pgaf::core::RedactConninfo(word));
+        }
     }
 }
 

@@ -92,7 +92,8 @@ Result<void> ApplyAuth(const CreateOptions &o, node::Config &config) {
     return {};
 }
 
-/// Texts end up in files of one line each and in connection strings.
+}  // namespace
+
 Result<void> CheckTexts(const node::Config &config) {
     for (const std::string &text :
          {config.name, config.hostname, config.dbname, config.username, config.formation,
@@ -106,6 +107,8 @@ Result<void> CheckTexts(const node::Config &config) {
     }
     return {};
 }
+
+namespace {
 
 void ApplyNames(const Session &session, const CreateOptions &o, node::Config &config) {
     const auto set = [](std::string &into, const std::string &value) {
@@ -126,6 +129,8 @@ void ApplyNames(const Session &session, const CreateOptions &o, node::Config &co
     if (!o.replication_quorum.empty()) config.replication_quorum = o.replication_quorum == "true";
 }
 
+}  // namespace
+
 Result<void> PortIsFree(int port) {
     const io::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const int on = 1;
@@ -141,17 +146,30 @@ Result<void> PortIsFree(int port) {
                 "Choose another with --pgport.");
 }
 
+namespace {
+
 Result<void> CheckDirectory(const CreatePlan &plan) {
     const std::string &pgdata = plan.paths.pgdata;
     if (plan.data == io::DataDirectory::kOther) {
         return Fail(ProblemCode::kBadState,
-                    fmt::format("\"{}\" is not empty and not a PostgreSQL data directory", pgdata));
+                    fmt::format("\"{}\" is not empty and not a PostgreSQL data directory", pgdata),
+                    {}, "Choose another directory with --pgdata; nothing in it was touched.");
     }
     if (io::FindPostmaster(pgdata)) {
         return Fail(ProblemCode::kBadState, fmt::format("PostgreSQL is running in \"{}\"", pgdata),
                     {}, "Stop it first with pg_ctl stop.");
     }
-    if (plan.data == io::DataDirectory::kCluster) return {};
+    if (plan.data == io::DataDirectory::kCluster) {
+        for (const char *file : {"/postgresql.conf", "/pg_hba.conf"}) {
+            if (io::Exists(pgdata + file)) continue;
+            return Fail(ProblemCode::kBadState,
+                        fmt::format("\"{}{}\" does not exist", pgdata, file),
+                        "The configuration of the server must be in its data directory.",
+                        "Debian keeps it in /etc/postgresql: copy it from there.");
+        }
+        if (io::IsWritable(pgdata)) return {};
+        return Fail(ProblemCode::kIo, fmt::format("directory \"{}\" is not writable", pgdata));
+    }
     std::string parent = io::ParentOf(pgdata);
     while (!io::Exists(parent))
         parent = io::ParentOf(parent);
@@ -207,7 +225,12 @@ Result<CreatePlan> PrepareCreate(const Session &session, const CreateOptions &op
     if (auto checked = CheckDirectory(plan); !checked) return Pass(checked);
     if (auto free = PortIsFree(plan.config.port); !free) return Pass(free);
     auto install = io::FindPgInstall(options.pg_ctl.empty() ? plan.config.pg_ctl : options.pg_ctl);
-    if (!install) return Pass(install);
+    if (!install) {
+        // Nothing was configured yet: it is the command line that lacks something.
+        if (!plan.had_config) install.error().code = ProblemCode::kBadArgument;
+        return Pass(install);
+    }
+    if (auto same = io::CheckMajorVersion(*install, plan.paths.pgdata); !same) return Pass(same);
     plan.install = *install;
     plan.config.pg_ctl = install->pg_ctl;
     return plan;

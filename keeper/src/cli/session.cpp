@@ -95,6 +95,45 @@ Result<std::string> LocalMonitorConninfo(const node::Config &config) {
     return io::BuildConninfo(options);
 }
 
+Result<io::PgClient> ConnectTo(const std::string &monitor) {
+    auto client = io::PgClient::Connect(monitor, {}, ProblemCode::kMonitor);
+    if (!client) {
+        const bool is_password = client.error().message.find("password") != std::string::npos;
+        if (client.error().hint.empty()) {
+            client.error().hint =
+                is_password ? "The connection string of the monitor needs the password of its role."
+                            : "Check that the monitor runs, and its host and port in the "
+                              "connection string.";
+        }
+        return Pass(client, "could not connect to the monitor");
+    }
+    auto rows = client->Query(
+        "SELECT pg_catalog.current_database() FROM pg_catalog.pg_extension "
+        "WHERE extname = 'pgautofailover'");
+    if (!rows) return Pass(rows, "could not look at the monitor");
+    if (!rows->IsEmpty()) return client;
+    return Fail(
+        ProblemCode::kMonitor, "the server is not a monitor",
+        fmt::format("Database \"{}\" has no extension pgautofailover.", PQdb(client->Raw())),
+        "pg_autoctl show uri --formation monitor, on the monitor, prints its address.");
+}
+
+Result<void> TellMonitor(const node::Paths &paths, const node::Config &config) {
+    auto record = node::LoadRecord(paths);
+    if (!record) return Pass(record);
+    if (record->state == core::NodeState::kDropped) {
+        return Fail(ProblemCode::kBadState, fmt::format("node \"{}\" was dropped", config.name));
+    }
+    auto monitor = ConnectTo(config.monitor);
+    if (!monitor) return Pass(monitor, "could not tell the monitor about the change");
+    auto told =
+        monitor->Query("SELECT pgautofailover.update_node_metadata($1::bigint, $2, $3, $4::int)",
+                       {std::to_string(record->node.value), config.name, config.hostname,
+                        std::to_string(config.port)});
+    if (!told) return Pass(told, "could not tell the monitor about the change");
+    return {};
+}
+
 Result<MonitorAccess> ConnectMonitor(const Session &session) {
     std::string conninfo = session.monitor;
     std::string formation = session.formation;
@@ -113,8 +152,8 @@ Result<MonitorAccess> ConnectMonitor(const Session &session) {
             if (formation.empty()) formation = config->formation;
         }
     }
-    auto client = io::PgClient::Connect(conninfo, {}, ProblemCode::kMonitor);
-    if (!client) return Pass(client, "could not connect to the monitor");
+    auto client = ConnectTo(conninfo);
+    if (!client) return Pass(client);
     return MonitorAccess{std::move(*client), formation.empty() ? "default" : formation, group,
                          conninfo};
 }

@@ -51,6 +51,9 @@ Result<node::Paths> RequirePaths(const Session &session);
 /// Refuses root, for whom PostgreSQL does not run.
 Result<void> RequireOrdinaryUser();
 
+/// Connects to the monitor, and makes sure that it is one; kMonitor with a hint when not.
+Result<io::PgClient> ConnectTo(const std::string &monitor);
+
 /// Connected to the monitor that --monitor names or the local configuration knows; formation filled
 /// in.
 struct MonitorAccess {
@@ -60,6 +63,8 @@ struct MonitorAccess {
     std::string uri;
 };
 Result<MonitorAccess> ConnectMonitor(const Session &session);
+/// Tells the monitor the node's name, host and port; the node must be registered.
+Result<void> TellMonitor(const node::Paths &paths, const node::Config &config);
 /// Connection string of the monitor itself when it is local: through its socket, as its owner.
 Result<std::string> LocalMonitorConninfo(const node::Config &config);
 

@@ -36,6 +36,7 @@ Reply BuildReply(const GroupView &view, NodeId id, KeeperHolder holder) {
     Reply reply;
     reply.node = id;
     reply.group = view.group;
+    reply.term = view.term;
     const NodeView *node = view.Find(id);
     if (node == nullptr) {  // its row has just been removed
         reply.goal = kDropped;
@@ -43,7 +44,6 @@ Reply BuildReply(const GroupView &view, NodeId id, KeeperHolder holder) {
     }
     const NodeView *primary = FindPrimary(view);
     reply.goal = node->goal;
-    reply.term = view.term;
     reply.grant = GrantFor(*node, holder);
     reply.lease = view.timeouts.lease;
     reply.report_interval = view.timeouts.report_interval;

@@ -84,7 +84,10 @@ std::string PgInstall::Tool(std::string_view name) const {
 Result<PgInstall> FindPgInstall(const std::string &pg_ctl_option) {
     if (!pg_ctl_option.empty()) {
         if (::access(pg_ctl_option.c_str(), X_OK) != 0) {
-            return tl::unexpected(IoProblem("run", pg_ctl_option));
+            Problem problem = IoProblem("run", pg_ctl_option);
+            problem.code = ProblemCode::kBadConfig;
+            problem.hint = "Give the path of PostgreSQL's pg_ctl with --pgctl.";
+            return tl::unexpected(std::move(problem));
         }
         return Describe(pg_ctl_option);
     }
@@ -107,6 +110,20 @@ DataDirectory InspectDataDirectory(const std::string &pgdata) {
     if (IsEmptyDirectory(pgdata)) return DataDirectory::kEmpty;
     const bool is_cluster = Exists(pgdata + "/PG_VERSION") && Exists(pgdata + "/global/pg_control");
     return is_cluster ? DataDirectory::kCluster : DataDirectory::kOther;
+}
+
+int MajorVersionOf(const std::string &pgdata) {
+    auto text = ReadFile(pgdata + "/PG_VERSION");
+    return text ? ToNumber<int>(*text) : 0;
+}
+
+Result<void> CheckMajorVersion(const PgInstall &install, const std::string &pgdata) {
+    const int major = MajorVersionOf(pgdata);
+    if (major == 0 || major == install.major) return {};
+    return Fail(ProblemCode::kBadState,
+                fmt::format("the data directory \"{}\" was made by PostgreSQL {}", pgdata, major),
+                fmt::format("\"{}\" is of version {}.", install.pg_ctl, install.version),
+                fmt::format("Give the path of pg_ctl of PostgreSQL {} with --pgctl.", major));
 }
 
 Result<ControlData> ParseControlData(std::string_view text) {
@@ -237,7 +254,8 @@ Result<std::string> RunSingleUser(const PgInstall &install, const SingleUser &wh
         .argv = {install.Tool("postgres"), "--single", "-D", what.pgdata, "-c", "exit_on_error=on",
                  "-c", "shared_preload_libraries=" + what.preload_libraries, "-c",
                  "synchronous_standby_names=", "-c", "logging_collector=off", "-c",
-                 "log_min_messages=warning", "-c", "log_destination=stderr", what.database},
+                 "log_min_messages=warning", "-c", "log_min_error_statement=panic", "-c",
+                 "log_destination=stderr", what.database},
         .env = {{"LC_ALL", "C"}},
         .input = std::move(input),
         .cancel = cancel};

@@ -60,6 +60,11 @@ std::vector<pid_t> PostgresProcesses(const std::string &pgdata);
 /// Kills them all and waits until they are gone.
 Result<void> KillPostgres(const std::string &pgdata, Milliseconds limit);
 
+/// The major version that made the data directory; 0 when it does not say.
+int MajorVersionOf(const std::string &pgdata);
+/// kBadState when `install` cannot run the cluster in `pgdata`; fine when there is none.
+Result<void> CheckMajorVersion(const PgInstall &install, const std::string &pgdata);
+
 /// Runs SQL commands, one a line, in a single-user server, without any module of ours. Returns its
 /// output.
 struct SingleUser {

@@ -182,7 +182,13 @@ Result<core::NodeRecord> LoadRecord(const Paths &paths) {
     }
     auto text = io::ReadFile(paths.state);
     if (!text) return Pass(text);
-    return core::DecodeNodeRecord(*text);
+    auto record = core::DecodeNodeRecord(*text);
+    if (record) return record;
+    Problem problem = record.error().In(fmt::format("could not use \"{}\"", paths.state));
+    problem.hint =
+        "Without its memory a node must not run. Restore the file, or give the node up with "
+        "pg_autoctl drop node --force --destroy and create it again.";
+    return tl::unexpected(std::move(problem));
 }
 
 Result<void> SaveRecord(const Paths &paths, const core::NodeRecord &record) {

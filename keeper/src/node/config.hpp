@@ -56,7 +56,7 @@ Result<void> SetSetting(Config &config, std::string_view key, std::string_view v
 Result<Config> LoadConfig(const Paths &paths);
 Result<void> SaveConfig(const Paths &paths, const Config &config);
 
-/// kNotFound when there is none.
+/// kNotFound when there is none, kCorrupt when it cannot be trusted.
 Result<core::NodeRecord> LoadRecord(const Paths &paths);
 Result<void> SaveRecord(const Paths &paths, const core::NodeRecord &record);
 

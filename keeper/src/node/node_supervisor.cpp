@@ -16,8 +16,12 @@ namespace {
 constexpr Milliseconds kHeartbeatLimit{5000};
 constexpr Milliseconds kBatonRetry{20};
 constexpr Milliseconds kLastReportLimit{1500};
-constexpr int kExitDropped = 12;
+/// `create` without --run gives up when the monitor does not answer for so long.
+constexpr Milliseconds kInitSilenceLimit{30'000};
+constexpr int kExitMonitor = 6;
 constexpr int kExitKeeperInit = 8;
+constexpr int kExitInternal = 12;
+constexpr int kExitDropped = 121;
 
 }  // namespace
 
@@ -30,7 +34,11 @@ NodeSupervisor::NodeSupervisor(SupervisorOptions options)
                      if (baton_) Report();
                  },
              .on_problem =
-                 [](const Problem &problem) { io::LogProblem(spdlog::level::warn, problem); },
+                 [this](const Problem &problem) {
+                     if (exit_status_ == kExitDropped)
+                         return Exit(kExitDropped);  // forgotten already
+                     io::LogProblem(spdlog::level::warn, problem);
+                 },
              .on_resolved = [this](const std::string &hostaddr) { SaveKeeperFile(hostaddr); }}),
       report_timer_(LoopHandle(), [this] { Report(); }),
       baton_timer_(LoopHandle(), [this] { BecomeKeeper(); }),
@@ -48,8 +56,14 @@ void NodeSupervisor::OnBegin() {
     SaveKeeperFile("");
     if (record_.state == core::NodeState::kDropped) {
         spdlog::error("This node was dropped from the monitor");
-        return ExitAfterReport(kExitDropped);
+        spdlog::info(
+            "HINT:  pg_autoctl create postgres registers it again; drop node --destroy "
+            "removes its data");
+        exit_status_ = kExitDropped;  // says so once more: the monitor may not have heard it
+        exit_timer_.Once(kLastReportLimit);
+        return BecomeKeeper();
     }
+    last_reply_ = io::BootNow();
     if (!postmaster_.Attach()) BecomeKeeper();
 }
 
@@ -133,8 +147,11 @@ void NodeSupervisor::Report() {
 void NodeSupervisor::OnReply(const core::Reply &reply, int tag) {
     if (!baton_ || tag != round_) return;  // answers a report of another time
     if (exit_status_) return Exit(*exit_status_);
+    last_reply_ = io::BootNow();
+    if (reply.term < record_.term) return IgnoreOldTerm(reply);
+    is_old_term_said_ = false;
     const core::NodeRecord before = record_;
-    record_.term = std::max(record_.term, reply.term);
+    record_.term = reply.term;
     record_.goal = reply.goal;
     record_.group = reply.group;
     record_.had_peer = record_.had_peer || !reply.peers.empty();
@@ -147,6 +164,14 @@ void NodeSupervisor::OnReply(const core::Reply &reply, int tag) {
     reply_ = reply;
     if (cancel_ && reply.goal != step_goal_ && reply.goal != record_.state) cancel_->Request();
     if (!IsStopping()) Act();
+}
+
+/// A monitor that came back from an old backup must not undo a failover.
+void NodeSupervisor::IgnoreOldTerm(const core::Reply &reply) {
+    if (is_old_term_said_) return;
+    is_old_term_said_ = true;
+    spdlog::warn("The monitor has forgotten promotions (term {} after {}): its orders are ignored",
+                 reply.term, record_.term);
 }
 
 void NodeSupervisor::Act() {
@@ -216,7 +241,7 @@ void NodeSupervisor::Save() {
         // Without a durable record nothing may be decided: a wrong memory is worse than a stopped
         // node.
         io::LogProblem(spdlog::level::critical, saved.error());
-        exit_status_ = kExitDropped;
+        exit_status_ = kExitInternal;
         Exit(*exit_status_);
     }
 }
@@ -286,7 +311,12 @@ void NodeSupervisor::OnTick() {
     if (now - last_tick_ > Milliseconds{1500}) awake_since_ = now;  // we slept: so did the worker
     last_tick_ = now;
     if (postmaster_.IsRunning()) return WatchHeartbeat();
-    if (!cancel_) io::ReapOrphans();
+    if (cancel_) return;
+    io::ReapOrphans();
+    if (!options_.is_init_only || exit_status_ || now - last_reply_ < kInitSilenceLimit) return;
+    spdlog::error("The monitor has not answered for {} s; the same command goes on later",
+                  kInitSilenceLimit.count() / 1000);
+    ExitAfterReport(kExitMonitor);
 }
 
 void NodeSupervisor::WatchHeartbeat() {

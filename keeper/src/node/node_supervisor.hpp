@@ -32,6 +32,7 @@ class NodeSupervisor final : public Supervisor {
     void BecomeKeeper();
     void Report();
     void OnReply(const core::Reply &reply, int tag);
+    void IgnoreOldTerm(const core::Reply &reply);
     void Act();
     bool ActOnce();
     void TakeState(core::NodeState state);
@@ -66,7 +67,9 @@ class NodeSupervisor final : public Supervisor {
     int step_failures_ = 0;
     core::BootTime last_tick_;
     core::BootTime awake_since_;
+    core::BootTime last_reply_;
     bool is_link_needed_ = true;
+    bool is_old_term_said_ = false;
 };
 
 }  // namespace pgaf::node

@@ -10,6 +10,30 @@ namespace pgaf::node {
 namespace {
 
 constexpr Milliseconds kToolLimit{300'000};
+constexpr const char *kUsualSocketDirectory = "/var/run/postgresql";
+
+/// True when postgresql.conf has an active line for the setting.
+bool HasSetting(std::string_view conf, std::string_view name) {
+    for (std::size_t at = conf.find(name); at != std::string_view::npos;
+         at = conf.find(name, at + 1)) {
+        const std::size_t line = conf.rfind('\n', at) + 1;  // npos + 1 is the first line
+        const std::string_view before = conf.substr(line, at - line);
+        if (before.find_first_not_of(" \t") == std::string_view::npos) return true;
+    }
+    return false;
+}
+
+/// What Debian compiles in belongs to the user postgres; everybody else gets /tmp, unless the
+/// operator chose a directory.
+core::ServerSettings SettingsOf(const io::PgInstall &install, const Config &config,
+                                const Paths &paths, std::string_view conf) {
+    core::ServerSettings settings = MakeServerSettings(config, paths, install.major);
+    if (settings.unix_socket_directory.empty() && !io::IsWritable(kUsualSocketDirectory) &&
+        !HasSetting(conf, "unix_socket_directories")) {
+        settings.unix_socket_directory = "/tmp";
+    }
+    return settings;
+}
 
 Result<void> MakeCertificate(const Config &config, const std::string &directory) {
     const std::string certificate = directory + "/server.crt";
@@ -62,8 +86,7 @@ Result<void> WriteServerFiles(const io::PgInstall &install, const Config &config
     }
     auto conf = io::ReadFile(directory + "/postgresql.conf");
     if (!conf) return Pass(conf);
-    const std::string settings =
-        core::SettingsText(MakeServerSettings(config, paths, install.major));
+    const std::string settings = core::SettingsText(SettingsOf(install, config, paths, *conf));
     if (auto done = WriteInto(directory, core::kSettingsFile, settings); !done) return done;
     const std::string with_include = core::EnsureInclude(*conf);
     if (with_include == *conf) return {};

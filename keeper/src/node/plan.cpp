@@ -24,6 +24,9 @@ Plan WithoutMonitor(const PlanFacts &facts) {
 }
 
 Plan AtGoal(const PlanFacts &facts) {
+    if (facts.state == NodeState::kDropped) {
+        return {.action = Action::kEnd, .next = facts.state, .why = {}};
+    }
     if (core::IsStopped(facts.state) || facts.state == NodeState::kDraining) {
         return {.action = Action::kWait, .next = facts.state, .why = {}};
     }

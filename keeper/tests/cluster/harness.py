@@ -95,12 +95,16 @@ class Program:
                 f"{' '.join(map(str, argv))}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done
 
-    def start(self):
+    def start(self, *options):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                self.host.command([BINDIR / "pg_autoctl", "run"], self.env),
+                self.host.command([BINDIR / "pg_autoctl", "run", *options], self.env),
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd="/tmp", start_new_session=True)
         return self
+
+    def wait_up(self, timeout=30):
+        """create reaches a node's first state with PostgreSQL stopped again; run starts it."""
+        wait_for(lambda: self.sql("SELECT 1") == "1", timeout, f"{self.name} answers")
 
     def postmaster(self):
         try:

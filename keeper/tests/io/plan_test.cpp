@@ -36,5 +36,10 @@ TEST(Plan, AFormerPrimaryBecomesDemotedAndThenRejoins) {
     EXPECT_EQ(second.step, core::Step::kRejoin);
 }
 
+TEST(Plan, ANodeThatStoppedToBeDroppedEndsWhenTheMonitorKnowsIt) {
+    EXPECT_EQ(MakePlan({.state = NodeState::kDropped}).action, Action::kWait);
+    EXPECT_EQ(MakePlan({.state = NodeState::kDropped, .goal = NodeState::kDropped}).action, Action::kEnd);
+}
+
 }  // namespace
 }  // namespace pgaf::node
