@@ -1,4 +1,5 @@
 """Two plain PostgreSQL servers with the settings of our nodes and nothing of ours in them: the floor."""
+import shutil
 import signal
 import subprocess
 import time
@@ -56,10 +57,13 @@ class PlainPair:
         if not standby:
             return
         first.sql(f"SELECT pg_create_physical_replication_slot('{second.name}', true)")
-        self.run(second, "pg_basebackup", "-D", str(second.pgdata), "-h", "127.0.0.1", "-p", str(first.port),
-                 "-U", USER, "-c", "fast")
+        self.copy(second, first)
         self.follow(second, first)
         self.witness = Witness(self.cluster, table="plain", clients=4, rate=2000)
+
+    def copy(self, standby, primary):
+        self.run(standby, "pg_basebackup", "-D", str(standby.pgdata), "-h", "127.0.0.1", "-p", str(primary.port),
+                 "-U", USER, "-c", "fast")
 
     def follow(self, standby, primary):
         self.configure(standby, primary)
@@ -104,10 +108,9 @@ class PlainPair:
         start = time.time()
         self.run(new, "pg_ctl", "-D", str(new.pgdata), "promote", "-W")
         first = self.witness.wait_ack_after(start, 60)
-        new.sql("CHECKPOINT")
         wait_for(lambda: not old.server_pids(), 10, "the killed server is gone")
-        self.run(old, "pg_rewind", "--target-pgdata", str(old.pgdata), "--source-server",
-                 f"host={new.sockets} port={new.port} user={USER} dbname=postgres")
+        shutil.rmtree(old.pgdata)
+        self.copy(old, new)
         self.swap()
         return (first - start) * 1000
 
