@@ -185,8 +185,11 @@ std::uint64_t SystemIdentifier() { return pg::CallPg([] { return GetSystemIdenti
 
 void Ages::Update(const ServerFacts &facts, core::BootTime now) {
     const ReceiverState &receiver = facts.receiver;
-    const bool changed = receiver.pid != receiver_pid_ || receiver.receipt_time != receipt_time_ ||
-                         receiver.received_lsn != received_lsn_;
+    // A receiver that starts stamps its receipt time before it has heard anything, and one that ends
+    // receives nothing: only the same process hears by its stamp. New WAL counts whoever received it.
+    const bool is_same = receiver.pid != 0 && receiver.pid == receiver_pid_;
+    const bool changed = receiver.received_lsn != received_lsn_ ||
+                         (is_same && receiver.receipt_time != receipt_time_);
     if (!seen_ || changed) received_at_ = now;
     seen_ = true;
     receiver_pid_ = receiver.pid;

@@ -169,6 +169,7 @@ class Witness:
 
     def __init__(self, cluster, table="witness", clients=2, rate=100, uri=None, wait=True, client=None):
         self.cluster, self.table = cluster, table
+        cluster.witnesses.append(self)
         self.log = cluster.directory / f"{table}-{time.monotonic_ns()}.log"
         self.out = open(f"{self.log}.out", "w+", encoding="utf-8")
         self.process = subprocess.Popen(
@@ -323,9 +324,7 @@ class Cluster:
             return str(error)
 
     def witness(self, **options):
-        witness = Witness(self, **options)
-        self.witnesses.append(witness)
-        return witness
+        return Witness(self, **options)
 
     def close(self):
         for witness in self.witnesses:
