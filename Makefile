@@ -59,7 +59,7 @@ $(WORKER_SO): $(WORKER_OBJS) $(PG_OBJS) $(CORE_OBJS) bgworker/exports.map
 modules: all-lib $(WORKER_SO)
 
 pg_autoctl:
-	cmake -S . -B build/cmake -DCMAKE_BUILD_TYPE=RelWithDebInfo $(CMAKE_OPTIONS)
+	cmake -S . -B build/cmake -DCMAKE_BUILD_TYPE=Release $(CMAKE_OPTIONS)
 	cmake --build build/cmake --parallel $$(nproc)
 
 install-worker: $(WORKER_SO)
