@@ -1,7 +1,10 @@
 """From empty or existing directories to a group, and what is refused on the way."""
+import contextlib
 import os
+import pathlib
 import signal
 import subprocess
+import urllib.parse
 
 from faults import children_of, signal_all
 from harness import BINDIR, wait_for
@@ -84,27 +87,50 @@ def test_interrupted_clone_starts_over(cluster):
     assert b.sql("SELECT count(*) FROM big") == "200000"
 
 
+def assert_no_secret(cluster, secrets):
+    """In no log, and in no process's arguments."""
+    for program in cluster.programs.values():
+        for log in [program.log, *program.pgdata.glob("log/*")]:
+            text = log.read_text(errors="replace")
+            for secret in secrets:
+                found = [line for line in text.splitlines() if secret in line]
+                assert not found, (log, found)
+        for pid in program.pids():
+            with contextlib.suppress(OSError):
+                line = pathlib.Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+                assert not any(secret in line for secret in secrets), line
+
+
 def test_create_with_passwords_and_tls(cluster):
-    """Nothing of it is trust: scram everywhere, certificates made on the way."""
+    """Nothing of it is trust: scram everywhere, certificates made on the way, words that need quoting."""
     m = cluster.monitor
+    password, replication = "m0ni'tor@/:% \\x", "hunter2'i ca\\x"
     m.autoctl("create", "monitor", "--pgport", m.port, "--hostname", "127.0.0.1", "--auth", "scram-sha-256",
-              "--ssl-self-signed", "--autoctl-node-password", "m0nitor's")
+              "--ssl-self-signed", "--autoctl-node-password", password)
     m.start()
-    uri = (f"postgres://autoctl_node:m0nitor's@127.0.0.1:{m.port}/pg_auto_failover?sslmode=require")
+    def uri(word):
+        return (f"postgres://autoctl_node:{urllib.parse.quote(word, safe='')}@127.0.0.1:{m.port}"
+                "/pg_auto_failover?sslmode=require")
     wait_for(lambda: m.sql("SELECT 1", dbname="pg_auto_failover") == "1", 30, "the monitor answers")
     for name in ("a", "b"):
         node = cluster.node(name)
-        node.autoctl("create", "postgres", "--pgport", node.port, "--hostname", "127.0.0.1", "--name", name,
-                     "--auth", "scram-sha-256", "--ssl-self-signed", "--replication-password", "repl'ica",
-                     "--monitor", uri)
+        words = ["create", "postgres", "--pgport", node.port, "--hostname", "127.0.0.1", "--name", name,
+                 "--auth", "scram-sha-256", "--ssl-self-signed", "--replication-password", replication]
+        done = node.autoctl(*words, "--monitor", uri("wr0ng"), check=False, timeout=10)
+        assert done.returncode == 6 and "password authentication failed" in done.stderr and "HINT" in done.stderr
+        assert "wr0ng" not in done.stderr and not (node.home / ".config").exists()
+        done = node.autoctl(*words, "--monitor", uri(password))
+        assert replication not in done.stderr and "m0ni" not in done.stderr
         node.start()
         cluster.wait_states(**{name: "single"} if name == "a" else {"a": "primary", "b": "secondary"})
-    for program in cluster.programs.values():
-        for log in [program.log, *program.pgdata.glob("log/*")]:
-            assert "m0nitor" not in log.read_text() and "repl'ica" not in log.read_text(), log
-    done = cluster.programs["b"].autoctl(
-        "show", "state", "--monitor", uri.replace("m0nitor's", "wrong"), check=False)
-    assert done.returncode != 0 and "password" in done.stderr and "wrong" not in done.stderr
+    cluster.wait_promotable()
+    a, b = cluster.node("a"), cluster.node("b")
+    assert a.sql("SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_replication USING (pid)") == "t"
+    b.autoctl("perform", "switchover")
+    cluster.wait_states(b="primary", a="secondary")
+    assert_no_secret(cluster, [password, replication, urllib.parse.quote(password, safe=""), "m0ni", "hunter2"])
+    for path in [*a.home.glob(".config/**/*.cfg"), *a.home.glob(".local/**/*.conf")]:
+        assert path.stat().st_mode & 0o077 == 0, path
 
 
 def test_second_start_is_refused(cluster):
