@@ -83,6 +83,13 @@ class Network:
                 self._in(name, "nft", f"add chain inet cut {chain} {{ type filter hook {hook} priority 0 ; }}")
                 self._in(name, "nft", f"add rule inet cut {chain} ip {side} {address} drop")
 
+    def cut_one_way(self, name, direction):
+        """Nothing that the host sends ("out"), or nothing that is sent to it ("in"), arrives."""
+        hook, side = ("input", "iifname") if direction == "in" else ("output", "oifname")
+        self._in(name, "nft", "add table inet cut")
+        self._in(name, "nft", f"add chain inet cut {direction} {{ type filter hook {hook} priority 0 ; }}")
+        self._in(name, "nft", f"add rule inet cut {direction} {side} eth0 drop")
+
     def mend_between(self, name):
         self._in(name, "nft", "delete table inet cut")
 

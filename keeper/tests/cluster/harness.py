@@ -180,13 +180,17 @@ class Witness:
         if wait:
             wait_for(lambda: self.count() > 0, 20, "the client's first acknowledged row")
 
-    def times(self):
-        """When rows were acknowledged, in seconds since the epoch."""
+    def acks(self):
+        """Pairs (sent, acknowledged) in nanoseconds since the epoch: a row's id is the time of its INSERT."""
         try:
             lines = self.log.read_text().splitlines()
         except OSError:
             return []
-        return [int(line.split()[1]) / 1e9 for line in lines if len(line.split()) == 2]
+        return [tuple(map(int, line.split())) for line in lines if len(line.split()) == 2]
+
+    def times(self):
+        """When rows were acknowledged, in seconds since the epoch."""
+        return [at / 1e9 for _, at in self.acks()]
 
     def count(self):
         return len(self.times())
