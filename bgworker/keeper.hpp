@@ -94,6 +94,7 @@ class Keeper {
 
     core::BootTime report_at_;
     core::BootTime reported_at_;
+    std::int64_t sequence_ = 0;     ///< of the last report
     std::string signature_;         ///< what decides, as last reported
     std::string problem_;
     std::string record_problem_;    ///< the node's record cannot be written

@@ -109,12 +109,13 @@ void Keeper::MaybeReport(const ServerFacts &facts) {
     if (reply_ && link_.Listen(reply_->channel, now_)) return;
     // A node that is about to stop leaves the report of its new state to the supervisor.
     if (stopping_) return;
-    const core::Report report = BuildReport(facts);
+    core::Report report = BuildReport(facts);
     std::string signature = SignatureOf(report);
     const bool is_due = now_ >= report_at_;
     if (!is_due && (signature == signature_ || now_ < reported_at_ + kGapMin)) return;
     signature_ = std::move(signature);
     reported_at_ = now_;
+    report.sequence = ++sequence_;
     link_.SendReport(core::Encode(report), now_);
     report_at_ = now_ + ReportInterval();
 }

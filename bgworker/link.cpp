@@ -40,6 +40,7 @@ void MonitorLink::SetConninfo(const std::string &conninfo) {
     if (conninfo == conninfo_) return;
     conninfo_ = conninfo;
     conn_.reset();
+    received_.reset();
     state_ = State::kClosed;
     retry_at_ = {};
     backoff_ = {};
@@ -67,6 +68,7 @@ void MonitorLink::Connect(core::BootTime now) {
 void MonitorLink::Drop(std::string why, core::BootTime now) {
     problem_ = why.empty() ? "connection lost" : std::move(why);
     conn_.reset();
+    received_.reset();
     state_ = State::kClosed;
     backoff_ = std::clamp(backoff_ * 2, kBackoffMin, kBackoffMax);
     retry_at_ = now + backoff_;
@@ -140,6 +142,12 @@ void MonitorLink::TakeResults() {
             if (state_ == State::kListening) {
                 listening_ = listen_wanted_;
                 wake_up_ = true;  // what happened before LISTEN was not notified
+            } else if (received_) {
+                // Only now: the transaction is committed. The row itself is sent before that, and an error
+                // may follow it.
+                answer_ = std::exchange(received_, {});
+                problem_.clear();
+                backoff_ = {};
             }
             state_ = State::kIdle;
             return;
@@ -150,9 +158,7 @@ void MonitorLink::TakeResults() {
             return;
         }
         if (state_ != State::kReporting || PQntuples(result.get()) != 1) continue;
-        answer_ = Answer{PQgetvalue(result.get(), 0, 0), sent_at_};
-        problem_.clear();
-        backoff_ = {};
+        received_ = Answer{PQgetvalue(result.get(), 0, 0), sent_at_};
     }
 }
 

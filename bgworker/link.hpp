@@ -64,6 +64,7 @@ class MonitorLink {
     core::BootTime sent_at_;
     std::string listening_;      ///< channel that this session listens on
     std::string listen_wanted_;
+    std::optional<Answer> received_;  ///< not committed by the monitor yet
     std::optional<Answer> answer_;
     bool wake_up_ = false;
     std::string problem_;

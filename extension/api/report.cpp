@@ -70,6 +70,14 @@ void CheckEpoch(const Report &report, const store::NodeRow &row) {
                       "Another keeper of the node has taken over; this one must stop.");
 }
 
+/// A backend may find the report of a connection that its keeper gave up only after a later one was
+/// answered. What it says, that the node is fenced above all, may be untrue by now.
+void CheckOrder(const Report &report, const store::NodeRow &row) {
+    if (!row.view.has_report || !core::IsOvertaken(report, row.view.report)) return;
+    throw pg::PgError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                      "report of " + store::Describe(row.view) + " was overtaken by a later one");
+}
+
 void StoreFacts(const Report &report, const std::string &address, int port) {
     const facts::PlainReport plain = facts::ToPlain(report);
     const char *const new_address = address.c_str();
@@ -115,6 +123,7 @@ Group Process(Report &report, Reporter reporter, const std::string &replication_
     const store::NodeRow row = group.RowOf(report.node);
     if (reporter == Reporter::kForeign) report.keeper_epoch = row.keeper_epoch;
     CheckEpoch(report, row);
+    if (reporter == Reporter::kOurs) CheckOrder(report, row);
     StoreFacts(report, address, row.view.port);
     facts::NoteSession(report.node);
     WatchOwnExit();

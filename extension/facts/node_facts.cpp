@@ -59,6 +59,7 @@ core::Report FromPlain(const NodeFacts &facts) {
     core::Report to;
     to.node = NodeId{facts.key.node};
     to.keeper_epoch = from.keeper_epoch;
+    to.sequence = from.sequence;
     to.holder = from.holder;
     to.state = from.state;
     to.term = from.term;
@@ -163,6 +164,7 @@ void FillView(const NodeFacts &facts, BootTime now, core::NodeView &view) {
 PlainReport ToPlain(const core::Report &from) {
     PlainReport to{};
     to.keeper_epoch = from.keeper_epoch;
+    to.sequence = from.sequence;
     to.holder = from.holder;
     to.state = from.state;
     to.term = from.term;

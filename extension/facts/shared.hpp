@@ -33,6 +33,7 @@ struct PlainStandby {
 /// core::Report without its identity, cut to fixed sizes.
 struct PlainReport {
     std::int64_t keeper_epoch;
+    std::int64_t sequence;
     std::int64_t term;
     std::int64_t sync_version;
     std::uint64_t lsn;

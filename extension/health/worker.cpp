@@ -173,7 +173,7 @@ void Worker::CollectProbes() {
         (void)facts::Update(running.probe.node(), [=](facts::NodeFacts &entry) {
             const bool is_lost = entry.session == core::SessionFact::kLost;
             const bool is_first = is_lost && !entry.probed_since_session_lost;
-            entry.probed_ns = now.ns;
+            entry.probed_ns = started_ns;  // no later than the answer, however late we look at it
             // A probe from before the loss says nothing about what came after it.
             if (is_lost && started_ns > entry.session_lost_ns) entry.probed_since_session_lost = true;
             if (is_first || entry.probe != result) entry.decide_at_ns = 0;

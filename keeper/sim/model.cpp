@@ -140,6 +140,11 @@ void World::SendReport(Node &node) {
     message.node = node.id;
     message.session = node.epoch;
     message.report = MakeReport(node);
+    message.report.sequence = ++node.sequence;
+    if (Chance(100) == 0) {  // a slow backend of the monitor: the keeper gives up, and reports anew
+        message.at = now_ + Milliseconds{2000 + Chance(4000)};
+        message.session = -1;
+    }
     messages_.push_back(std::move(message));
 }
 
@@ -357,6 +362,7 @@ void World::MonitorDecides() {
 void World::MonitorReceives(const Message &message) {
     Facts &facts = facts_[message.node.value - 1];
     if (facts.has_report && message.report.keeper_epoch < facts.report.keeper_epoch) return;
+    if (facts.has_report && IsOvertaken(message.report, facts.report)) return;
     facts.report = message.report;
     facts.reported_at = now_;
     facts.has_report = true;

@@ -32,6 +32,7 @@ struct Node {
     NodeState state = NodeState::kInit;
     std::int64_t term = 0;
     std::int64_t epoch = 0;
+    std::int64_t sequence = 0;
     core::SyncSet sync_set;        ///< in the file
     std::int64_t sync_version = 0;
     NodeId upstream;               ///< in the file; 0: sealed

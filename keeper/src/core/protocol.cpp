@@ -132,6 +132,7 @@ std::string Encode(const Report &report) {
         out.Put("node_id", report.node);
         out.Put("group", report.group);
         out.Put("keeper_epoch", report.keeper_epoch);
+        out.Put("sequence", report.sequence);
         out.Put("holder", HolderName(report.holder));
         out.Put("state", ToString(report.state));
         out.Put("term", report.term);
@@ -169,6 +170,7 @@ Result<Report> DecodeReport(std::string_view text) {
         in.Get("node_id", report.node);
         in.Get("group", report.group);
         in.Get("keeper_epoch", report.keeper_epoch);
+        in.Get("sequence", report.sequence);
         std::string holder = "worker";
         in.Get("holder", holder);
         if (holder == "supervisor") {

@@ -9,6 +9,7 @@
 #include "io/env.hpp"
 #include "io/heartbeat.hpp"
 #include "io/log.hpp"
+#include "io/postgres.hpp"
 
 namespace pgaf::node {
 namespace {
@@ -64,7 +65,11 @@ void NodeSupervisor::OnBegin() {
         return BecomeKeeper();
     }
     last_reply_ = io::BootNow();
-    if (!postmaster_.Attach()) BecomeKeeper();
+    if (postmaster_.Attach()) return;
+    // A frozen process of a server that died before us could hold the baton, or an answer to a client.
+    auto killed = io::KillPostgres(options_.paths.pgdata, Milliseconds{5000});
+    if (!killed) io::LogProblem(spdlog::level::err, killed.error());
+    BecomeKeeper();
 }
 
 void NodeSupervisor::SaveKeeperFile(const std::string &hostaddr) {
@@ -140,7 +145,9 @@ core::Report NodeSupervisor::MakeReport() const {
 void NodeSupervisor::Report() {
     if (!baton_) return;
     is_link_needed_ = true;
-    link_.Send(MakeReport(), round_);
+    core::Report report = MakeReport();
+    report.sequence = ++sequence_;
+    link_.Send(std::move(report), round_);
     report_timer_.Once(reply_ ? reply_->report_interval : Milliseconds{500});
 }
 
@@ -193,6 +200,7 @@ bool NodeSupervisor::ActOnce() {
     if (reply_) facts.goal = reply_->goal;
     const Plan plan = MakePlan(facts);
     if (!plan.why.empty()) SayProblem(std::string(plan.why));
+    if (plan.action != Action::kStart) CancelStart();
     switch (plan.action) {
         case Action::kWait:
             return false;

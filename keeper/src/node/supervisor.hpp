@@ -53,6 +53,8 @@ class Supervisor {
 
     /// At once the first time, later with a growing pause.
     void StartServer();
+    /// A start that waits for its time is no longer wanted.
+    void CancelStart() { start_timer_.Stop(); }
     void Exit(int status);
     [[nodiscard]] bool IsStopping() const { return stop_mode_.has_value(); }
     [[nodiscard]] uv_loop_t *LoopHandle() { return loop_.Get(); }

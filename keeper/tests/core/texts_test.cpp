@@ -23,6 +23,7 @@ TEST(Protocol, ReportSurvivesTheRoundTrip) {
     report.formation = "de\"fault";
     report.node = NodeId{7};
     report.keeper_epoch = 12;
+    report.sequence = 44;
     report.holder = KeeperHolder::kSupervisor;
     report.state = NodeState::kDraining;
     report.pg_running = true;
@@ -36,6 +37,18 @@ TEST(Protocol, ReportSurvivesTheRoundTrip) {
     ASSERT_TRUE(decoded.has_value());
     EXPECT_EQ(Encode(*decoded), Encode(report));
     EXPECT_EQ(decoded->system_identifier, report.system_identifier);
+}
+
+TEST(Protocol, ReportOfAGivenUpConnectionIsOvertaken) {
+    Report last;
+    last.keeper_epoch = 3;
+    last.sequence = 9;
+    Report report = last;
+    EXPECT_FALSE(IsOvertaken(report, last));
+    report.sequence = 8;
+    EXPECT_TRUE(IsOvertaken(report, last));
+    report.keeper_epoch = 4;  // another keeper counts anew
+    EXPECT_FALSE(IsOvertaken(report, last));
 }
 
 TEST(Protocol, ReplySurvivesTheRoundTrip) {

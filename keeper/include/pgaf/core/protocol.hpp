@@ -40,6 +40,7 @@ struct Report {
     NodeId node;
     int group = 0;
     std::int64_t keeper_epoch = 0;
+    std::int64_t sequence = 0;  ///< grows with every report of this keeper; 0: it does not count them
     KeeperHolder holder = KeeperHolder::kWorker;
     NodeState state = NodeState::kInit;
     std::int64_t term = 0;  ///< highest term that this node has seen
@@ -102,5 +103,11 @@ std::string Encode(const Report &report);
 std::string Encode(const Reply &reply);
 Result<Report> DecodeReport(std::string_view text);
 Result<Reply> DecodeReply(std::string_view text);
+
+/// True when `last` of the same keeper was sent later: the connection that carried `report` was given up
+/// meanwhile, and its facts are of the past.
+constexpr bool IsOvertaken(const Report &report, const Report &last) {
+    return report.keeper_epoch == last.keeper_epoch && report.sequence < last.sequence;
+}
 
 }  // namespace pgaf::core
