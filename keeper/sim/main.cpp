@@ -24,7 +24,8 @@ bool RunSeed(std::uint64_t seed, std::uint64_t mutant, bool tell) {
                     static_cast<unsigned long long>(seed), problem.c_str());
     }
     if (tell) {
-        for (const std::string &line : world.Story()) std::printf("%s\n", line.c_str());
+        for (const std::string &line : world.Story())
+            std::printf("%s\n", line.c_str());
     }
     return false;
 }
@@ -40,15 +41,18 @@ int main(int argc, char **argv) {
         const bool has_value = i + 1 < argc;
         if (std::strcmp(argv[i], "--story") == 0) {
             tell = true;
-        } else if (std::strcmp(argv[i], "--first") == 0 && has_value && GetNumber(argv[i + 1], first)) {
+        } else if (std::strcmp(argv[i], "--first") == 0 && has_value &&
+                   GetNumber(argv[i + 1], first)) {
             ++i;
-        } else if (std::strcmp(argv[i], "--seeds") == 0 && has_value && GetNumber(argv[i + 1], seeds)) {
+        } else if (std::strcmp(argv[i], "--seeds") == 0 && has_value &&
+                   GetNumber(argv[i + 1], seeds)) {
             ++i;
-        } else if (std::strcmp(argv[i], "--mutant") == 0 && has_value && GetNumber(argv[i + 1], mutant) &&
-                   mutant <= 4) {
+        } else if (std::strcmp(argv[i], "--mutant") == 0 && has_value &&
+                   GetNumber(argv[i + 1], mutant) && mutant <= 4) {
             ++i;
         } else {
-            std::fprintf(stderr, "usage: %s [--first SEED] [--seeds N] [--story] [--mutant 1..4]\n", argv[0]);
+            std::fprintf(stderr, "usage: %s [--first SEED] [--seeds N] [--story] [--mutant 1..4]\n",
+                         argv[0]);
             return 1;
         }
     }

@@ -86,7 +86,8 @@ void World::Replicate() {
         if (standby.log.size() < primary.log.size()) {
             const std::size_t step = 1 + static_cast<std::size_t>(Chance(4));
             const std::size_t end = std::min(primary.log.size(), standby.log.size() + step);
-            for (std::size_t i = standby.log.size(); i < end; ++i) standby.log.push_back(primary.log[i]);
+            for (std::size_t i = standby.log.size(); i < end; ++i)
+                standby.log.push_back(primary.log[i]);
         }
         primary.confirmed_by_standby = standby.log.size();
         primary.standby_replied = now_;
@@ -175,8 +176,12 @@ void World::StepEdge(Node &node, NodeState goal) {
     Node &other = Other(node);
     const NodeState before = node.state;
     switch (edge->step) {
-        case Step::kNone: node.state = goal; break;
-        case Step::kInitPrimary: node.timeline = 1, node.in_recovery = false, node.state = goal; break;
+        case Step::kNone:
+            node.state = goal;
+            break;
+        case Step::kInitPrimary:
+            node.timeline = 1, node.in_recovery = false, node.state = goal;
+            break;
         case Step::kClone:
         case Step::kRejoin:
             if (!other.pg_running || other.in_recovery || !Linked(node.id, other.id)) break;
@@ -190,7 +195,9 @@ void World::StepEdge(Node &node, NodeState goal) {
             node.state = goal;
             node.sync_set = {};
             break;
-        case Step::kStart: node.pg_running = true; break;
+        case Step::kStart:
+            node.pg_running = true;
+            break;
         case Step::kStop:
             node.pg_running = false;
             node.state = goal == kCatchingup ? kDemoted : goal;
@@ -199,7 +206,8 @@ void World::StepEdge(Node &node, NodeState goal) {
             node.fenced = true;
             node.waiters.clear();
             node.sealed_at = node.log.size();
-            if (node.confirmed_by_standby < node.sealed_at) break;  // waits; called off by the monitor
+            if (node.confirmed_by_standby < node.sealed_at)
+                break;  // waits; called off by the monitor
             node.drained = true;
             node.state = goal;
             break;
@@ -208,10 +216,12 @@ void World::StepEdge(Node &node, NodeState goal) {
             node.fenced = node.drained = false;
             node.state = goal;
             break;
-        case Step::kApplySync: break;  // in StepWorker
+        case Step::kApplySync:
+            break;  // in StepWorker
         case Step::kFollow:
             node.upstream = node.reply->upstream;
-            if (goal == kCatchingup || now_ - node.last_received < Milliseconds{100}) node.state = goal;
+            if (goal == kCatchingup || now_ - node.last_received < Milliseconds{100})
+                node.state = goal;
             break;
         case Step::kSeal:
             if (node.log.size() + 1 < node.reply->target_lsn.value) break;
@@ -224,10 +234,13 @@ void World::StepEdge(Node &node, NodeState goal) {
             node.sync_set = {};
             node.state = goal;
             break;
-        case Step::kDrop: node.pg_running = false, node.state = goal; break;
+        case Step::kDrop:
+            node.pg_running = false, node.state = goal;
+            break;
     }
     if (node.state != before) {
-        Tell("node " + std::to_string(node.id.value) + " reaches " + std::string(ToString(node.state)));
+        Tell("node " + std::to_string(node.id.value) + " reaches " +
+             std::string(ToString(node.state)));
         node.next_report = now_;
     }
 }
@@ -265,15 +278,17 @@ void World::StepSupervisor(Node &node) {
 
 void World::StepWorker(Node &node) {
     if (now_ >= node.next_report) SendReport(node);
-    // Stream extension: a record every 750 ms, its confirmation extends the deadline from when it was written.
+    // Stream extension: a record every 750 ms, its confirmation extends the deadline from when it
+    // was written.
     const bool extends = node.state == kPrimary && !node.unlimited && !node.fenced &&
                          node.last_reply_at + Milliseconds{1000} < now_;
-    if (extends && (node.heartbeats.empty() ||
-                    node.heartbeats.back().first + Milliseconds{750} < now_)) {
+    if (extends &&
+        (node.heartbeats.empty() || node.heartbeats.back().first + Milliseconds{750} < now_)) {
         node.log.push_back({next_commit_++, true});
         node.heartbeats.emplace_back(now_, node.log.size());
     }
-    while (!node.heartbeats.empty() && node.heartbeats.front().second <= node.confirmed_by_standby) {
+    while (!node.heartbeats.empty() &&
+           node.heartbeats.front().second <= node.confirmed_by_standby) {
         if (!node.unlimited) {
             node.deadline = std::max(node.deadline, node.heartbeats.front().first + kWindow);
         }
@@ -301,7 +316,8 @@ void World::StepWorker(Node &node) {
     // A server that was started again on its way back to writing comes into force like any other.
     if (edge && (edge->step == Step::kApplySync || edge->step == Step::kStart)) {
         const bool in_force = node.sync_version == node.reply->sync_version;
-        const bool covered = node.sync_set.members.empty() || node.confirmed_by_standby == node.log.size();
+        const bool covered =
+            node.sync_set.members.empty() || node.confirmed_by_standby == node.log.size();
         if (in_force && covered && (goal != kPrimary || !node.unlimited)) {
             node.state = goal;
             node.next_report = now_;
@@ -327,8 +343,8 @@ GroupView World::View() const {
         node.report = facts.report;
         node.report_age = now_ - facts.reported_at;
         node.silent_age = now_ - std::max(facts.reported_at, monitor_started_);
-        node.lease_left = mutation_ == Mutation::kIgnoreLease ? Milliseconds{0}
-                                                              : LeaseLeft(facts.lease, now_);
+        node.lease_left =
+            mutation_ == Mutation::kIgnoreLease ? Milliseconds{0} : LeaseLeft(facts.lease, now_);
         node.proved_fenced = facts.lease.proved_fenced || mutation_ == Mutation::kIgnoreLease;
         node.goal_age = now_ - facts.goal_since;
         const Node &real = nodes_[node.id.value - 1];
@@ -351,7 +367,8 @@ void World::MonitorDecides() {
     const Decision decision = Decide(view);
     for (const Assignment &assignment : decision.assignments) {
         Tell("monitor: node " + std::to_string(assignment.node.value) + " -> " +
-             std::string(ToString(assignment.goal)) + " (" + assignment.rule + "): " + assignment.reason);
+             std::string(ToString(assignment.goal)) + " (" + assignment.rule +
+             "): " + assignment.reason);
         facts_[assignment.node.value - 1].goal_since = now_;
     }
     const SyncState sync = group_.sync;
@@ -432,17 +449,20 @@ void World::InjectFault() {
             if (monitor_up_ && request) {
                 Tell("operator: switchover");
                 Apply(*request, group_);
-                for (Facts &facts : facts_) facts.goal_since = now_;
+                for (Facts &facts : facts_)
+                    facts.goal_since = now_;
             }
             break;
         }
-        default: break;
+        default:
+            break;
     }
 }
 
 void World::Heal() {
     Tell("all faults heal");
-    for (bool &link : link_) link = true;
+    for (bool &link : link_)
+        link = true;
     for (Node &node : nodes_) {
         node.host_up = true;
         node.frozen_until = {};
@@ -468,8 +488,10 @@ void World::Step() {
         }
     }
     Replicate();
-    for (Node &node : nodes_) StepNode(node);
-    for (Node &node : nodes_) ClientWrites(node);
+    for (Node &node : nodes_)
+        StepNode(node);
+    for (Node &node : nodes_)
+        ClientWrites(node);
     if (monitor_up_) MonitorDecides();
 }
 
@@ -488,7 +510,8 @@ std::string World::CheckData() const {
     if (primary == nullptr) return "no primary";
     const Node &node = nodes_[static_cast<std::size_t>(primary->id.value - 1)];
     std::vector<std::int64_t> have;
-    for (const Commit &commit : node.log) have.push_back(commit.id);
+    for (const Commit &commit : node.log)
+        have.push_back(commit.id);
     std::sort(have.begin(), have.end());
     for (const std::int64_t id : durable_) {
         if (!std::binary_search(have.begin(), have.end(), id)) {
@@ -500,16 +523,19 @@ std::string World::CheckData() const {
 }
 
 std::string World::Run() {
-    for (int i = 0; i < 1500 && !IsConverged(); ++i) Step();
+    for (int i = 0; i < 1500 && !IsConverged(); ++i)
+        Step();
     if (!IsConverged()) return "two fresh nodes did not become primary and secondary";
     const int faults = 2 + Chance(8);
     for (int fault = 0; fault < faults && violation_.empty(); ++fault) {
         InjectFault();
         const int steps = Chance(3) == 0 ? Chance(50) : Chance(1200);
-        for (int i = 0; i < steps && violation_.empty(); ++i) Step();
+        for (int i = 0; i < steps && violation_.empty(); ++i)
+            Step();
     }
     Heal();
-    for (int i = 0; i < 6000 && violation_.empty() && !IsConverged(); ++i) Step();
+    for (int i = 0; i < 6000 && violation_.empty() && !IsConverged(); ++i)
+        Step();
     if (!violation_.empty()) return violation_;
     if (!IsConverged()) {
         std::string text = "no convergence after the faults healed:";

@@ -9,8 +9,8 @@
 #include "pgaf/core/decide.hpp"
 #include "pgaf/core/keeper_edges.hpp"
 
-/// Two nodes and a monitor in virtual time: the real decisions over a model of PostgreSQL and of the network.
-/// One seed makes one run; everything random comes from it.
+/// Two nodes and a monitor in virtual time: the real decisions over a model of PostgreSQL and of
+/// the network. One seed makes one run; everything random comes from it.
 namespace pgaf::sim {
 
 using core::BootTime;
@@ -33,9 +33,9 @@ struct Node {
     std::int64_t term = 0;
     std::int64_t epoch = 0;
     std::int64_t sequence = 0;
-    core::SyncSet sync_set;        ///< in the file
+    core::SyncSet sync_set;  ///< in the file
     std::int64_t sync_version = 0;
-    NodeId upstream;               ///< in the file; 0: sealed
+    NodeId upstream;  ///< in the file; 0: sealed
     int timeline = 1;
     // Processes.
     bool host_up = true;
@@ -59,7 +59,7 @@ struct Node {
         std::size_t end;
         Commit commit;
     };
-    std::vector<Waiter> waiters;   ///< commits waiting for the standby
+    std::vector<Waiter> waiters;  ///< commits waiting for the standby
 };
 
 struct Message {
@@ -79,7 +79,13 @@ class World {
     /// Runs faults for a while, heals, and checks. Empty: all is well; else what is wrong.
     std::string Run();
     /// Turns a rule off, to show that the checks can fail.
-    enum class Mutation { kNone, kIgnoreLease, kPromoteUnconfirmed, kAckWhenFenced, kShrinkUnasked };
+    enum class Mutation {
+        kNone,
+        kIgnoreLease,
+        kPromoteUnconfirmed,
+        kAckWhenFenced,
+        kShrinkUnasked
+    };
     void Mutate(Mutation mutation) { mutation_ = mutation; }
     const std::vector<std::string> &Story() const { return story_; }
 
@@ -129,7 +135,7 @@ class World {
     BootTime monitor_started_{0};
     // The witness.
     std::int64_t next_commit_ = 1;
-    std::vector<std::int64_t> durable_;   ///< acknowledged, and covered by the standby
+    std::vector<std::int64_t> durable_;  ///< acknowledged, and covered by the standby
     std::int64_t owner_term_ = -1;
     NodeId owner_;
     std::string violation_;

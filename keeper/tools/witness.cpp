@@ -1,8 +1,9 @@
 /// pgaf_witness: a client that writes, and remembers what was acknowledged.
 ///
-/// Every row has an id of its own. "id time" (Unix nanoseconds) is appended to the log only after the server has
-/// acknowledged the INSERT. A session that gets no answer in time, or an error, is thrown away, and the next host of
-/// the URI is tried at once: what such a statement did is unknown, and is not counted.
+/// Every row has an id of its own. "id time" (Unix nanoseconds) is appended to the log only after
+/// the server has acknowledged the INSERT. A session that gets no answer in time, or an error, is
+/// thrown away, and the next host of the URI is tried at once: what such a statement did is
+/// unknown, and is not counted.
 #include <libpq-fe.h>
 #include <poll.h>
 
@@ -54,7 +55,8 @@ using Parameters = std::map<std::string, std::string>;
 std::vector<std::string> Split(const std::string &text) {
     std::vector<std::string> parts;
     std::stringstream stream(text);
-    for (std::string part; std::getline(stream, part, ',');) parts.push_back(part);
+    for (std::string part; std::getline(stream, part, ',');)
+        parts.push_back(part);
     return parts;
 }
 
@@ -103,7 +105,8 @@ Connection Connect(const Parameters &parameters, milliseconds limit) {
     values.push_back(nullptr);
     const auto deadline = Clock::now() + limit;
     Connection connection(PQconnectStartParams(keys.data(), values.data(), 0), &PQfinish);
-    if (connection == nullptr || PQstatus(connection.get()) == CONNECTION_BAD) return {nullptr, &PQfinish};
+    if (connection == nullptr || PQstatus(connection.get()) == CONNECTION_BAD)
+        return {nullptr, &PQfinish};
     for (auto state = PGRES_POLLING_WRITING; state != PGRES_POLLING_OK;
          state = PQconnectPoll(connection.get())) {
         const short events = state == PGRES_POLLING_READING ? POLLIN : POLLOUT;
@@ -164,7 +167,8 @@ class Record {
         std::printf("{\"acknowledged\": %lld, \"gaps\": [", static_cast<long long>(count_));
         for (std::size_t i = 0; i < gaps_.size(); ++i) {
             std::printf("%s{\"start_ns\": %lld, \"ms\": %.1f}", i > 0 ? ", " : "",
-                        static_cast<long long>(gaps_[i].second), static_cast<double>(gaps_[i].first) / 1e6);
+                        static_cast<long long>(gaps_[i].second),
+                        static_cast<double>(gaps_[i].first) / 1e6);
         }
         std::printf("], \"errors\": {");
         const char *comma = "";
@@ -199,7 +203,8 @@ class Writer {
         while (!stop && Clock::now() < end) {
             if (connection_ == nullptr && !Reconnect()) continue;
             WriteOne();
-            next = std::max(next + std::chrono::duration_cast<Clock::duration>(period), Clock::now());
+            next =
+                std::max(next + std::chrono::duration_cast<Clock::duration>(period), Clock::now());
             std::this_thread::sleep_until(next);
         }
     }
@@ -215,28 +220,31 @@ class Writer {
             return false;
         }
         if (is_table_known_) return true;
-        const Answer answer =
-            Execute(connection_.get(), "CREATE TABLE IF NOT EXISTS " + options_.table +
-                                           "(id bigint PRIMARY KEY, at timestamptz DEFAULT now())",
-                    milliseconds(5000));
+        const Answer answer = Execute(connection_.get(),
+                                      "CREATE TABLE IF NOT EXISTS " + options_.table +
+                                          "(id bigint PRIMARY KEY, at timestamptz DEFAULT now())",
+                                      milliseconds(5000));
         is_table_known_ = Check(answer);
         return is_table_known_;
     }
     void WriteOne() {
         const std::int64_t id = UnixNs() / 64 * 64 + number_;
-        const Answer answer = Execute(
-            connection_.get(),
-            "INSERT INTO " + options_.table + "(id) VALUES (" + std::to_string(id) + ")", kAnswerLimit);
+        const Answer answer =
+            Execute(connection_.get(),
+                    "INSERT INTO " + options_.table + "(id) VALUES (" + std::to_string(id) + ")",
+                    kAnswerLimit);
         if (Check(answer)) record_.Acknowledged(id);
     }
     bool Check(const Answer &answer) {
         if (answer != nullptr && PQresultStatus(answer.get()) == PGRES_COMMAND_OK) return true;
-        const char *code = answer == nullptr ? nullptr : PQresultErrorField(answer.get(), PG_DIAG_SQLSTATE);
+        const char *code =
+            answer == nullptr ? nullptr : PQresultErrorField(answer.get(), PG_DIAG_SQLSTATE);
         // Two sessions may create the table at the same time.
         const std::string name = code != nullptr ? code : "no answer";
         record_.Failed(name);
         connection_.reset();
-        std::this_thread::sleep_for(milliseconds(2));  // do not spin on a server that refuses at once
+        std::this_thread::sleep_for(
+            milliseconds(2));  // do not spin on a server that refuses at once
         return false;
     }
 
@@ -259,7 +267,8 @@ int Write(const Options &options) {
     for (int i = 0; i < options.clients; ++i) {
         threads.emplace_back([&, i] { Writer(options, i, record).Run(end); });
     }
-    for (std::thread &thread : threads) thread.join();
+    for (std::thread &thread : threads)
+        thread.join();
     record.Print();
     return 0;
 }
@@ -269,7 +278,8 @@ int Verify(const Options &options) {
     if (std::FILE *file = std::fopen(options.log.c_str(), "re")) {
         long long id = 0;
         long long at = 0;
-        while (std::fscanf(file, "%lld %lld", &id, &at) == 2) acknowledged.insert(id);
+        while (std::fscanf(file, "%lld %lld", &id, &at) == 2)
+            acknowledged.insert(id);
         (void)std::fclose(file);
     }
     const auto hosts = HostsOf(options.uri);
@@ -280,15 +290,19 @@ int Verify(const Options &options) {
             std::this_thread::sleep_for(milliseconds(50));
             continue;
         }
-        const Answer rows = Execute(connection.get(), "SELECT id FROM " + options.table, milliseconds(30000));
+        const Answer rows =
+            Execute(connection.get(), "SELECT id FROM " + options.table, milliseconds(30000));
         if (rows == nullptr || PQresultStatus(rows.get()) != PGRES_TUPLES_OK) continue;
         std::set<std::int64_t> missing = acknowledged;
         for (int row = 0; row < PQntuples(rows.get()); ++row) {
             missing.erase(std::atoll(PQgetvalue(rows.get(), row, 0)));
         }
-        std::printf("{\"acknowledged\": %zu, \"found\": %zu, \"missing\": %zu, \"rows\": %d, \"first_missing\": %lld}\n",
-                    acknowledged.size(), acknowledged.size() - missing.size(), missing.size(),
-                    PQntuples(rows.get()), missing.empty() ? 0LL : static_cast<long long>(*missing.begin()));
+        std::printf(
+            "{\"acknowledged\": %zu, \"found\": %zu, \"missing\": %zu, \"rows\": %d, "
+            "\"first_missing\": %lld}\n",
+            acknowledged.size(), acknowledged.size() - missing.size(), missing.size(),
+            PQntuples(rows.get()),
+            missing.empty() ? 0LL : static_cast<long long>(*missing.begin()));
         return missing.empty() ? 0 : 3;
     }
     std::fprintf(stderr, "error: could not read the table from a primary within 20 s\n");

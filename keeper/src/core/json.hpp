@@ -62,13 +62,16 @@ class ObjectReader {
         }
     }
     void Get(const char *name, std::int64_t &out) {
-        if (const auto *v = Find(name)) v->IsInt64() ? void(out = v->GetInt64()) : Complain(name, "an integer");
+        if (const auto *v = Find(name))
+            v->IsInt64() ? void(out = v->GetInt64()) : Complain(name, "an integer");
     }
     void Get(const char *name, int &out) {
-        if (const auto *v = Find(name)) v->IsInt() ? void(out = v->GetInt()) : Complain(name, "an integer");
+        if (const auto *v = Find(name))
+            v->IsInt() ? void(out = v->GetInt()) : Complain(name, "an integer");
     }
     void Get(const char *name, bool &out) {
-        if (const auto *v = Find(name)) v->IsBool() ? void(out = v->GetBool()) : Complain(name, "a boolean");
+        if (const auto *v = Find(name))
+            v->IsBool() ? void(out = v->GetBool()) : Complain(name, "a boolean");
     }
     void Get(const char *name, NodeId &out) { Get(name, out.value); }
     void Get(const char *name, Milliseconds &out) {

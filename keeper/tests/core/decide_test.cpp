@@ -56,7 +56,8 @@ TEST(Decide, TwoNodesBecomePrimaryAndSecondary) {
     EXPECT_TRUE(IsPromotable(view, *view.Find(kB)));
 }
 
-// S12: until the synchronous set is confirmed, the death of the primary must not promote the standby.
+// S12: until the synchronous set is confirmed, the death of the primary must not promote the
+// standby.
 TEST(Decide, UnconfirmedStandbyIsNeverPromoted) {
     GroupView view = Steady();
     view.sync.confirmed = {};
@@ -147,8 +148,8 @@ TEST(Decide, StreamExtensionIsWaitedOut) {
     EXPECT_EQ(GoalAfter(view, kB), kWaitPrimary);
 }
 
-// Found by the simulation: a fresh server reports itself fenced, is granted a lease, and extends it through the
-// stream; its old report proves nothing any more.
+// Found by the simulation: a fresh server reports itself fenced, is granted a lease, and extends it
+// through the stream; its old report proves nothing any more.
 TEST(Decide, FencedReportBeforeAGrantProvesNothing) {
     GroupView view = Steady();
     Silence(view.nodes[0], Milliseconds{60'000});
@@ -216,7 +217,8 @@ TEST(Decide, SilentStandbyIsLostAfterTheLimit) {
     EXPECT_EQ(GoalAfter(view, kA), kWaitPrimary);
 }
 
-// Seen in a real cluster: the last word of a primary that froze makes its standby look mute 3 s later.
+// Seen in a real cluster: the last word of a primary that froze makes its standby look mute 3 s
+// later.
 TEST(Decide, FrozenPrimaryIsNoWitnessAgainstItsStandby) {
     GroupView view = Steady();
     Silence(view.nodes[0], Milliseconds{2990});
@@ -305,7 +307,8 @@ TEST(Reply, OnlyTheWorkerOfAWritableNodeIsGranted) {
     view.nodes[0].goal = kWaitPrimary;
     EXPECT_EQ(BuildReply(view, kA, KeeperHolder::kWorker).grant, GrantKind::kUnlimited);
     view.nodes[0].goal = kDraining;
-    EXPECT_EQ(BuildReply(view, kA, KeeperHolder::kWorker).grant, GrantKind::kTimed) << "its checkpoint";
+    EXPECT_EQ(BuildReply(view, kA, KeeperHolder::kWorker).grant, GrantKind::kTimed)
+        << "its checkpoint";
     view.nodes[0].reported = kDraining;
     EXPECT_EQ(BuildReply(view, kA, KeeperHolder::kWorker).grant, GrantKind::kNone);
 }
@@ -335,17 +338,36 @@ TEST(Lease, MonitorCountsLongerThanTheNode) {
 // S45 for two nodes: every pair of a reported state and the goal of a rule has an edge.
 TEST(KeeperEdges, EveryGoalOfTheDecisionsAboveHasAnEdge) {
     const std::pair<NodeState, NodeState> pairs[] = {
-        {kInit, kSingle},          {kInit, kWaitStandby},        {kWaitStandby, kCatchingup},
-        {kSingle, kWaitPrimary},   {kCatchingup, kSecondary},    {kWaitPrimary, kPrimary},
-        {kPrimary, kDraining},     {kPrimary, kDemoteTimeout},   {kPrimary, kDemoted},
-        {kPrimary, kWaitPrimary},  {kSecondary, kCatchingup},    {kSecondary, kPreparePromotion},
-        {kDraining, kPrimary},     {kDraining, kWaitPrimary},    {kDraining, kDemoted},
-        {kDraining, kDemoteTimeout}, {kDemoteTimeout, kDemoted}, {kDemoteTimeout, kWaitPrimary},
-        {kDemoted, kCatchingup},   {kPreparePromotion, kStopReplication},
-        {kPreparePromotion, kWaitPrimary}, {kStopReplication, kWaitPrimary},
-        {kPreparePromotion, kCatchingup},  {kStopReplication, kCatchingup},
-        {kWaitPrimary, kSingle},   {kPrimary, kSingle},          {kSecondary, kSingle},
-        {kPrimary, kDropped},      {kSecondary, kDropped},       {kWaitPrimary, kDemoteTimeout},
+        {kInit, kSingle},
+        {kInit, kWaitStandby},
+        {kWaitStandby, kCatchingup},
+        {kSingle, kWaitPrimary},
+        {kCatchingup, kSecondary},
+        {kWaitPrimary, kPrimary},
+        {kPrimary, kDraining},
+        {kPrimary, kDemoteTimeout},
+        {kPrimary, kDemoted},
+        {kPrimary, kWaitPrimary},
+        {kSecondary, kCatchingup},
+        {kSecondary, kPreparePromotion},
+        {kDraining, kPrimary},
+        {kDraining, kWaitPrimary},
+        {kDraining, kDemoted},
+        {kDraining, kDemoteTimeout},
+        {kDemoteTimeout, kDemoted},
+        {kDemoteTimeout, kWaitPrimary},
+        {kDemoted, kCatchingup},
+        {kPreparePromotion, kStopReplication},
+        {kPreparePromotion, kWaitPrimary},
+        {kStopReplication, kWaitPrimary},
+        {kPreparePromotion, kCatchingup},
+        {kStopReplication, kCatchingup},
+        {kWaitPrimary, kSingle},
+        {kPrimary, kSingle},
+        {kSecondary, kSingle},
+        {kPrimary, kDropped},
+        {kSecondary, kDropped},
+        {kWaitPrimary, kDemoteTimeout},
     };
     for (const auto &[from, to] : pairs) {
         EXPECT_TRUE(FindEdge(from, to).has_value()) << ToString(from) << " -> " << ToString(to);

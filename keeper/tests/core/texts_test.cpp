@@ -68,7 +68,8 @@ TEST(Protocol, ReplySurvivesTheRoundTrip) {
 }
 
 TEST(Protocol, BadTextIsRefusedAndNamed) {
-    for (const char *bad : {"", "{", "[]", "null", "{}", "{\"version\":\"1\"}", "{\"version\":0}"}) {
+    for (const char *bad :
+         {"", "{", "[]", "null", "{}", "{\"version\":\"1\"}", "{\"version\":0}"}) {
         EXPECT_FALSE(DecodeReport(bad).has_value()) << bad;
         EXPECT_FALSE(DecodeReply(bad).has_value()) << bad;
     }
@@ -143,14 +144,17 @@ TEST(PgFiles, HbaGainsAndLosesPeersOnly) {
     const Peer peers[] = {Peer{NodeId{2}, "b", "10.0.0.2", 5432, {}, false, false, {}}};
     const std::string with = EnsureHba(theirs, config, peers);
     EXPECT_TRUE(with.starts_with(theirs + "\n"));
-    EXPECT_NE(with.find("hostssl replication \"pgautofailover_replicator\" 10.0.0.2/32 scram-sha-256 #"),
-              std::string::npos);
+    EXPECT_NE(
+        with.find("hostssl replication \"pgautofailover_replicator\" 10.0.0.2/32 scram-sha-256 #"),
+        std::string::npos);
     EXPECT_EQ(EnsureHba(with, config, peers), with);
     EXPECT_EQ(EnsureHba(with, config, {}).find("10.0.0.2"), std::string::npos);
     config.lan_networks = "10.0.0.0/24,fd00::/64";
     const std::string lan = EnsureHba(theirs, config, {});
-    EXPECT_NE(lan.find("hostssl \"postgres\" \"app\" 10.0.0.0/24 scram-sha-256 #"), std::string::npos);
-    EXPECT_NE(lan.find("hostssl \"postgres\" \"app\" fd00::/64 scram-sha-256 #"), std::string::npos);
+    EXPECT_NE(lan.find("hostssl \"postgres\" \"app\" 10.0.0.0/24 scram-sha-256 #"),
+              std::string::npos);
+    EXPECT_NE(lan.find("hostssl \"postgres\" \"app\" fd00::/64 scram-sha-256 #"),
+              std::string::npos);
     config.auth_method = "skip";
     EXPECT_EQ(EnsureHba(theirs, config, peers), theirs);
 }

@@ -5,8 +5,8 @@
 
 namespace pgaf::core {
 
-/// How long after answering the monitor must assume that a grant of `lease` is still in use: the node's clock
-/// may be slower by 1/64, and an acknowledgement may be on its way out for 20 ms.
+/// How long after answering the monitor must assume that a grant of `lease` is still in use: the
+/// node's clock may be slower by 1/64, and an acknowledgement may be on its way out for 20 ms.
 constexpr Milliseconds MonitorLease(Milliseconds lease) {
     return lease + lease / 64 + Milliseconds{20};
 }
@@ -28,13 +28,14 @@ inline constexpr Milliseconds kNoLimit = Milliseconds::max();
 struct LeaseRecord {
     BootTime timed_end;
     bool unlimited = false;
-    /// The last report said so, and nothing was granted since: whatever the node was given before is void.
+    /// The last report said so, and nothing was granted since: whatever the node was given before
+    /// is void.
     bool proved_fenced = false;
 };
 
-/// To be called with every report of the node, before decisions. A fenced report ends every earlier grant: the
-/// node had processed or thrown away every earlier reply when it sent it. A node in lease mode no longer uses
-/// an unlimited grant.
+/// To be called with every report of the node, before decisions. A fenced report ends every earlier
+/// grant: the node had processed or thrown away every earlier reply when it sent it. A node in
+/// lease mode no longer uses an unlimited grant.
 constexpr void NoteReport(LeaseRecord &lease, const Report &report) {
     if (report.fenced) lease = {};
     lease.proved_fenced = report.fenced;
