@@ -11,7 +11,7 @@ scratch=$(mktemp -d /tmp/pgaf-test-XXXXXX)
 chmod 755 "$scratch"
 trap 'rm -rf "$scratch"' EXIT
 bindir=$(tools/pgtree.sh "$scratch/tree")
-export PGAF_BINDIR=$bindir
+export PGAF_BINDIR=$bindir PG_AUTOCTL=$bindir/pg_autoctl
 as_user=()
 if [ "$(id -u)" -eq 0 ]; then as_user=(setpriv --reuid=postgres --regid=postgres --init-groups); fi
 
