@@ -65,57 +65,40 @@ def postgres_killed(cluster, witness):
     return gap
 
 
-def node_killed(cluster, witness):
-    primary, _ = nodes(cluster)
-    start = time.time()
-    primary.kill()
-    after(witness, start)
-    gap = gap_ms(witness, start)
-    primary.start()
-    settle(cluster)
-    return gap
+def killed(which):
+    """Everything of the primary (0) or of the standby (1) is killed, and started again after the measurement."""
+    def event(cluster, witness):
+        program = nodes(cluster)[which]
+        start = time.time()
+        program.kill()
+        after(witness, start)
+        gap = gap_ms(witness, start)
+        program.start()
+        settle(cluster)
+        return gap
+    return event
 
 
-def node_frozen(cluster, witness):
-    primary, _ = nodes(cluster)
-    start = time.time()
-    frozen = primary.kill(signal.SIGSTOP)
-    after(witness, start, grace=2)
-    gap = gap_ms(witness, start)
-    signal_all(frozen, signal.SIGCONT)
-    settle(cluster)
-    return gap
-
-
-def standby_killed(cluster, witness):
-    _, standby = nodes(cluster)
-    start = time.time()
-    standby.kill()
-    after(witness, start)
-    gap = gap_ms(witness, start)
-    standby.start()
-    settle(cluster)
-    return gap
-
-
-def standby_frozen(cluster, witness):
-    _, standby = nodes(cluster)
-    start = time.time()
-    frozen = standby.kill(signal.SIGSTOP)
-    after(witness, start, grace=2)
-    gap = gap_ms(witness, start)
-    signal_all(frozen, signal.SIGCONT)
-    settle(cluster)
-    return gap
+def frozen(which):
+    """Everything of the primary (0) or of the standby (1) is stopped until writes go on."""
+    def event(cluster, witness):
+        start = time.time()
+        stopped = nodes(cluster)[which].kill(signal.SIGSTOP)
+        after(witness, start, grace=2)
+        gap = gap_ms(witness, start)
+        signal_all(stopped, signal.SIGCONT)
+        settle(cluster)
+        return gap
+    return event
 
 
 EVENTS = {
     "switchover": (switchover, "floor", 3.0),
     "postgres killed": (postgres_killed, None, 1000),
-    "node killed": (node_killed, None, 1000),
-    "node frozen": (node_frozen, None, 4000),
-    "standby killed": (standby_killed, None, 1000),
-    "standby frozen": (standby_frozen, None, 4000),
+    "node killed": (killed(0), None, 1000),
+    "node frozen": (frozen(0), None, 4000),
+    "standby killed": (killed(1), None, 1000),
+    "standby frozen": (frozen(1), None, 4000),
 }
 
 
