@@ -75,6 +75,8 @@ def demonstrate(cluster):
         print(f"{name:<14} longest gap between acknowledged writes {longest_gap(times, start, end):8.0f} ms")
     print(f"acknowledged rows {result['acknowledged']}, of these found {result['found']}, "
           f"missing {result['missing']}")
+    states = ", ".join(f"{name} {state}" for name, (state, _) in sorted(cluster.states().items()))
+    print(f"final state: {states}")
     print(f"whole demonstration {time.monotonic() - started:.0f} s")
     return result["missing"] == 0 and result["found"] == result["acknowledged"]
 
