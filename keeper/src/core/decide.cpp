@@ -9,7 +9,7 @@ namespace pgaf::core {
 namespace {
 
 /// A rule moves a goal, and every chain of moves ends; this bound only guards against a mistake in the table.
-constexpr int kRoundsMax = 16;
+constexpr int kRoundsMax = 256;
 
 void SetGoal(Decision &decision, GroupView &view, NodeId id, const Rule &rule, NodeState goal,
              const std::string &reason) {
@@ -19,27 +19,51 @@ void SetGoal(Decision &decision, GroupView &view, NodeId id, const Rule &rule, N
         {id, node->goal, goal, rule.pos, std::string(rule.name), reason});
     node->goal = goal;
     node->goal_age = Milliseconds{0};
+    ++node->goal_version;
 }
 
 void SetSync(Decision &decision, GroupView &view, SyncSet set) {
     if (view.sync.goal == set) return;
-    view.sync.goal = std::move(set);
-    ++view.sync.goal_version;
+    ReplaceGoal(view.sync, std::move(set));
     decision.sync = view.sync;
 }
 
-void SetTarget(Decision &decision, GroupView &view, Lsn target) {
-    if (view.target_lsn == target) return;
-    view.target_lsn = target;
-    decision.target_lsn = target;
+template <typename T>
+void Set(std::optional<T> &change, T &field, T value) {
+    if (field == value) return;
+    field = value;
+    change = value;
 }
 
-void CarryOut(const Rule &rule, NodeId id, NodeId old_primary, const std::string &why,
-              Decision &decision, GroupView &view) {
+/// What was found out, or wished, about the next primary is of no use any more.
+void ForgetElection(Decision &decision, GroupView &view) {
+    Set(decision.target_lsn, view.target_lsn, Lsn{});
+    Set(decision.preferred, view.preferred, NodeId{});
+    Set(decision.accepts_data_loss, view.accepts_data_loss, false);
+}
+
+void BeginTerm(Decision &decision, GroupView &view, NodeId primary) {
+    decision.term = ++view.term;
+    SetSync(decision, view, SyncOfNewTerm(view, primary));
+    Set(decision.primary, view.primary, primary);
+    ForgetElection(decision, view);
+}
+
+/// The position that a switchover needs is proved by the old primary; one that an election needs, by those who
+/// were there, and they may be others now.
+void RestartElection(Decision &decision, GroupView &view) {
+    const NodeView *old = view.Find(view.primary);
+    const bool is_switchover = old != nullptr && (old->goal == NodeState::kDraining ||
+                                                  old->goal == NodeState::kPrepareMaintenance);
+    if (!is_switchover) Set(decision.target_lsn, view.target_lsn, Lsn{});
+}
+
+void CarryOut(const Rule &rule, const RuleContext &context, Decision &decision, GroupView &view) {
     std::string reason(rule.reason);
-    if (!why.empty()) reason += ": " + why;
-    const NodeView *old = view.Find(old_primary);
-    const Lsn sealed = old == nullptr ? Lsn{} : old->report.sealed_lsn;
+    if (!context.why->empty()) reason += ": " + *context.why;
+    const NodeId id = context.node.id;
+    const NodeId old_primary = context.old_primary == nullptr ? NodeId{} : context.old_primary->id;
+    const Lsn sealed = context.old_primary == nullptr ? Lsn{} : context.old_primary->report.sealed_lsn;
     SetGoal(decision, view, id, rule, rule.node_goal, reason);
     SetGoal(decision, view, old_primary, rule, rule.primary_goal, reason);
     switch (rule.extra) {
@@ -48,35 +72,44 @@ void CarryOut(const Rule &rule, NodeId id, NodeId old_primary, const std::string
             decision.removed.push_back(id);
             std::erase_if(view.nodes, [&](const NodeView &node) { return node.id == id; });
             break;
-        case Extra::kShrinkSync:
-            SetSync(decision, view, {});
-            SetTarget(decision, view, Lsn{});
+        case Extra::kSetSync: SetSync(decision, view, DesiredSync(view)); break;
+        case Extra::kEndElection: ForgetElection(decision, view); break;
+        case Extra::kRestartElection: RestartElection(decision, view); break;
+        case Extra::kRecordTarget: Set(decision.target_lsn, view.target_lsn, sealed); break;
+        case Extra::kRecordRequired:
+            Set(decision.target_lsn, view.target_lsn, context.election.required);
             break;
-        case Extra::kGrowSync: SetSync(decision, view, WantedSyncSet(view)); break;
-        case Extra::kRecordTarget: SetTarget(decision, view, sealed); break;
-        case Extra::kNewTerm:
-            decision.term = ++view.term;
-            SetSync(decision, view, {});
-            SetTarget(decision, view, Lsn{});
-            break;
+        case Extra::kNewTerm: BeginTerm(decision, view, id); break;
     }
 }
 
 /// Carries the first rule that applies out; false when none does.
 bool DecideOnce(Decision &decision, GroupView &view) {
+    const NodeView *primary = FindPrimary(view);
+    const Election election = AssessElection(view);
     for (const Rule &rule : RuleTable()) {
         for (const NodeView &node : view.nodes) {
             std::string why;
-            const RuleContext context{view, node, FindPrimary(view), FindOldPrimary(view, node),
-                                      &why};
+            const RuleContext context{view, node, primary, FindOldPrimary(view, node), election, &why};
             if (!rule.when(context)) continue;
-            const NodeId old_primary =
-                context.old_primary == nullptr ? NodeId{} : context.old_primary->id;
-            CarryOut(rule, node.id, old_primary, why, decision, view);
+            CarryOut(rule, context, decision, view);
             return true;
         }
     }
     return false;
+}
+
+/// Facts about the group itself that reports bring.
+void NoteGroupFacts(Decision &decision, GroupView &view) {
+    const NodeView *primary = FindPrimary(view);
+    if (primary == nullptr) return;
+    Set(decision.primary, view.primary, primary->id);
+    const bool writes = primary->has_report && primary->report.pg_running &&
+                        !primary->report.in_recovery && IsWritable(primary->reported) &&
+                        primary->report.state == primary->reported;
+    if (writes && primary->report.timeline > 0) {
+        Set(decision.timeline, view.timeline, primary->report.timeline);
+    }
 }
 
 /// The next moment at which time alone can change an answer.
@@ -88,28 +121,30 @@ Milliseconds NextDeadline(const GroupView &view) {
     for (const NodeView &node : view.nodes) {
         consider(view.timeouts.unhealthy - node.silent_age);
         consider(LeaseLeftWithStream(view, node));
-        if (node.goal == NodeState::kDraining) consider(view.timeouts.drain - node.goal_age);
+        if (node.goal == NodeState::kDraining || node.goal == NodeState::kPrepareMaintenance) {
+            consider(view.timeouts.drain - node.goal_age);
+        }
+        if (IsInElection(node.goal)) {
+            consider(view.timeouts.stragglers - node.goal_age);
+            consider(view.timeouts.candidate - node.goal_age);
+        }
     }
     return next;
 }
 
+/// Without durations: the text is logged when it changes.
 std::string WhyBlocked(const GroupView &view) {
+    if (const Election election = AssessElection(view); election.is_open) {
+        return election.why_not.empty() ? "" : "the election waits: " + election.why_not;
+    }
     const NodeView *primary = FindPrimary(view);
     if (primary == nullptr || !IsWritable(primary->goal) || view.nodes.size() < 2 ||
         LivenessOf(view, *primary, nullptr) != Liveness::kGone) {
         return "";
     }
-    // Without durations: the text is logged when it changes.
-    const std::string why = "the primary, " + Describe(*primary) + ", is gone";
-    for (const NodeView &node : view.nodes) {
-        if (node.id == primary->id || node.goal == NodeState::kDropped) continue;
-        if (!IsPromotable(view, node)) {
-            return why + "; " + Describe(node) +
-                   " cannot take over: it is not confirmed as a synchronous standby";
-        }
-        if (!IsServing(view, node)) return why + "; " + Describe(node) + " does not report either";
-    }
-    return "";
+    std::string why;
+    if (CouldConclude(view, &why)) return "";
+    return "the primary, " + Describe(*primary) + ", is gone, and no standby is promoted: " + why;
 }
 
 }  // namespace
@@ -127,6 +162,7 @@ NodeView *GroupView::Find(NodeId id) {
 Decision Decide(const GroupView &view) {
     Decision decision;
     GroupView working = view;
+    NoteGroupFacts(decision, working);
     for (int round = 0; round < kRoundsMax && DecideOnce(decision, working); ++round) {
     }
     decision.again_in = NextDeadline(working);
@@ -139,6 +175,7 @@ void Apply(const Decision &decision, GroupView &view) {
         if (NodeView *node = view.Find(assignment.node)) {
             node->goal = assignment.goal;
             node->goal_age = Milliseconds{0};
+            ++node->goal_version;
         }
     }
     for (const NodeId id : decision.removed) {
@@ -147,6 +184,10 @@ void Apply(const Decision &decision, GroupView &view) {
     if (decision.sync) view.sync = *decision.sync;
     if (decision.term) view.term = *decision.term;
     if (decision.target_lsn) view.target_lsn = *decision.target_lsn;
+    if (decision.primary) view.primary = *decision.primary;
+    if (decision.preferred) view.preferred = *decision.preferred;
+    if (decision.timeline) view.timeline = *decision.timeline;
+    if (decision.accepts_data_loss) view.accepts_data_loss = *decision.accepts_data_loss;
 }
 
 std::optional<SyncState> ConfirmSync(const GroupView &view, const Report &report) {
@@ -157,11 +198,11 @@ std::optional<SyncState> ConfirmSync(const GroupView &view, const Report &report
     }
     // With members, the lease must be in force too: from now on another node can be promoted.
     const bool is_in_force = view.sync.goal.members.empty() ||
-                             (report.state == NodeState::kPrimary && report.lease_mode);
+                             (report.lease_mode && (report.state == NodeState::kPrimary ||
+                                                    report.state == NodeState::kApplySettings));
     if (!is_in_force) return std::nullopt;
     SyncState confirmed = view.sync;
-    confirmed.confirmed = confirmed.goal;
-    confirmed.confirmed_version = confirmed.goal_version;
+    ConfirmGoal(confirmed);
     return confirmed;
 }
 
@@ -177,10 +218,7 @@ const NodeView *FindPrimary(const GroupView &view) {
 
 bool IsPromotable(const GroupView &view, const NodeView &node) {
     if (!IsStable(node, NodeState::kSecondary) || node.candidate_priority <= 0) return false;
-    if (!node.replication_quorum) return true;
-    const std::vector<NodeId> alone{node.id};
-    return view.sync.goal.Contains(node.id) && view.sync.confirmed.Contains(node.id) &&
-           CoversEveryCommit(view.sync.goal, alone) && CoversEveryCommit(view.sync.confirmed, alone);
+    return CouldConclude(view, nullptr);
 }
 
 }  // namespace pgaf::core

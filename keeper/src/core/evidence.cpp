@@ -102,7 +102,7 @@ Liveness LivenessOf(const GroupView &view, const NodeView &node, std::string *wh
     if (is_silent && node.lease_left <= Milliseconds{0}) {
         if (unheard) {
             Say(why, Describe(node) + " has not reported for " + Seconds(node.silent_age) +
-                         ", its lease has expired, and its standby hears nothing from it");
+                         ", its lease has expired, and no standby hears anything from it");
             return Liveness::kGone;
         }
         // An answer from before its last report says nothing about its silence.
@@ -112,7 +112,7 @@ Liveness LivenessOf(const GroupView &view, const NodeView &node, std::string *wh
             return Liveness::kGone;
         }
         Say(why, Describe(node) + " has not reported for " + Seconds(node.silent_age) +
-                     ", but its standby still streams from it");
+                     ", but a standby still streams from it");
         return Liveness::kUnsure;
     }
     Say(why, Describe(node) + " has not reported for " + Seconds(node.silent_age));
@@ -125,8 +125,27 @@ int HealthOf(const GroupView &view, const NodeView &node) {
     return node.has_report ? 0 : -1;
 }
 
+bool HasSealed(const GroupView &view, const NodeView &standby) {
+    if (!IsInElection(standby.goal) || standby.id == view.primary) return false;
+    const Report &report = standby.report;
+    // A report of an earlier goal may be from before the node followed somebody again.
+    if (!standby.has_report || report.goal_version != standby.goal_version) return false;
+    if (!report.in_recovery || !IsInElection(report.state)) return false;
+    // On its way to what another standby has, it can hear nothing of the old primary.
+    const bool fetches = standby.goal == NodeState::kFastForward &&
+                         report.receiver.upstream != view.primary;
+    return report.receiver.sealed || fetches;
+}
+
 bool IsSealed(const GroupView &view, const NodeView &standby) {
-    return IsServing(view, standby) && standby.report.receiver.sealed && standby.report.in_recovery;
+    return HasSealed(view, standby) && IsServing(view, standby);
+}
+
+bool IsStreamingFrom(const NodeView &standby, const NodeView &primary) {
+    const StandbyFact *fact = StandbyFactOf(primary, standby.id);
+    return fact != nullptr && fact->streaming && standby.report.receiver.streaming &&
+           standby.report.receiver.upstream == primary.id &&
+           standby.report.timeline == primary.report.timeline;
 }
 
 Milliseconds LeaseLeftWithStream(const GroupView &view, const NodeView &old_primary) {
@@ -134,7 +153,7 @@ Milliseconds LeaseLeftWithStream(const GroupView &view, const NodeView &old_prim
     if (left == kNoLimit) return left;
     if (old_primary.proved_fenced) return Milliseconds{0};
     for (const NodeView &node : view.nodes) {
-        if (node.id == old_primary.id || !IsSealed(view, node)) continue;
+        if (node.id == old_primary.id || !HasSealed(view, node)) continue;
         left = std::max(left, StreamLeaseLeft(node.report.receiver.stream_age + node.report_age,
                                               view.timeouts.lease));
     }

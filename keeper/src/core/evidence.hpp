@@ -30,8 +30,14 @@ bool IsStandbyLost(const GroupView &view, const NodeView &primary, const NodeVie
 /// Every other node that could hear the primary hears nothing.
 bool IsUnheard(const GroupView &view, const NodeView &primary);
 
-/// Sealed in the state it should be sealed in: nothing more can arrive at it.
+/// The node takes part in an election, and has durably stopped receiving from any primary since it was told to.
+/// True also when its process has died since: the seal is on its disk.
+bool HasSealed(const GroupView &view, const NodeView &standby);
+/// HasSealed, and its PostgreSQL runs.
 bool IsSealed(const GroupView &view, const NodeView &standby);
+
+/// The standby streams from the primary, both sides say so, on the primary's timeline.
+bool IsStreamingFrom(const NodeView &standby, const NodeView &primary);
 
 /// The time until IsProvedFenced by leases alone; 0 when it is.
 Milliseconds LeaseLeftWithStream(const GroupView &view, const NodeView &old_primary);

@@ -74,6 +74,15 @@ void WritePeer(Writer &writer, const Peer &peer) {
     out.PutFlag("primary", peer.is_primary);
     out.PutFlag("promotable", peer.is_promotable);
     out.Put("lsn", peer.lsn);
+    if (peer.timeline == 0) return;
+    out.Put("timeline", peer.timeline);
+    out.Put("history", EncodeHistory(peer.history));
+}
+
+TimelineHistory ReadHistory(ObjectReader &in) {
+    std::string text;
+    in.Get("history", text);
+    return DecodeHistory(text);
 }
 
 Peer ReadPeer(const rapidjson::Value &value, std::string &problem) {
@@ -88,6 +97,8 @@ Peer ReadPeer(const rapidjson::Value &value, std::string &problem) {
     in.Get("primary", peer.is_primary);
     in.Get("promotable", peer.is_promotable);
     in.Get("lsn", peer.lsn);
+    in.Get("timeline", peer.timeline);
+    peer.history = ReadHistory(in);
     return peer;
 }
 
@@ -135,10 +146,12 @@ std::string Encode(const Report &report) {
         out.Put("sequence", report.sequence);
         out.Put("holder", HolderName(report.holder));
         out.Put("state", ToString(report.state));
+        out.Put("goal_version", report.goal_version);
         out.Put("term", report.term);
         out.PutFlag("pg_running", report.pg_running);
         out.PutFlag("in_recovery", report.in_recovery);
         out.Put("timeline", report.timeline);
+        if (!report.history.empty()) out.Put("history", EncodeHistory(report.history));
         out.Put("lsn", report.lsn);
         out.Put("system_identifier", std::to_string(report.system_identifier));
         out.PutFlag("fenced", report.fenced);
@@ -179,10 +192,12 @@ Result<Report> DecodeReport(std::string_view text) {
             in.Complain("holder", "\"worker\" or \"supervisor\"");
         }
         GetState(in, "state", report.state);
+        in.Get("goal_version", report.goal_version);
         in.Get("term", report.term);
         in.Get("pg_running", report.pg_running);
         in.Get("in_recovery", report.in_recovery);
         in.Get("timeline", report.timeline);
+        report.history = ReadHistory(in);
         in.Get("lsn", report.lsn);
         ReadSystemIdentifier(in, report.system_identifier);
         in.Get("fenced", report.fenced);
@@ -213,6 +228,7 @@ std::string Encode(const Reply &reply) {
         out.Put("node_id", reply.node);
         out.Put("group", reply.group);
         out.Put("goal", ToString(reply.goal));
+        out.Put("goal_version", reply.goal_version);
         out.Put("term", reply.term);
         out.Put("grant", kGrantNames.at(static_cast<std::size_t>(reply.grant)));
         out.Put("lease_ms", reply.lease);
@@ -220,6 +236,7 @@ std::string Encode(const Reply &reply) {
         out.Put("sync_version", reply.sync_version);
         out.Put("sync_names", reply.sync_names);
         out.Put("target_lsn", reply.target_lsn);
+        out.Put("extension", EncodeSets(reply.extension));
         out.Put("upstream", reply.upstream);
         out.Name("peers");
         writer.StartArray();
@@ -243,6 +260,7 @@ Result<Reply> DecodeReply(std::string_view text) {
         in.Get("node_id", reply.node);
         in.Get("group", reply.group);
         GetState(in, "goal", reply.goal);
+        in.Get("goal_version", reply.goal_version);
         in.Get("term", reply.term);
         std::string grant;
         in.Get("grant", grant);
@@ -254,6 +272,9 @@ Result<Reply> DecodeReply(std::string_view text) {
         in.Get("sync_version", reply.sync_version);
         in.Get("sync_names", reply.sync_names);
         in.Get("target_lsn", reply.target_lsn);
+        std::string extension;
+        in.Get("extension", extension);
+        reply.extension = DecodeSets(extension);
         in.Get("upstream", reply.upstream);
         if (const auto *peers = in.FindArray("peers")) {
             for (const auto &value : peers->GetArray()) reply.peers.push_back(ReadPeer(value, problem));

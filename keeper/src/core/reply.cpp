@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "pgaf/core/decide.hpp"
 #include "rules.hpp"
 
@@ -13,7 +15,8 @@ GrantKind GrantFor(const NodeView &node, KeeperHolder holder) {
     if (holder != KeeperHolder::kWorker) return GrantKind::kNone;
     if (node.goal == kSingle || node.goal == kWaitPrimary) return GrantKind::kUnlimited;
     // A switchover begins with a checkpoint, during which the node still accepts writes.
-    if (node.goal == kDraining && IsWritable(node.reported)) return GrantKind::kTimed;
+    const bool drains = node.goal == kDraining || node.goal == kPrepareMaintenance;
+    if (drains && IsWritable(node.reported)) return GrantKind::kTimed;
     return IsWritable(node.goal) ? GrantKind::kTimed : GrantKind::kNone;
 }
 
@@ -30,6 +33,33 @@ Peer PeerOf(const GroupView &view, const NodeView &node, const NodeView *primary
     return peer;
 }
 
+/// Who is followed: the primary; on the way to missing WAL the sealed standby that has it.
+NodeId UpstreamOf(const GroupView &view, const NodeView &node, const NodeView *primary) {
+    if (node.goal != kFastForward) {
+        return primary != nullptr && primary != &node ? primary->id : NodeId{};
+    }
+    for (const NodeView &other : view.nodes) {
+        const bool has_it = other.id != node.id && IsSealed(view, other) &&
+                            other.report.lsn >= view.target_lsn;
+        if (has_it) return other.id;
+    }
+    return {};
+}
+
+/// An election needs members of every set that may be in use, so enough confirmations of each exclude that
+/// one was concluded without a node that confirmed. See docs/architecture.md, section 4.
+std::vector<SyncSet> ExtensionOf(const GroupView &view) {
+    std::vector<SyncSet> sets = PossibleSets(view.sync);
+    std::erase_if(sets, [](const SyncSet &set) { return set.members.empty(); });
+    if (!IsAsyncByChoice(view)) return sets;
+    SyncSet everybody;
+    for (const NodeView &node : view.nodes) {
+        if (IsPromotable(view, node)) everybody.members.push_back(node.id);
+    }
+    if (!everybody.members.empty()) sets.push_back(everybody);
+    return sets;
+}
+
 }  // namespace
 
 Reply BuildReply(const GroupView &view, NodeId id, KeeperHolder holder) {
@@ -44,16 +74,24 @@ Reply BuildReply(const GroupView &view, NodeId id, KeeperHolder holder) {
     }
     const NodeView *primary = FindPrimary(view);
     reply.goal = node->goal;
+    reply.goal_version = node->goal_version;
     reply.grant = GrantFor(*node, holder);
     reply.lease = view.timeouts.lease;
     reply.report_interval = view.timeouts.report_interval;
     reply.sync_version = view.sync.goal_version;
+    // A node that is to be the primary must know the set before it writes.
     if (primary == node) reply.sync_names = ToSetting(view.sync.goal);
-    if (node->goal == kPreparePromotion) reply.target_lsn = view.target_lsn;
-    if (primary != nullptr && primary != node) reply.upstream = primary->id;
+    if (primary == node) reply.extension = ExtensionOf(view);
+    if (IsBeingPromoted(node->goal)) reply.target_lsn = view.target_lsn;
+    reply.upstream = UpstreamOf(view, *node, primary);
     for (const NodeView &other : view.nodes) {
         if (other.id == id || other.goal == kDropped) continue;
-        reply.peers.push_back(PeerOf(view, other, primary));
+        Peer peer = PeerOf(view, other, primary);
+        if (other.id == reply.upstream) {
+            peer.timeline = other.report.timeline;
+            peer.history = other.report.history;
+        }
+        reply.peers.push_back(std::move(peer));
     }
     reply.candidate_priority = node->candidate_priority;
     reply.replication_quorum = node->replication_quorum;

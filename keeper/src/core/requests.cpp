@@ -3,6 +3,7 @@
 #include "pgaf/core/decide.hpp"
 #include "rules.hpp"
 
+/// Failover, removal and registration, as operators ask for them.
 namespace pgaf::core {
 namespace {
 
@@ -19,55 +20,124 @@ std::string StateOf(const NodeView &node) {
            std::string(ToString(node.goal)) + ".";
 }
 
-/// The standby of a two-node group.
-const NodeView *FindStandby(const GroupView &view, const NodeView &primary) {
-    const auto it = std::find_if(view.nodes.begin(), view.nodes.end(), [&](const NodeView &node) {
-        return node.id != primary.id && node.goal != kDropped;
-    });
-    return it == view.nodes.end() ? nullptr : &*it;
+Problem NoSuchNode(NodeId id) {
+    return {ProblemCode::kNotFound, "node " + std::to_string(id.value) + " does not exist", "",
+            "List the nodes: pg_autoctl show state."};
 }
 
-SyncState Without(const SyncState &sync) {
-    SyncState next = sync;
-    if (!next.goal.members.empty()) {
-        next.goal = {};
-        ++next.goal_version;
-    }
-    return next;
+bool HasOthers(const GroupView &view, const NodeView &node) {
+    return std::any_of(view.nodes.begin(), view.nodes.end(), [&](const NodeView &other) {
+        return other.id != node.id && other.goal != kDropped;
+    });
 }
+
+// ---- failover
+
+Result<void> CheckPreferred(const GroupView &view, NodeId preferred) {
+    if (!preferred.IsValid()) return {};
+    const NodeView *node = view.Find(preferred);
+    if (node == nullptr) return tl::unexpected(NoSuchNode(preferred));
+    if (node->id != view.primary && CouldSeal(view, *node)) return {};
+    return Fail(ProblemCode::kRefused, "cannot promote " + Describe(*node) + " now", StateOf(*node),
+                "Wait until it is a secondary: pg_autoctl show state.");
+}
+
+/// The group has a healthy primary: it drains, and hands over.
+Result<Decision> SwitchOver(const GroupView &view, const NodeView &primary, NodeId preferred) {
+    if (!IsStable(primary, kPrimary)) {
+        return Fail(ProblemCode::kRefused, "cannot fail over while the primary is not in state primary",
+                    StateOf(primary), "Watch it: pg_autoctl show state.");
+    }
+    GroupView wish = view;
+    wish.preferred = preferred;
+    std::string why;
+    if (!BestCandidate(wish).IsValid() || !CouldConclude(wish, &why)) {
+        return Fail(ProblemCode::kRefused, "cannot fail over while no standby can take over",
+                    why.empty() ? "No standby is a healthy secondary with a candidate priority above 0."
+                                : "The obstacle: " + why + ".",
+                    "Wait until one is a synchronous secondary: pg_autoctl show state.");
+    }
+    Decision decision;
+    if (preferred != view.preferred) decision.preferred = preferred;
+    decision.assignments.push_back(Assign(primary, kDraining, 11, "a failover was requested"));
+    return decision;
+}
+
+/// A grant without limit cannot be waited for.
+Result<void> CheckLease(const NodeView &old, bool primary_is_off) {
+    if (primary_is_off || old.proved_fenced || old.lease_left != kNoLimit) return {};
+    return Fail(ProblemCode::kRefused,
+                "cannot fail over while " + Describe(old) + " may still accept writes",
+                "It was alone when it was last heard of, and may write without a limit of time.",
+                "Switch its machine off, then say so: --primary-is-off.");
+}
+
+/// The primary is gone. `accepts` goes on without proof that no commit is lost.
+Result<Decision> ForceElection(const GroupView &view, const NodeView &old,
+                               const FailoverRequest &request) {
+    std::string why;
+    if (LivenessOf(view, old, &why) == Liveness::kHealthy ||
+        (!request.primary_is_off && !IsUnheard(view, old))) {
+        return Fail(ProblemCode::kRefused, "cannot accept the loss of data while the primary is alive",
+                    StateOf(old) + (why.empty() ? "" : " " + why + "."),
+                    "Perform a failover without --allow-data-loss.");
+    }
+    if (const auto checked = CheckLease(old, request.primary_is_off); !checked) {
+        return tl::unexpected(checked.error());
+    }
+    GroupView forced = view;
+    forced.accepts_data_loss = true;
+    forced.preferred = request.preferred;
+    if (!CouldConclude(forced, &why)) {
+        return Fail(ProblemCode::kRefused, "cannot fail over: no standby can be promoted",
+                    "The obstacle: " + why + ".", "Start a standby: pg_autoctl run.");
+    }
+    Decision decision;
+    decision.accepts_data_loss = true;
+    if (request.preferred != view.preferred) decision.preferred = request.preferred;
+    if (request.primary_is_off) decision.known_off = old.id;
+    const std::string reason =
+        "a failover was requested that may lose acknowledged commits: " + DescribeLoss(view);
+    if (old.goal != kDropped) {
+        decision.assignments.push_back(Assign(old, kDemoteTimeout, 23, reason));
+    }
+    for (const NodeView &node : view.nodes) {
+        if (!CouldSeal(view, node) || IsInElection(node.goal)) continue;
+        decision.assignments.push_back(Assign(node, kReportLsn, 23, reason));
+    }
+    return decision;
+}
+
+// ---- removal
 
 Result<Decision> RemovePrimary(const GroupView &view, const NodeView &node) {
-    const NodeView *standby = FindStandby(view, node);
     Decision decision;
-    if (standby != nullptr && !IsPromotable(view, *standby)) {
+    std::string why;
+    if (HasOthers(view, node) && !CouldConclude(view, &why)) {
         return Fail(ProblemCode::kRefused,
                     "cannot drop " + Describe(node) + " while no standby can take over",
-                    StateOf(*standby), "Drop the standby first, or wait until it is a secondary.");
+                    "The obstacle: " + why + ".",
+                    "Drop the standbys first, or wait until one is a secondary.");
     }
     decision.assignments.push_back(Assign(node, kDropped, 13, "removal of the primary was requested"));
     return decision;
 }
 
 Result<Decision> RemoveByForce(const GroupView &view, const NodeView &node) {
-    const NodeView *primary = FindPrimary(view);
-    const bool is_primary = primary != nullptr && primary->id == node.id;
-    std::string why;
-    if (is_primary && view.nodes.size() > 1 && node.lease_left != kNoLimit &&
-        !IsProvedFenced(view, node, &why)) {
-        return Fail(ProblemCode::kRefused, "cannot drop " + Describe(node) + " by force yet",
-                    "It is the primary, and " + why + ".",
-                    "Try again after the lease, or drop it without --force.");
-    }
-    if (is_primary && view.nodes.size() > 1 && IsServing(view, node)) {
-        return Fail(ProblemCode::kRefused,
-                    "cannot drop " + Describe(node) + " by force while it accepts writes",
-                    StateOf(node), "Drop it without --force, or stop it first.");
-    }
     Decision decision;
-    if (!is_primary && primary != nullptr && view.sync.goal.Contains(node.id)) {
-        decision.sync = Without(view.sync);
-        decision.assignments.push_back(
-            Assign(*primary, kWaitPrimary, 17, "removal of the standby was requested"));
+    const bool is_primary = node.id == view.primary && !IsStandby(node.goal);
+    if (is_primary && HasOthers(view, node)) {
+        std::string why;
+        if (IsServing(view, node)) {
+            return Fail(ProblemCode::kRefused,
+                        "cannot drop " + Describe(node) + " by force while it accepts writes",
+                        StateOf(node), "Drop it without --force, or stop it first.");
+        }
+        if (node.lease_left != kNoLimit && !IsProvedFenced(view, node, &why)) {
+            return Fail(ProblemCode::kRefused, "cannot drop " + Describe(node) + " by force yet",
+                        "It is the primary, and " + why + ".",
+                        "Try again after the lease, or drop it without --force.");
+        }
     }
     decision.removed.push_back(node.id);
     return decision;
@@ -76,50 +146,46 @@ Result<Decision> RemoveByForce(const GroupView &view, const NodeView &node) {
 }  // namespace
 
 Result<NodeState> GoalForNewNode(const GroupView &view) {
-    const auto count = std::count_if(view.nodes.begin(), view.nodes.end(),
-                                     [](const NodeView &node) { return node.goal != kDropped; });
-    if (count == 0 && view.nodes.empty()) return kSingle;
+    if (view.nodes.empty()) return kSingle;
     const NodeView *primary = FindPrimary(view);
-    if (count == 0 || primary == nullptr || !IsWritable(primary->goal)) {
-        return Fail(ProblemCode::kRefused, "cannot register a standby: the group has no primary now",
-                    "A failover or the removal of a node is under way.", "Try again in a moment.");
-    }
-    if (count >= 2) {
-        return Fail(ProblemCode::kBadState, "cannot register a third node in a group",
-                    "This version supports groups of up to two nodes.",
-                    "Drop a node first: pg_autoctl drop node.");
-    }
-    return kWaitStandby;
+    if (primary != nullptr && IsWritable(primary->goal)) return kWaitStandby;
+    return Fail(ProblemCode::kRefused, "cannot register a standby: the group has no primary now",
+                "A failover or the removal of a node is under way.", "Try again in a moment.");
 }
 
-Result<Decision> RequestFailover(const GroupView &view) {
+Result<Decision> RequestFailover(const GroupView &view, const FailoverRequest &request) {
     const NodeView *primary = FindPrimary(view);
-    if (primary == nullptr || view.nodes.size() < 2) {
+    const NodeView *old = view.Find(view.primary);
+    if (old == nullptr) old = primary;
+    if (view.nodes.size() < 2 || (old != nullptr && !HasOthers(view, *old))) {
         return Fail(ProblemCode::kRefused, "cannot fail over: the group has no standby",
                     "A failover needs a primary and a secondary.",
                     "Add a standby: pg_autoctl create postgres.");
     }
-    const NodeView *standby = FindStandby(view, *primary);
-    if (!IsStable(*primary, kPrimary) || !IsServing(view, *primary)) {
-        return Fail(ProblemCode::kRefused, "cannot fail over while the primary is not in state primary",
-                    StateOf(*primary), "Watch it: pg_autoctl show state.");
+    if (const auto checked = CheckPreferred(view, request.preferred); !checked) {
+        return tl::unexpected(checked.error());
     }
-    if (standby == nullptr || !IsPromotable(view, *standby) || !IsServing(view, *standby)) {
-        return Fail(ProblemCode::kRefused, "cannot fail over while no standby can take over",
-                    standby == nullptr ? "The other node is being dropped." : StateOf(*standby),
-                    "Wait until it is a synchronous secondary: pg_autoctl show state.");
+    if (primary != nullptr && IsWritable(primary->goal) && IsServing(view, *primary)) {
+        return SwitchOver(view, *primary, request.preferred);
     }
-    Decision decision;
-    decision.assignments.push_back(Assign(*primary, kDraining, 11, "a failover was requested"));
-    return decision;
+    if (request.allow_data_loss && old != nullptr) return ForceElection(view, *old, request);
+    std::string why;
+    if (old != nullptr && CouldConclude(view, &why) && request.preferred.IsValid()) {
+        Decision decision;
+        if (request.preferred != view.preferred) decision.preferred = request.preferred;
+        return decision;  // an election is under way, or will be: the wish counts in it
+    }
+    return Fail(ProblemCode::kRefused,
+                why.empty() ? "cannot request a failover: one is under way"
+                            : "cannot fail over without the risk of losing acknowledged commits",
+                old == nullptr ? "The group has no primary." : StateOf(*old) + (why.empty() ? "" : " The obstacle: " + why + "."),
+                why.empty() ? "Watch it: pg_autoctl show state."
+                            : "Bring a missing node back, or accept the loss: --allow-data-loss.");
 }
 
 Result<Decision> RequestRemoval(const GroupView &view, NodeId id, bool force) {
     const NodeView *node = view.Find(id);
-    if (node == nullptr) {
-        return Fail(ProblemCode::kNotFound, "node " + std::to_string(id.value) + " does not exist", "",
-                    "List the nodes: pg_autoctl show state.");
-    }
+    if (node == nullptr) return tl::unexpected(NoSuchNode(id));
     if (force) return RemoveByForce(view, *node);
     Decision decision;
     if (node->goal == kDropped) {
@@ -133,31 +199,6 @@ Result<Decision> RequestRemoval(const GroupView &view, NodeId id, bool force) {
                     StateOf(*node), "Try again when the group has a primary.");
     }
     decision.assignments.push_back(Assign(*node, kDropped, 15, "removal of the node was requested"));
-    if (view.sync.goal.Contains(id)) {
-        decision.sync = Without(view.sync);
-        decision.assignments.push_back(
-            Assign(*primary, kWaitPrimary, 15, "removal of the standby was requested"));
-    }
-    return decision;
-}
-
-Result<Decision> RequestQuorumChange(const GroupView &view, NodeId id) {
-    const NodeView *node = view.Find(id);
-    const NodeView *primary = FindPrimary(view);
-    if (node == nullptr) {
-        return Fail(ProblemCode::kNotFound, "node " + std::to_string(id.value) + " does not exist");
-    }
-    Decision decision;
-    if (primary == nullptr || view.nodes.size() < 2) return decision;
-    if (!IsWritable(primary->goal)) {
-        return Fail(ProblemCode::kRefused,
-                    "cannot change the replication quorum of " + Describe(*node) + " during a failover",
-                    StateOf(*primary), "Try again when the group has a primary.");
-    }
-    if (node == primary || node->goal != kSecondary || primary->goal != kPrimary) return decision;
-    decision.sync = Without(view.sync);
-    decision.assignments.push_back(
-        Assign(*primary, kWaitPrimary, 19, "the replication quorum of the standby was changed"));
     return decision;
 }
 

@@ -5,16 +5,18 @@
 #include "pgaf/core/decide.hpp"
 #include "pgaf/core/keeper_edges.hpp"
 
-/// Groups of two nodes in well-known situations, for tests of the rules.
+/// Groups in well-known situations, for tests of the rules.
 namespace pgaf::core::test {
 
 inline constexpr NodeId kA{1};
 inline constexpr NodeId kB{2};
+inline constexpr NodeId kC{3};
+inline constexpr NodeId kD{4};
 
 inline NodeView MakeNode(NodeId id, NodeState state) {
     NodeView node;
     node.id = id;
-    node.name = id == kA ? "a" : "b";
+    node.name = std::string(1, static_cast<char>('a' + id.value - 1));
     node.host = "127.0.0.1";
     node.port = 5000 + static_cast<int>(id.value);
     node.reported = node.goal = state;
@@ -36,22 +38,35 @@ inline void Stream(GroupView &view, NodeId from, NodeId to) {
     fact.streaming = true;
     fact.in_sync_set = true;
     fact.flush_lsn = view.Find(to)->report.lsn;
-    view.Find(from)->report.standbys = {fact};
+    std::erase_if(view.Find(from)->report.standbys,
+                  [to](const StandbyFact &other) { return other.node == to; });
+    view.Find(from)->report.standbys.push_back(fact);
     view.Find(to)->report.receiver = {from, true, Milliseconds{10}, false};
 }
 
-/// a is primary with a lease, b its synchronous secondary.
-inline GroupView Steady() {
+/// a is primary with a lease; the others, `count` nodes in all, are its synchronous secondaries (ANY k).
+inline GroupView Steady(int count, int k = 1) {
     GroupView view;
-    view.nodes = {MakeNode(kA, NodeState::kPrimary), MakeNode(kB, NodeState::kSecondary)};
-    view.sync.goal = view.sync.confirmed = SyncSet{1, {kB}};
+    view.primary = kA;
+    view.timeline = 1;
+    view.nodes = {MakeNode(kA, NodeState::kPrimary)};
+    SyncSet set{k, {}};
+    for (std::int64_t id = 2; id <= count; ++id) {
+        view.nodes.push_back(MakeNode(NodeId{id}, NodeState::kSecondary));
+        set.members.push_back(NodeId{id});
+    }
+    view.number_sync_standbys = count > 2 ? k : 0;
+    view.sync.goal = view.sync.confirmed = set;
     view.sync.goal_version = view.sync.confirmed_version = 5;
     view.nodes[0].lease_left = Milliseconds{2800};
     view.nodes[0].report.lease_mode = true;
     view.nodes[0].report.sync_version = 5;
-    Stream(view, kA, kB);
+    for (const NodeId member : set.members) Stream(view, kA, member);
     return view;
 }
+
+/// a is primary with a lease, b its synchronous secondary.
+inline GroupView Steady() { return Steady(2); }
 
 /// Makes the node silent for that long, as a silent partition does.
 inline void Silence(NodeView &node, Milliseconds age) {
@@ -77,6 +92,33 @@ inline NodeState GoalAfter(const GroupView &view, NodeId id) {
 inline void Reach(GroupView &view, NodeId id) {
     NodeView *node = view.Find(id);
     node->reported = node->report.state = node->goal;
+    node->report.goal_version = node->goal_version;
+}
+
+/// The standby no longer receives from anybody, as when its upstream is gone.
+inline void StopStream(GroupView &view, NodeId id) { view.Find(id)->report.receiver.streaming = false; }
+
+/// The node reaches its goal, and has durably stopped receiving.
+inline void ReachSealed(GroupView &view, NodeId id, Lsn lsn = {}) {
+    Reach(view, id);
+    NodeView *node = view.Find(id);
+    node->report.receiver.sealed = true;
+    node->report.receiver.streaming = false;
+    if (lsn.IsValid()) node->report.lsn = lsn;
+}
+
+/// The process of the primary is gone, and its standbys have noticed.
+inline void KillPrimary(GroupView &view) {
+    LoseProcess(*view.Find(view.primary));
+    for (NodeView &node : view.nodes) {
+        if (node.id != view.primary) StopStream(view, node.id);
+    }
+}
+
+inline Decision Advance(GroupView &view) {
+    const Decision decision = Decide(view);
+    Apply(decision, view);
+    return decision;
 }
 
 }  // namespace pgaf::core::test

@@ -172,12 +172,70 @@ TEST(SyncSet, QuorumNeedsMoreThanTheRest) {
     const NodeId a{1};
     const NodeId b{2};
     const NodeId c{3};
-    EXPECT_FALSE(CoversEveryCommit({}, {a}));
-    EXPECT_TRUE(CoversEveryCommit({1, {a}}, {a}));
-    EXPECT_FALSE(CoversEveryCommit({1, {a, b}}, {a}));
-    EXPECT_TRUE(CoversEveryCommit({1, {a, b}}, {a, b}));
-    EXPECT_TRUE(CoversEveryCommit({2, {a, b, c}}, {a, c}));
-    EXPECT_FALSE(CoversEveryCommit({2, {a, b}}, {c}));
+    EXPECT_FALSE(CoversEveryCommit(SyncSet{}, {a}));
+    EXPECT_TRUE(CoversEveryCommit(SyncSet{1, {a}}, {a}));
+    EXPECT_FALSE(CoversEveryCommit(SyncSet{1, {a, b}}, {a}));
+    EXPECT_TRUE(CoversEveryCommit(SyncSet{1, {a, b}}, {a, b}));
+    EXPECT_TRUE(CoversEveryCommit(SyncSet{2, {a, b, c}}, {a, c}));
+    EXPECT_FALSE(CoversEveryCommit(SyncSet{2, {a, b}}, {c}));
+}
+
+// S14: PostgreSQL may have used any of the sets that were recorded since the last confirmation.
+TEST(SyncSet, ReplacedGoalsCountUntilANewerOneIsConfirmed) {
+    const NodeId a{1};
+    const NodeId b{2};
+    SyncState sync;
+    sync.goal = sync.confirmed = {1, {a}};
+    ReplaceGoal(sync, {1, {a, b}});
+    ReplaceGoal(sync, {1, {a}});
+    EXPECT_FALSE(CoversEveryCommit(sync, {a})) << "b alone may hold a commit";
+    EXPECT_TRUE(CoversEveryCommit(sync, {a, b}));
+    ReplaceGoal(sync, {1, {b}});
+    EXPECT_EQ(sync.superseded.size(), 1U) << "{a} is on record as confirmed";
+    ConfirmGoal(sync);
+    EXPECT_TRUE(CoversEveryCommit(sync, {b}));
+    EXPECT_TRUE(sync.IsSettled());
+}
+
+TEST(SyncSet, TextSurvivesTheRoundTrip) {
+    const std::vector<SyncSet> sets{{1, {NodeId{2}, NodeId{3}}}, {}, {2, {NodeId{4}}}};
+    EXPECT_EQ(EncodeSets(sets), "1:2,3 0: 2:4");
+    EXPECT_EQ(DecodeSets(EncodeSets(sets)), sets);
+    EXPECT_TRUE(DecodeSets("").empty());
+    for (const char *bad : {"x", "1", "1:2;3", "1:2x", "1:a"}) {
+        for (const SyncSet &set : DecodeSets(bad)) EXPECT_TRUE(set.members.empty()) << bad;
+    }
+}
+
+// S24, S25: numbers of timelines say nothing; where they branched off does.
+TEST(Timeline, AncestryIsDecidedBySwitchPoints) {
+    const WalPosition on_one{1, Lsn{100}, {}};
+    const WalPosition on_two{2, Lsn{120}, {{1, Lsn{90}}}};
+    const WalPosition on_three{3, Lsn{110}, {{1, Lsn{95}}}};
+    EXPECT_EQ(Compare(on_one, on_two), Ancestry::kDiverged);
+    EXPECT_EQ(Compare({1, Lsn{90}, {}}, on_two), Ancestry::kBehind);
+    EXPECT_EQ(Compare(on_two, {1, Lsn{90}, {}}), Ancestry::kAhead);
+    EXPECT_EQ(Compare(on_two, on_three), Ancestry::kDiverged);
+    EXPECT_EQ(Compare(on_two, on_two), Ancestry::kEqual);
+    EXPECT_EQ(Compare({0, Lsn{1}, {}}, on_two), Ancestry::kUnknown);
+    // The same number, given twice.
+    EXPECT_EQ(Compare(on_two, {2, Lsn{130}, {{1, Lsn{80}}}}), Ancestry::kDiverged);
+    EXPECT_EQ(Compare(on_two, {2, Lsn{130}, {{1, Lsn{90}}}}), Ancestry::kBehind);
+}
+
+// S32: many timelines are cut, not overrun.
+TEST(Timeline, HistoryTextKeepsTheNewest) {
+    std::string file = "# comment\n";
+    for (int i = 1; i <= 2000; ++i) {
+        file += std::to_string(i) + "\t0/" + ToString(Lsn{static_cast<std::uint64_t>(i)}).substr(2) + "\tno reason\n";
+    }
+    const TimelineHistory history = ParseTimelineHistory(file + "x\n\n");
+    ASSERT_EQ(history.size(), 2000U);
+    const TimelineHistory sent = DecodeHistory(EncodeHistory(history));
+    ASSERT_EQ(sent.size(), kTimelineSwitchesMax);
+    EXPECT_EQ(sent.back(), history.back());
+    EXPECT_EQ(Compare({2001, Lsn{3000}, history}, {2001, Lsn{3000}, sent}), Ancestry::kEqual);
+    EXPECT_TRUE(DecodeHistory("1@x").empty());
 }
 
 }  // namespace

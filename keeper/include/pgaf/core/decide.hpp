@@ -25,13 +25,23 @@ struct Decision {
     std::optional<SyncState> sync;
     std::optional<std::int64_t> term;
     std::optional<Lsn> target_lsn;
+    std::optional<NodeId> primary;        ///< GroupView::primary, and so on
+    std::optional<NodeId> preferred;
+    std::optional<int> timeline;
+    std::optional<bool> accepts_data_loss;
+    /// The operator answers for it that this node cannot acknowledge anything: its grants are void.
+    NodeId known_off;
     std::vector<NodeId> removed;          ///< rows to delete
     /// Decide again not later than this from now, even if nothing is reported.
     Milliseconds again_in{kNoLimit};
     /// Why a failover that seems due does not happen; empty otherwise.
     std::string blocked;
     [[nodiscard]] bool IsEmpty() const {
-        return assignments.empty() && !sync && !term && !target_lsn && removed.empty();
+        return assignments.empty() && removed.empty() && !ChangesGroup();
+    }
+    /// Something of the group itself changes.
+    [[nodiscard]] bool ChangesGroup() const {
+        return sync || term || target_lsn || primary || preferred || timeline || accepts_data_loss;
     }
 };
 
@@ -41,6 +51,8 @@ struct RuleInfo {
     std::string_view name;
     std::string_view section;
     std::string_view reason;
+    NodeState node_goal = NodeState::kUnknown;     ///< of the node that the rule is about; kUnknown: unchanged
+    NodeState primary_goal = NodeState::kUnknown;  ///< of the old primary; kUnknown: unchanged
 };
 std::span<const RuleInfo> Rules();
 
@@ -52,21 +64,36 @@ void Apply(const Decision &decision, GroupView &view);
 /// The synchronous set as confirmed by this report of the primary, when it confirms the one under way.
 std::optional<SyncState> ConfirmSync(const GroupView &view, const Report &report);
 
-/// Operator requests. They fail with kRefused (state does not allow it) or kNotFound.
-Result<Decision> RequestFailover(const GroupView &view);
+/// Operator requests. They fail with kRefused (state does not allow it), kNotFound or kBadArgument.
+struct FailoverRequest {
+    NodeId preferred{};  ///< whom to promote; 0: whom the priorities say
+    /// Go on although acknowledged commits may be lost.
+    bool allow_data_loss = false;
+    /// The operator has seen to it that the machine of the old primary is off: its lease need not be waited for.
+    bool primary_is_off = false;
+};
+Result<Decision> RequestFailover(const GroupView &view, const FailoverRequest &request = {});
 Result<Decision> RequestRemoval(const GroupView &view, NodeId node, bool force);
-/// The view already holds the changed replication_quorum of the node: the synchronous set is built anew.
-Result<Decision> RequestQuorumChange(const GroupView &view, NodeId node);
+/// `warning` is set when the request is carried out and there is something to know.
+Result<Decision> RequestMaintenance(const GroupView &view, NodeId node, std::string *warning);
+Result<Decision> RequestEndOfMaintenance(const GroupView &view, NodeId node);
+/// Checks a number that the formation is about to be given.
+Result<void> CheckNumberSyncStandbys(const GroupView &view, int number);
+/// Checks before the replication quorum of a node is changed.
+Result<void> CheckQuorumChange(const GroupView &view, NodeId node, bool quorum);
+/// The number of synchronous standbys after a node has joined or left; the same when nothing needs to change.
+int NumberSyncStandbysAfterJoin(const GroupView &view);
+int NumberSyncStandbysAfterRemoval(const GroupView &view, NodeId removed);
 
 /// Goal of a node that registers now: single in an empty group, else wait_standby; kRefused when the group
-/// has nodes but no primary to copy from, or more nodes than are supported.
+/// has nodes but no primary to copy from.
 Result<NodeState> GoalForNewNode(const GroupView &view);
 
 /// Name of the primary: the node whose goal is writable, else the one on its way out of that.
 const NodeView *FindPrimary(const GroupView &view);
 
-/// The standby may be promoted when the primary is gone: it reports and should be secondary, and its
-/// membership of the synchronous set in force is confirmed (or it is asynchronous by choice).
+/// Whether the standby could be promoted if the primary were gone: enough standbys report for an election to be
+/// sure of every acknowledged commit (or the group is asynchronous by choice), and it may win it.
 bool IsPromotable(const GroupView &view, const NodeView &node);
 
 enum class Liveness { kHealthy, kUnsure, kGone };

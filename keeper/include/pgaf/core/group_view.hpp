@@ -31,6 +31,7 @@ struct NodeView {
     NodeState goal = NodeState::kInit;
     int candidate_priority = 50;
     bool replication_quorum = true;
+    std::int64_t goal_version = 0; ///< raised with every new goal
     Milliseconds goal_age{0};      ///< since the goal was assigned
 
     bool has_report = false;       ///< reported since the monitor started
@@ -53,6 +54,10 @@ struct Timeouts {
     Milliseconds unhealthy{3000};
     /// A switchover that has not been decided after this long is called off.
     Milliseconds drain{30000};
+    /// An election that could be concluded waits so long for the standbys that report but are not there yet.
+    Milliseconds stragglers{500};
+    /// The candidate of a switchover gets so long to hold the last position of the primary.
+    Milliseconds candidate{3000};
     std::uint64_t enable_sync_lag_bytes = 16 * 1024 * 1024;
     std::uint64_t promote_lag_bytes = 16 * 1024 * 1024;
 };
@@ -62,6 +67,12 @@ struct GroupView {
     int group = 0;
     int number_sync_standbys = 0;
     std::int64_t term = 0;  ///< raised by every promotion
+    NodeId primary;         ///< who was decided to be the primary of this term; its row may be gone
+    NodeId preferred;       ///< whom the operator wants to be the next primary; 0: nobody
+    int timeline = 0;       ///< the primary of this term is known to write on it; 0: not known yet
+    int accepted_timeline = 0;  ///< the operator says that this one is right; 0: he has not said
+    /// The operator accepts that the election under way loses acknowledged commits.
+    bool accepts_data_loss = false;
     SyncState sync;
     Lsn target_lsn;         ///< of the switchover under way; 0 otherwise
     std::vector<NodeView> nodes;  ///< ascending id, those being dropped included

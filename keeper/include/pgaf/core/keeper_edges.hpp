@@ -27,6 +27,7 @@ enum class Step {
     kApplySync,    ///< put the synchronous set into force and see that it is
     kFollow,       ///< stream from the given upstream
     kSeal,         ///< hold target_lsn, then stop receiving durably
+    kFetch,        ///< stream from the given standby up to target_lsn, then stop receiving durably
     kPromote,      ///< promote and wait until recovery has ended
     kDrop,         ///< stop PostgreSQL and forget the node
 };

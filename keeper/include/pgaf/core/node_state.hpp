@@ -75,7 +75,20 @@ constexpr bool IsStandby(NodeState s) {
     return s == NodeState::kCatchingup || s == NodeState::kSecondary ||
            s == NodeState::kPreparePromotion || s == NodeState::kStopReplication ||
            s == NodeState::kReportLsn || s == NodeState::kFastForward ||
-           s == NodeState::kWaitMaintenance;
+           s == NodeState::kJoinSecondary || s == NodeState::kWaitMaintenance;
+}
+
+/// The standby has left its upstream, or is told to, while a primary is sought.
+constexpr bool IsInElection(NodeState s) {
+    return s == NodeState::kReportLsn || s == NodeState::kFastForward ||
+           s == NodeState::kPreparePromotion || s == NodeState::kStopReplication ||
+           s == NodeState::kJoinSecondary;
+}
+
+/// The standby was chosen to become the primary.
+constexpr bool IsBeingPromoted(NodeState s) {
+    return s == NodeState::kFastForward || s == NodeState::kPreparePromotion ||
+           s == NodeState::kStopReplication;
 }
 
 }  // namespace pgaf::core

@@ -6,6 +6,8 @@
 
 #include "pgaf/core/node_state.hpp"
 #include "pgaf/core/result.hpp"
+#include "pgaf/core/sync_set.hpp"
+#include "pgaf/core/timeline.hpp"
 #include "pgaf/core/types.hpp"
 
 namespace pgaf::core {
@@ -43,10 +45,13 @@ struct Report {
     std::int64_t sequence = 0;  ///< grows with every report of this keeper; 0: it does not count them
     KeeperHolder holder = KeeperHolder::kWorker;
     NodeState state = NodeState::kInit;
+    /// Number of the goal that the keeper obeys: what it says about sealing holds under that goal.
+    std::int64_t goal_version = 0;
     std::int64_t term = 0;  ///< highest term that this node has seen
     bool pg_running = false;
     bool in_recovery = false;
     int timeline = 0;
+    TimelineHistory history;  ///< how the timeline came to be
     Lsn lsn;  ///< primary: flushed; standby: received and flushed (replayed if that is further)
     std::uint64_t system_identifier = 0;
     /// The gate is closed and every commit that passed it has ended: nothing is acknowledged any more
@@ -75,6 +80,9 @@ struct Peer {
     bool is_primary = false;
     bool is_promotable = false;
     Lsn lsn;
+    /// Of the upstream only: whoever follows it must be a prefix of this.
+    int timeline = 0;
+    TimelineHistory history{};
 };
 
 /// What comes down.
@@ -82,13 +90,17 @@ struct Reply {
     NodeId node;
     int group = 0;
     NodeState goal = NodeState::kInit;
+    std::int64_t goal_version = 0;    ///< raised with every new goal of the node
     std::int64_t term = 0;
     GrantKind grant = GrantKind::kNone;
     Milliseconds lease{0};            ///< valid with kTimed; also the window of the stream extension
     Milliseconds report_interval{500};
     std::int64_t sync_version = 0;    ///< the synchronous set that the primary must use
     std::string sync_names;           ///< value of synchronous_standby_names for it
-    Lsn target_lsn;                   ///< prepare_promotion in a switchover: hold at least this
+    Lsn target_lsn;                   ///< prepare_promotion, fast_forward: hold at least this
+    /// Who extends the lease of a primary when the monitor is silent: at least k members of each of these must
+    /// have confirmed. k = 0: every member, and every other standby that has streamed since. Empty: nobody can.
+    std::vector<SyncSet> extension;
     NodeId upstream;                  ///< whom a standby follows; 0: nobody
     std::vector<Peer> peers;          ///< the other nodes of the group, without those being dropped
     int candidate_priority = 50;

@@ -1,0 +1,250 @@
+#include "election.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+namespace pgaf::core {
+namespace {
+
+using enum NodeState;
+
+std::vector<NodeId> IdsOf(const std::vector<const NodeView *> &nodes) {
+    std::vector<NodeId> ids;
+    for (const NodeView *node : nodes) ids.push_back(node->id);
+    return ids;
+}
+
+bool IsMemberOfAny(const GroupView &view, NodeId node) {
+    const std::vector<SyncSet> sets = PossibleSets(view.sync);
+    return std::any_of(sets.begin(), sets.end(),
+                       [node](const SyncSet &set) { return set.Contains(node); });
+}
+
+/// A switchover: the primary has reported the last position that it can have acknowledged.
+bool HasSealedPrimary(const GroupView &view) {
+    const NodeView *primary = view.Find(view.primary);
+    return view.target_lsn.IsValid() && primary != nullptr &&
+           (primary->goal == kDraining || primary->goal == kPrepareMaintenance);
+}
+
+bool CoveredBy(const GroupView &view, const std::vector<NodeId> &nodes) {
+    if (view.accepts_data_loss || HasSealedPrimary(view)) return true;
+    if (IsAsyncByChoice(view)) return true;  // the lease of the old primary decides, and the lag below
+    return CoversEveryCommit(view.sync, nodes);
+}
+
+/// An asynchronous standby that is too far behind is not worth losing so much.
+bool IsTooFarBehind(const GroupView &view, const NodeView &node) {
+    const NodeView *primary = view.Find(view.primary);
+    if (view.accepts_data_loss || !IsAsyncByChoice(view) || primary == nullptr) return false;
+    if (!primary->has_report || !primary->report.lsn.IsValid()) return false;
+    return node.report.lsn < primary->report.lsn &&
+           Distance(node.report.lsn, primary->report.lsn) > view.timeouts.promote_lag_bytes;
+}
+
+bool MayWin(const GroupView &view, const NodeView &node) {
+    if (node.id != view.preferred && node.candidate_priority <= 0) return false;
+    return !IsTooFarBehind(view, node);
+}
+
+/// Among these the node whose end the others are compared with: the furthest on the newest right timeline.
+const NodeView *ReferenceOf(const GroupView &view, const std::vector<const NodeView *> &nodes) {
+    const int right = view.accepted_timeline > 0 ? view.accepted_timeline : view.timeline;
+    const NodeView *best = nullptr;
+    const auto find = [&](auto is_candidate) {
+        for (const NodeView *node : nodes) {
+            if (node->report.timeline == 0 || !is_candidate(*node)) continue;
+            const bool is_better =
+                best == nullptr || std::tuple(node->report.timeline, node->report.lsn) >
+                                       std::tuple(best->report.timeline, best->report.lsn);
+            if (is_better) best = node;
+        }
+    };
+    find([right](const NodeView &n) { return right > 0 && IsOnLineage(PositionOf(n), right); });
+    // Nobody has come as far as the right timeline: whoever is the furthest before it.
+    if (best == nullptr) find([right](const NodeView &n) { return right == 0 || n.report.timeline <= right; });
+    return best;
+}
+
+std::vector<const NodeView *> OnRightTimeline(const GroupView &view,
+                                              std::vector<const NodeView *> nodes) {
+    const NodeView *reference = ReferenceOf(view, nodes);
+    std::erase_if(nodes, [&](const NodeView *node) {
+        if (reference == nullptr) return true;
+        const Ancestry ancestry = Compare(PositionOf(*node), PositionOf(*reference));
+        return ancestry != Ancestry::kEqual && ancestry != Ancestry::kBehind;
+    });
+    return nodes;
+}
+
+template <typename Is>
+std::vector<const NodeView *> Collect(const GroupView &view, Is is) {
+    std::vector<const NodeView *> found;
+    for (const NodeView &node : view.nodes) {
+        if (is(node)) found.push_back(&node);
+    }
+    return found;
+}
+
+/// The end of the most advanced one, by timeline first: all are on one line.
+const NodeView *MostAdvanced(const std::vector<const NodeView *> &nodes) {
+    const auto it = std::max_element(nodes.begin(), nodes.end(), [](const auto *a, const auto *b) {
+        return std::tuple(a->report.timeline, a->report.lsn) <
+               std::tuple(b->report.timeline, b->report.lsn);
+    });
+    return it == nodes.end() ? nullptr : *it;
+}
+
+const NodeView *ChooseWinner(const GroupView &view, const std::vector<const NodeView *> &running) {
+    const NodeView *best = nullptr;
+    const auto rank = [&view](const NodeView &node) {
+        return std::tuple(node.id == view.preferred, node.candidate_priority, node.report.lsn,
+                          -node.id.value);
+    };
+    for (const NodeView *node : running) {
+        if (!MayWin(view, *node)) continue;
+        if (best == nullptr || rank(*node) > rank(*best)) best = node;
+    }
+    return best;
+}
+
+std::string ListMissing(const GroupView &view, const std::vector<NodeId> &present) {
+    std::string text;
+    for (const SyncSet &set : PossibleSets(view.sync)) {
+        if (set.members.empty() || CoversEveryCommit(set, present)) continue;
+        if (!text.empty()) text += "; ";
+        text += "of " + ToSetting(set) + " " +
+                std::to_string(set.members.size() - static_cast<std::size_t>(set.k) + 1) +
+                " must report, and missing are";
+        for (const NodeId member : set.members) {
+            if (std::find(present.begin(), present.end(), member) != present.end()) continue;
+            const NodeView *node = view.Find(member);
+            text += node == nullptr ? " node " + std::to_string(member.value) : " " + Describe(*node);
+        }
+    }
+    return text.empty() ? "replication to the standbys was not synchronous" : text;
+}
+
+}  // namespace
+
+WalPosition PositionOf(const NodeView &node) {
+    return {node.report.timeline, node.report.lsn, node.report.history};
+}
+
+const NodeView *FindOldPrimary(const GroupView &view, const NodeView &standby) {
+    return standby.id == view.primary ? nullptr : view.Find(view.primary);
+}
+
+bool IsElectionOpen(const GroupView &view) {
+    const auto is_writable = [](const NodeView &node) { return IsWritable(node.goal); };
+    const auto takes_part = [](const NodeView &node) { return IsInElection(node.goal); };
+    return std::none_of(view.nodes.begin(), view.nodes.end(), is_writable) &&
+           std::any_of(view.nodes.begin(), view.nodes.end(), takes_part);
+}
+
+bool IsAsyncByChoice(const GroupView &view) {
+    if (!view.sync.IsSettled() || !view.sync.goal.members.empty()) return false;
+    bool has_standby = false;
+    for (const NodeView &node : view.nodes) {
+        if (node.id == view.primary || node.goal == kDropped) continue;
+        if (node.replication_quorum) return false;
+        has_standby = true;
+    }
+    return has_standby;
+}
+
+bool CouldSeal(const GroupView &view, const NodeView &node) {
+    if (node.id == view.primary || !IsServing(view, node) || !node.report.in_recovery) return false;
+    if (IsInElection(node.goal) || node.goal == kSecondary) return true;
+    if (node.goal == kWaitMaintenance) return true;  // a dead primary comes first
+    // What a standby has that is still catching up may be inconsistent; as a member it was complete once.
+    return node.goal == kCatchingup && IsStandby(node.reported) && IsMemberOfAny(view, node.id);
+}
+
+bool CouldConclude(const GroupView &view, std::string *why_not) {
+    const auto takes_part = [&view](const NodeView &node) {
+        return CouldSeal(view, node) || HasSealed(view, node);
+    };
+    const auto nodes = OnRightTimeline(view, Collect(view, takes_part));
+    const auto running = Collect(view, [&](const NodeView &node) {
+        return CouldSeal(view, node) && MayWin(view, node) &&
+               std::find(nodes.begin(), nodes.end(), &node) != nodes.end();
+    });
+    if (!CoveredBy(view, IdsOf(nodes))) {
+        if (why_not != nullptr) *why_not = ListMissing(view, IdsOf(nodes));
+        return false;
+    }
+    if (running.empty() && why_not != nullptr) {
+        *why_not = "no standby reports that may be promoted and is not too far behind";
+    }
+    return !running.empty();
+}
+
+bool IsOnRightTimeline(const GroupView &view, const NodeView &node) {
+    auto nodes = Collect(view, [&](const NodeView &other) {
+        return other.id == node.id || HasSealed(view, other);
+    });
+    nodes = OnRightTimeline(view, std::move(nodes));
+    return std::find(nodes.begin(), nodes.end(), &node) != nodes.end();
+}
+
+Election AssessElection(const GroupView &view) {
+    Election election;
+    election.is_open = IsElectionOpen(view);
+    if (!election.is_open) return election;
+    const auto sealed = OnRightTimeline(
+        view, Collect(view, [&](const NodeView &node) { return HasSealed(view, node); }));
+    auto running = sealed;
+    std::erase_if(running, [&](const NodeView *node) { return !IsServing(view, *node); });
+    for (const NodeView &node : view.nodes) {
+        if (!CouldSeal(view, node) || HasSealed(view, node)) continue;
+        election.wait = std::max(election.wait, view.timeouts.stragglers - node.goal_age);
+    }
+    // Those that run suffice in most cases; then nobody needs what a dead one has.
+    const auto &counted = CoveredBy(view, IdsOf(running)) ? running : sealed;
+    election.is_covered = CoveredBy(view, IdsOf(counted)) && !counted.empty();
+    if (!election.is_covered) {
+        election.why_not = ListMissing(view, IdsOf(counted));
+        return election;
+    }
+    const NodeView *furthest = MostAdvanced(counted);
+    election.required = HasSealedPrimary(view) ? view.target_lsn : furthest->report.lsn;
+    const NodeView *source = MostAdvanced(running);
+    if (source != nullptr && source->report.lsn >= election.required) election.source = source->id;
+    const NodeView *winner = ChooseWinner(view, running);
+    if (winner == nullptr) {
+        election.why_not = "no standby that has stopped receiving may be promoted";
+    } else if (!election.source.IsValid()) {
+        election.why_not = "no running standby holds WAL up to " + ToString(election.required);
+    } else {
+        election.winner = winner->id;
+    }
+    return election;
+}
+
+NodeId BestCandidate(const GroupView &view) {
+    const auto candidates = Collect(view, [&](const NodeView &node) {
+        return node.goal == kSecondary && node.reported == kSecondary && CouldSeal(view, node);
+    });
+    const NodeView *winner = ChooseWinner(view, candidates);
+    return winner == nullptr ? NodeId{} : winner->id;
+}
+
+std::string DescribeLoss(const GroupView &view) {
+    const auto nodes = OnRightTimeline(view, Collect(view, [&](const NodeView &node) {
+        return CouldSeal(view, node) || IsSealed(view, node);
+    }));
+    std::string text = CoveredBy(view, IdsOf(nodes)) ? "Nothing" : ListMissing(view, IdsOf(nodes));
+    const NodeView *best = MostAdvanced(nodes);
+    const NodeView *primary = view.Find(view.primary);
+    if (best == nullptr || primary == nullptr || !primary->report.lsn.IsValid()) return text;
+    text += "; the primary last reported " + ToString(primary->report.lsn) + ", the best standby, " +
+            Describe(*best) + ", holds " + ToString(best->report.lsn);
+    if (best->report.lsn < primary->report.lsn) {
+        text += ": " + std::to_string(Distance(best->report.lsn, primary->report.lsn)) +
+                " bytes of WAL are known to be missing";
+    }
+    return text;
+}
+
+}  // namespace pgaf::core

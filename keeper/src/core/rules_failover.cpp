@@ -1,0 +1,183 @@
+#include <algorithm>
+
+#include "rules.hpp"
+
+/// From the loss of a primary to the next one.
+namespace pgaf::core::when {
+
+using enum NodeState;
+
+namespace {
+
+/// How many standbys would take part in an election, this one included.
+std::ptrdiff_t CountParticipants(const GroupView &view) {
+    return std::count_if(view.nodes.begin(), view.nodes.end(),
+                         [&](const NodeView &node) { return CouldSeal(view, node); });
+}
+
+bool HasCandidate(const GroupView &view) {
+    return std::any_of(view.nodes.begin(), view.nodes.end(),
+                       [](const NodeView &node) { return IsBeingPromoted(node.goal); });
+}
+
+/// The group has lost whom it had; a reason is left.
+bool IsPrimaryGone(const RuleContext &c) {
+    const NodeView *old = c.old_primary;
+    if (old == nullptr) return c.node.id != c.view.primary && c.primary == nullptr;
+    if (old->goal == kDropped) return IsProvedFenced(c.view, *old, c.why);
+    if (old->goal == kDemoteTimeout) return true;  // an earlier election came to nothing
+    const bool counts = IsWritable(old->goal) || old->goal == kDraining ||
+                        old->goal == kPrepareMaintenance;
+    return counts && LivenessOf(c.view, *old, c.why) == Liveness::kGone;
+}
+
+bool CanStartElection(const RuleContext &c) {
+    // A sealed primary has said where it ended; its death changes nothing.
+    if (c.election.is_open || !CouldSeal(c.view, c.node)) return false;
+    return IsPrimaryGone(c) && CouldConclude(c.view, nullptr);
+}
+
+/// What sealing proves: it holds every acknowledged commit, and there can be no further one.
+bool HoldsEveryCommit(const RuleContext &c) {
+    if (!IsOnRightTimeline(c.view, c.node)) return false;
+    if (c.view.target_lsn.IsValid()) return c.node.report.lsn >= c.view.target_lsn;
+    return c.election.is_covered && c.node.report.lsn >= c.election.required;
+}
+
+bool IsReadyForPromotion(const RuleContext &c) {
+    return (IsStable(c.node, kPreparePromotion) || IsStable(c.node, kStopReplication)) &&
+           IsSealed(c.view, c.node) && HoldsEveryCommit(c) &&
+           (c.old_primary == nullptr || IsProvedFenced(c.view, *c.old_primary, c.why));
+}
+
+bool HasGoal(const NodeView *node, NodeState goal) { return node != nullptr && node->goal == goal; }
+
+/// The way back to the old primary is open: it drains, or was sealed, and its keeper speaks.
+bool CanGoOn(const RuleContext &c) {
+    return IsPrimary(c) && (c.node.goal == kDraining || c.node.goal == kPrepareMaintenance) &&
+           IsReporting(c.view, c.node);
+}
+
+}  // namespace
+
+bool CanBePromoted(const RuleContext &c) {
+    return IsReadyForPromotion(c) && !HasGoal(c.old_primary, kDropped) &&
+           !HasGoal(c.old_primary, kPrepareMaintenance);
+}
+
+bool CanBePromotedAfterDrop(const RuleContext &c) {
+    return HasGoal(c.old_primary, kDropped) && IsReadyForPromotion(c);
+}
+
+bool CanBePromotedForMaintenance(const RuleContext &c) {
+    return HasGoal(c.old_primary, kPrepareMaintenance) && IsReadyForPromotion(c);
+}
+
+/// A switchover whose standbys are gone: the primary is drained, or its supervisor can start it again.
+bool MustCallOff(const RuleContext &c) {
+    if (!CanGoOn(c)) return false;
+    if (!CouldConclude(c.view, c.why)) return true;
+    c.why->clear();
+    return c.election.is_open && c.node.goal_age > c.view.timeouts.drain;
+}
+
+bool HasDrainExpired(const RuleContext &c) {
+    return CanGoOn(c) && !c.election.is_open && IsServing(c.view, c.node) &&
+           c.node.goal_age > c.view.timeouts.drain;
+}
+
+/// The election cannot be concluded without nodes that are away, and the old primary has returned: it has
+/// everything.
+bool IsPrimaryBack(const RuleContext &c) {
+    if (c.node.id != c.view.primary || c.node.goal != kDemoteTimeout) return false;
+    if (!IsReporting(c.view, c.node)) return false;
+    const bool is_out_of_reach = std::all_of(
+        c.view.nodes.begin(), c.view.nodes.end(), [&](const NodeView &other) {
+            return other.id == c.node.id || CouldSeal(c.view, other) ||
+                   other.silent_age >= c.view.timeouts.unhealthy || !IsInElection(other.goal);
+        });
+    return is_out_of_reach && !CouldConclude(c.view, c.why);
+}
+
+bool MustWaitForLease(const RuleContext &c) {
+    return IsStable(c.node, kPreparePromotion) && IsSealed(c.view, c.node) && HoldsEveryCommit(c) &&
+           c.old_primary != nullptr && !IsProvedFenced(c.view, *c.old_primary, c.why);
+}
+
+bool IsCandidateLost(const RuleContext &c) {
+    if (!c.election.is_open || !IsBeingPromoted(c.node.goal) || IsReporting(c.view, c.node)) return false;
+    GroupView without = c.view;
+    std::erase_if(without.nodes, [&](const NodeView &node) { return node.id == c.node.id; });
+    if (!CouldConclude(without, nullptr)) return false;
+    *c.why = Describe(c.node) + " no longer reports";
+    return true;
+}
+
+bool LacksWal(const RuleContext &c) {
+    return c.election.is_open && c.node.goal == kPreparePromotion && c.node.reported != c.node.goal &&
+           c.view.target_lsn.IsValid() && c.node.report.lsn < c.view.target_lsn &&
+           c.node.goal_age > c.view.timeouts.candidate && CountParticipants(c.view) > 1;
+}
+
+bool HasLostPrimaryAlone(const RuleContext &c) {
+    return CountParticipants(c.view) == 1 && CanStartElection(c);
+}
+
+bool HasLostPrimary(const RuleContext &c) { return CanStartElection(c); }
+
+bool IsPrimarySealed(const RuleContext &c) {
+    const NodeView *old = c.old_primary;
+    if (old == nullptr || c.election.is_open) return false;
+    if (!IsStable(*old, kDraining) && !IsStable(*old, kPrepareMaintenance)) return false;
+    return old->proved_fenced && old->report.sealed_lsn.IsValid() &&
+           BestCandidate(c.view) == c.node.id;
+}
+
+bool MustJoinElection(const RuleContext &c) {
+    if (!c.election.is_open || IsInElection(c.node.goal) || !CouldSeal(c.view, c.node)) return false;
+    // A switchover has its candidate; the others stay as they are unless it fails.
+    const bool is_switchover = c.view.target_lsn.IsValid() && c.old_primary != nullptr &&
+                               (c.old_primary->goal == kDraining ||
+                                c.old_primary->goal == kPrepareMaintenance);
+    return !is_switchover || !HasCandidate(c.view);
+}
+
+bool IsElected(const RuleContext &c) {
+    const Election &election = c.election;
+    return election.is_open && election.wait <= Milliseconds{0} && !HasCandidate(c.view) &&
+           election.winner == c.node.id && c.node.report.lsn >= election.required;
+}
+
+bool MustFastForward(const RuleContext &c) {
+    const Election &election = c.election;
+    return election.is_open && election.wait <= Milliseconds{0} && !HasCandidate(c.view) &&
+           election.winner == c.node.id && c.node.report.lsn < election.required;
+}
+
+bool HasFastForwarded(const RuleContext &c) {
+    return IsStable(c.node, kFastForward) && c.node.report.receiver.sealed &&
+           IsSealed(c.view, c.node) && c.node.report.lsn >= c.view.target_lsn;
+}
+
+bool HasLostSource(const RuleContext &c) {
+    if (!c.election.is_open || c.node.goal != kFastForward || !IsServing(c.view, c.node)) return false;
+    if (c.node.report.lsn >= c.view.target_lsn) return false;
+    const bool has_source = std::any_of(
+        c.view.nodes.begin(), c.view.nodes.end(), [&](const NodeView &other) {
+            return other.id != c.node.id && IsSealed(c.view, other) &&
+                   other.report.lsn >= c.view.target_lsn;
+        });
+    if (!has_source) *c.why = "no standby that runs holds WAL up to " + ToString(c.view.target_lsn);
+    return !has_source;
+}
+
+bool HasLostElection(const RuleContext &c) {
+    return HasOtherPrimary(c) && IsStable(c.node, kReportLsn) && IsWritable(c.primary->goal) &&
+           !IsReadyPrimary(c.view, c.primary);
+}
+
+bool MustFollow(const RuleContext &c) {
+    return HasOtherPrimary(c) && IsInElection(c.node.goal) && IsReadyPrimary(c.view, c.primary);
+}
+
+}  // namespace pgaf::core::when
