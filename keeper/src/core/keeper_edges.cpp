@@ -38,6 +38,8 @@ constexpr std::array kEdges{
     Edge{kDraining, kPrimary, Step::kUnfence, Actor::kWorker},
     Edge{kDraining, kWaitPrimary, Step::kUnfence, Actor::kWorker},
     Edge{kDraining, kSingle, Step::kUnfence, Actor::kWorker},
+    Edge{kDraining, kApplySettings, Step::kUnfence, Actor::kWorker},
+    Edge{kPrepareMaintenance, kApplySettings, Step::kUnfence, Actor::kWorker},
     Edge{kPrepareMaintenance, kPrimary, Step::kUnfence, Actor::kWorker},
     Edge{kPrepareMaintenance, kWaitPrimary, Step::kUnfence, Actor::kWorker},
     Edge{kPrepareMaintenance, kSingle, Step::kUnfence, Actor::kWorker},
@@ -74,6 +76,16 @@ constexpr std::array kEdges{
     Edge{kWaitPrimary, kCatchingup, Step::kStop, Actor::kWorker},
     Edge{kApplySettings, kCatchingup, Step::kStop, Actor::kWorker},
     Edge{kSingle, kCatchingup, Step::kStop, Actor::kWorker},
+
+    // A standby that has left the history of the group is stopped before it is rewound.
+    Edge{kSecondary, kDemoted, Step::kStop, Actor::kAny},
+    Edge{kCatchingup, kDemoted, Step::kStop, Actor::kAny},
+    Edge{kReportLsn, kDemoted, Step::kStop, Actor::kAny},
+    Edge{kFastForward, kDemoted, Step::kStop, Actor::kAny},
+    Edge{kJoinSecondary, kDemoted, Step::kStop, Actor::kAny},
+    Edge{kPreparePromotion, kDemoted, Step::kStop, Actor::kAny},
+    Edge{kStopReplication, kDemoted, Step::kStop, Actor::kAny},
+    Edge{kWaitMaintenance, kDemoted, Step::kStop, Actor::kAny},
 
     // A primary rests, and comes back as a standby.
     Edge{kPrepareMaintenance, kMaintenance, Step::kStop, Actor::kAny},

@@ -90,7 +90,9 @@ constexpr std::array kRules{
          kPreparePromotion},
     Rule{315, "election_lost", kElection, "another node becomes the primary",
          when::HasLostElection, kJoinSecondary},
-    Rule{317, "follow", kElection, "the group has a primary to follow", when::MustFollow,
+    Rule{317, "diverged", kElection, "the standby holds WAL that the primary does not have",
+         when::HasDiverged, kDemoted},
+    Rule{319, "follow", kElection, "the group has a primary to follow", when::MustFollow,
          kCatchingup},
 
     Rule{401, "standby_lost", kStandby, "the standby no longer confirms", when::HasLostStandby,

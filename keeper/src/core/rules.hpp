@@ -86,6 +86,7 @@ bool MustFastForward(const RuleContext &c);
 bool HasFastForwarded(const RuleContext &c);
 bool HasLostSource(const RuleContext &c);
 bool HasLostElection(const RuleContext &c);
+bool HasDiverged(const RuleContext &c);
 bool MustFollow(const RuleContext &c);
 
 bool HasLostStandby(const RuleContext &c);

@@ -114,13 +114,23 @@ bool IsCandidateLost(const RuleContext &c) {
 }
 
 bool LacksWal(const RuleContext &c) {
-    return c.election.is_open && c.node.goal == kPreparePromotion && c.node.reported != c.node.goal &&
-           c.view.target_lsn.IsValid() && c.node.report.lsn < c.view.target_lsn &&
-           c.node.goal_age > c.view.timeouts.candidate && CountParticipants(c.view) > 1;
+    const bool is_candidate = c.node.goal == kPreparePromotion || c.node.goal == kStopReplication;
+    if (!c.election.is_open || !is_candidate || CountParticipants(c.view) < 2) return false;
+    const bool is_late = c.node.reported != c.node.goal && c.view.target_lsn.IsValid() &&
+                         c.node.report.lsn < c.view.target_lsn &&
+                         c.node.goal_age > c.view.timeouts.candidate;
+    // Chosen when it was the only one; now there are others, and they have more.
+    const bool is_behind = IsSealed(c.view, c.node) && c.node.reported == c.node.goal &&
+                           c.election.wait <= Milliseconds{0} && !HoldsEveryCommit(c);
+    return is_late || is_behind;
 }
 
 bool HasLostPrimaryAlone(const RuleContext &c) {
-    return CountParticipants(c.view) == 1 && CanStartElection(c);
+    // With two nodes there is nobody to be elected against.
+    const auto others = std::count_if(c.view.nodes.begin(), c.view.nodes.end(), [&](const NodeView &node) {
+        return node.id != c.view.primary && node.goal != kDropped;
+    });
+    return others == 1 && CanStartElection(c);
 }
 
 bool HasLostPrimary(const RuleContext &c) { return CanStartElection(c); }
@@ -174,6 +184,18 @@ bool HasLostSource(const RuleContext &c) {
 bool HasLostElection(const RuleContext &c) {
     return HasOtherPrimary(c) && IsStable(c.node, kReportLsn) && IsWritable(c.primary->goal) &&
            !IsReadyPrimary(c.view, c.primary);
+}
+
+bool HasDiverged(const RuleContext &c) {
+    const bool follows = IsInElection(c.node.goal) || c.node.goal == kSecondary || c.node.goal == kCatchingup;
+    if (!HasOtherPrimary(c) || !follows || !IsServing(c.view, c.node) || !c.node.report.in_recovery) return false;
+    if (!IsReadyPrimary(c.view, c.primary)) return false;
+    const Report &primary = c.primary->report;
+    if (!HasLeftHistory(PositionOf(c.node), primary.timeline, primary.history)) return false;
+    *c.why = Describe(c.node) + " is at " + ToString(c.node.report.lsn) + " of timeline " +
+             std::to_string(c.node.report.timeline) + ", " + Describe(*c.primary) + " writes on timeline " +
+             std::to_string(primary.timeline);
+    return true;
 }
 
 bool MustFollow(const RuleContext &c) {

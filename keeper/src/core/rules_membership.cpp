@@ -25,9 +25,12 @@ bool HasOtherPrimary(const RuleContext &c) {
 }
 
 bool IsReadyPrimary(const GroupView &view, const NodeView *primary) {
-    if (primary == nullptr || !IsServing(view, *primary)) return false;
-    return IsStable(*primary, kWaitPrimary) || IsStable(*primary, kPrimary) ||
-           IsStable(*primary, kApplySettings);
+    if (primary == nullptr || !IsServing(view, *primary) || primary->report.in_recovery) return false;
+    // On the way between these states it writes all the time.
+    const auto serves = [](NodeState state) {
+        return state == kWaitPrimary || state == kPrimary || state == kApplySettings;
+    };
+    return serves(primary->goal) && serves(primary->reported);
 }
 
 bool IsForgettable(const RuleContext &c) {

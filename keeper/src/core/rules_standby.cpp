@@ -59,6 +59,15 @@ bool IsServingGoal(NodeState goal) {
     return goal == kPrimary || goal == kWaitPrimary || goal == kApplySettings;
 }
 
+/// Too few members of the recorded set are left for PostgreSQL to use it.
+bool IsOutOfReach(const GroupView &view) {
+    const SyncSet &set = view.sync.goal;
+    const auto healthy = std::count_if(view.nodes.begin(), view.nodes.end(), [&](const NodeView &node) {
+        return set.Contains(node.id) && IsHealthyMember(view, node);
+    });
+    return healthy < set.k;
+}
+
 bool IsSubset(const SyncSet &inner, const SyncSet &outer) {
     return std::all_of(inner.members.begin(), inner.members.end(),
                        [&outer](NodeId member) { return outer.Contains(member); });
@@ -141,7 +150,10 @@ bool MustResizeSync(const RuleContext &c) {
     if (desired == c.view.sync.goal) return false;
     const bool only_loses = desired.k == c.view.sync.goal.k && IsSubset(desired, c.view.sync.goal);
     if (only_loses) return c.view.sync.superseded.size() < kSupersededMax;
-    return c.view.sync.IsSettled() && IsStable(c.node, kPrimary);
+    if (c.view.sync.IsSettled() && IsStable(c.node, kPrimary)) return true;
+    // The set under way waits for standbys that are gone, and others are there.
+    return IsOutOfReach(c.view) && HasEnough(c.view, HealthyMembers(c.view)) &&
+           c.view.sync.superseded.size() < kSupersededMax;
 }
 
 bool MustResizeWaiting(const RuleContext &c) {

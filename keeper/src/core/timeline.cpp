@@ -65,6 +65,12 @@ bool IsOnLineage(const WalPosition &position, int timeline) {
                        [&](const TimelineSwitch &s) { return s.timeline == timeline; });
 }
 
+bool HasLeftHistory(const WalPosition &position, int timeline, const TimelineHistory &history) {
+    // The writer's end moves on all the time; only the timelines that were left have one.
+    const Ancestry ancestry = Compare(position, {timeline, Lsn{UINT64_MAX}, history});
+    return ancestry == Ancestry::kDiverged || ancestry == Ancestry::kAhead;
+}
+
 TimelineHistory ParseTimelineHistory(std::string_view text) {
     TimelineHistory history;
     while (!text.empty()) {

@@ -142,7 +142,7 @@ TEST(Election, EverySetInDoubtMustBeCovered) {
     LoseProcess(*view.Find(kC));
     EXPECT_TRUE(Decide(view).assignments.empty());
     ConfirmGoal(view.sync);
-    EXPECT_EQ(GoalAfter(view, kB), kPreparePromotion);
+    EXPECT_EQ(GoalAfter(view, kB), kReportLsn);
 }
 
 // Proof of sealing counts for the goal under which it was given.

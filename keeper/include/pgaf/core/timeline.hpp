@@ -43,6 +43,10 @@ Ancestry Compare(const WalPosition &a, const WalPosition &b);
 /// True when `timeline` is the current one of `position` or one that it came from.
 bool IsOnLineage(const WalPosition &position, int timeline);
 
+/// `position` holds something that whoever writes on `timeline` cannot have: it cannot follow him as it is. False when
+/// one of them is not known.
+bool HasLeftHistory(const WalPosition &position, int timeline, const TimelineHistory &history);
+
 /// The content of a .history file. Lines that are not understood are passed over, as PostgreSQL passes over
 /// comments.
 TimelineHistory ParseTimelineHistory(std::string_view text);
