@@ -134,7 +134,7 @@ void Group::StoreSync(const core::SyncState &sync) {
 void Group::CarryAssignment(const core::Assignment &assignment) {
     core::NodeView *const node = view_.Find(assignment.node);
     if (node == nullptr) return;
-    store::UpdateGoal(node->id, assignment.goal);
+    store::UpdateGoal(node->id, assignment.goal, ++node->goal_version);
     node->goal = assignment.goal;
     node->goal_age = core::Milliseconds{0};
     facts::NoteGoal(node->id, assignment.reason);
@@ -152,6 +152,7 @@ void Group::CarryRemoval(NodeId id) {
                         key_.formation + "\" and group " + std::to_string(key_.group));
     // The facts stay until the removal has certainly been committed.
     facts::DecideBy(id, pg::BootNow() + kForgetAfter);
+    std::erase_if(view_.nodes, [id](const core::NodeView &node) { return node.id == id; });
 }
 
 void Group::Carry(const core::Decision &decision) {
@@ -161,19 +162,29 @@ void Group::Carry(const core::Decision &decision) {
     for (const NodeId id : decision.removed) {
         if (FindRow(id) != nullptr && view_.Find(id) != nullptr) CarryRemoval(id);
     }
+    CarryGroup(decision);
+    store::NotifyKeepers(key_);
+}
+
+/// What belongs to the group itself. The assignments have been applied, one by one.
+void Group::CarryGroup(core::Decision decision) {
+    decision.assignments.clear();
+    decision.removed.clear();
     core::Apply(decision, view_);
+    if (decision.known_off.IsValid()) facts::VoidGrants(decision.known_off);
     if (view_.nodes.empty()) {  // the next first node starts without a synchronous set
         const std::int64_t version = view_.sync.goal_version + 1;
         view_.sync = {.goal = {}, .goal_version = version, .confirmed = {},
                       .confirmed_version = version};
         view_.target_lsn = {};
+        view_.primary = view_.preferred = {};
+        view_.timeline = 0;
         StoreSync(view_.sync);
     } else if (decision.sync) {
         StoreSync(view_.sync);
-    } else if (decision.term || decision.target_lsn) {
+    } else if (decision.ChangesGroup()) {
         store::UpdateGroupState(view_);
     }
-    store::NotifyKeepers(key_);
 }
 
 void Group::Settle() {
@@ -183,6 +194,7 @@ void Group::Settle() {
         decision = core::Decide(view_);
     }
     StoreHealth();
+    StoreStall();
     NoteBlocked(decision.blocked);
     PlanNextLook(decision.again_in);
 }
@@ -197,6 +209,23 @@ void Group::StoreHealth() {
         store::Announce(key_, RowOf(node.id),
                         store::Describe(node) + " is marked as " +
                             (health == 0 ? "unhealthy" : "healthy") + " by the monitor");
+    }
+}
+
+/// For people, who wonder why writes hang: the primary waits for standbys, and none confirms.
+void Group::StoreStall() {
+    for (const core::NodeView &node : view_.nodes) {
+        store::NodeRow *const row = FindRow(node.id);
+        const bool waits = core::IsWritable(node.goal) && node.has_report && node.report.pg_running &&
+                           !view_.sync.goal.members.empty();
+        const auto &standbys = node.report.standbys;
+        const bool is_stalled =
+            waits && std::none_of(standbys.begin(), standbys.end(), [this](const core::StandbyFact &s) {
+                return s.streaming && view_.sync.goal.Contains(s.node);
+            });
+        if (row == nullptr || row->is_stalled == is_stalled) continue;
+        row->is_stalled = is_stalled;
+        store::UpdateStall(node.id, is_stalled);
     }
 }
 

@@ -41,7 +41,9 @@ class Group {
     explicit Group(store::GroupKey key) : key_(std::move(key)) {}
     void CarryAssignment(const core::Assignment &assignment);
     void CarryRemoval(core::NodeId node);
+    void CarryGroup(core::Decision decision);
     void StoreHealth();
+    void StoreStall();
     void PlanNextLook(core::Milliseconds again_in) const;
     void NoteBlocked(const std::string &blocked) const;
     store::NodeRow *FindRow(core::NodeId node);

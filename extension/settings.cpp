@@ -22,6 +22,8 @@ int promote_bytes = 16 * 1024 * 1024;
 int health_check_period_ms = 1'000;
 int health_check_timeout_ms = 1'000;
 bool enable_health_checks = true;
+bool guard_data_loss = true;
+int event_retention_min = 30 * 24 * 60;
 int max_nodes = 2048;
 
 struct IntSetting {
@@ -59,6 +61,9 @@ const IntSetting kIntSettings[] = {
      &health_check_period_ms, 1'000, 10, INT_MAX / 5, PGC_SIGHUP, GUC_UNIT_MS},
     {"pgautofailover.health_check_timeout", "How long a probe waits for an answer.",
      &health_check_timeout_ms, 1'000, 10, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS},
+    {"pgautofailover.event_retention",
+     "Events older than this are removed; 0: none are.", &event_retention_min, 30 * 24 * 60, 0,
+     INT_MAX / 60, PGC_SIGHUP, GUC_UNIT_MIN},
     {"pgautofailover.max_nodes", "Number of nodes that shared memory has room for.", &max_nodes,
      2048, 2, 1'000'000, PGC_POSTMASTER, 0},
 };
@@ -94,6 +99,9 @@ void DefineUnsafe() {
     DefineCustomBoolVariable("pgautofailover.enable_health_checks",
                              "Probes the ports of the nodes from the monitor.", nullptr,
                              &enable_health_checks, true, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+    DefineCustomBoolVariable("pgautofailover.guard_data_loss",
+                             "Refuses a failover that may lose acknowledged commits.", nullptr,
+                             &guard_data_loss, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
     for (const IntSetting &s : kIntSettings) {
         DefineCustomIntVariable(s.name, s.description, nullptr, s.value, s.boot, s.minimum,
                                 s.maximum, s.context, s.flags, nullptr, nullptr, nullptr);
@@ -117,6 +125,8 @@ core::Timeouts CurrentTimeouts() {
     return timeouts;
 }
 
+bool GuardsDataLoss() { return guard_data_loss; }
+core::Milliseconds EventRetention() { return std::chrono::minutes(event_retention_min); }
 int MaxNodes() { return max_nodes; }
 bool HealthChecksEnabled() { return enable_health_checks; }
 core::Milliseconds HealthCheckPeriod() { return core::Milliseconds{health_check_period_ms}; }

@@ -12,6 +12,10 @@ void DefineUnsafe();
 core::Timeouts CurrentTimeouts();
 
 int MaxNodes();
+/// Off: requests for a failover of this session accept the loss of commits that nobody can vouch for.
+bool GuardsDataLoss();
+/// Older events are removed; 0: none are.
+core::Milliseconds EventRetention();
 bool HealthChecksEnabled();
 core::Milliseconds HealthCheckPeriod();
 core::Milliseconds HealthCheckTimeout();

@@ -62,7 +62,7 @@ void CheckGroupNumber(int group) {
     if (group <= 0) return;
     throw PgError(ERRCODE_INVALID_PARAMETER_VALUE,
                   "cannot register a node in group " + std::to_string(group),
-                  "A formation has one group in this version.", "Use group 0.");
+                  "A formation of kind pgsql has one group.", "Use group 0.");
 }
 
 void CheckPriority(int priority) {
@@ -107,8 +107,9 @@ NodeState GoalOrRaise(const core::GroupView &view) {
     const core::Result<NodeState> goal = core::GoalForNewNode(view);
     if (goal) return *goal;
     const core::Problem &problem = goal.error();
-    const int code = problem.code == core::ProblemCode::kRefused ? ERRCODE_OBJECT_IN_USE
-                                                                 : ERRCODE_FEATURE_NOT_SUPPORTED;
+    const int code = problem.code == core::ProblemCode::kRefused
+                         ? ERRCODE_OBJECT_IN_USE
+                         : ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
     throw PgError(code, problem.message, problem.detail, problem.hint);
 }
 
@@ -130,6 +131,16 @@ void NoteAddress(NodeId node, const std::optional<std::string> &address, int por
     facts::WakeWorkerBy(core::BootTime{0});
 }
 
+/// The formation follows the number of its standbys.
+void SetNumberSyncStandbys(Group &group, int number) {
+    const int before = group.view().number_sync_standbys;
+    if (number == before) return;
+    store::UpdateNumberSyncStandbys(group.key().formation, number);
+    pg::Log("Setting number_sync_standbys of formation \"" + group.key().formation + "\" from " +
+            std::to_string(before) + " to " + std::to_string(number));
+    group.Reload();
+}
+
 store::NodeRow Register(Registration &r) {
     const std::string address = ResolveHost(r.node.host);
     pg::Spi spi;
@@ -149,14 +160,19 @@ store::NodeRow Register(Registration &r) {
                         (r.node.replication_quorum ? "true" : "false") +
                         " and candidate priority " + std::to_string(r.node.candidate_priority));
     store::NotifyKeepers(group.key());
+    SetNumberSyncStandbys(group, core::NumberSyncStandbysAfterJoin(group.view()));
     group.Settle();
     return group.RowOf(id);
 }
 
 bool Remove(const std::optional<store::NodeAddress> &node, const std::string &who, bool force) {
     if (!node) throw PgError(ERRCODE_UNDEFINED_OBJECT, who + " does not exist");
+    store::LockFormation(node->group.formation);
     Group group = Group::Lock(node->group);
-    group.Carry(pg::ValueOrRaise(core::RequestRemoval(group.view(), node->node, force)));
+    const core::Decision decision =
+        pg::ValueOrRaise(core::RequestRemoval(group.view(), node->node, force));
+    SetNumberSyncStandbys(group, core::NumberSyncStandbysAfterRemoval(group.view(), node->node));
+    group.Carry(decision);
     group.Settle();
     return true;
 }

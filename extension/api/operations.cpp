@@ -1,6 +1,7 @@
 #include "api/arguments.hpp"
 #include "group.hpp"
 #include "pg/report.hpp"
+#include "settings.hpp"
 
 #include <string>
 
@@ -15,6 +16,7 @@ pg::Statement update_priority{
     "UPDATE pgautofailover.node SET candidatepriority = $2 WHERE nodeid = $1"};
 pg::Statement update_quorum{
     "UPDATE pgautofailover.node SET replicationquorum = $2 WHERE nodeid = $1"};
+pg::Statement update_region{"UPDATE pgautofailover.node SET region = $2 WHERE nodeid = $1"};
 
 store::NodeAddress FindByName(const std::string &formation, const std::string &name) {
     const std::optional<store::NodeAddress> node = store::FindNodeByName(formation, name);
@@ -23,9 +25,16 @@ store::NodeAddress FindByName(const std::string &formation, const std::string &n
                   "node \"" + name + "\" does not exist in formation \"" + formation + "\"");
 }
 
-void FailOver(Group &group) {
-    group.Carry(pg::ValueOrRaise(core::RequestFailover(group.view())));
+void FailOver(Group &group, const core::FailoverRequest &request) {
+    group.Carry(pg::ValueOrRaise(core::RequestFailover(group.view(), request)));
     group.Settle();
+}
+
+void Warning(const std::string &message) {
+    const char *const text = message.c_str();
+    pg::CallPg([text] {
+        ereport(WARNING, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("%s", text)));
+    });
 }
 
 void Notice(const std::string &message) {
@@ -43,7 +52,9 @@ bool CheckPromotion(const Group &group, core::NodeId id) {
         Notice(store::Describe(node) + " is already the primary");
         return false;
     }
-    if (node.reported == NodeState::kSecondary && node.goal == NodeState::kSecondary) return true;
+    const bool is_standby = node.reported == node.goal && (node.goal == NodeState::kSecondary ||
+                                                           node.goal == NodeState::kReportLsn);
+    if (is_standby) return true;
     throw PgError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                   "cannot promote " + store::Describe(node) + " now",
                   "It reports " + std::string(core::ToString(node.reported)) + " and is assigned " +
@@ -53,11 +64,18 @@ bool CheckPromotion(const Group &group, core::NodeId id) {
 
 }  // namespace
 
+/// perform_failover(formation, group [, allow_data_loss, primary_is_off])
 PGAF_SQL_FUNCTION(pgautofailover_perform_failover) {
     const store::GroupKey key{TextArg(fcinfo, 0), PG_GETARG_INT32(1)};
+    core::FailoverRequest request;
+    request.allow_data_loss = !settings::GuardsDataLoss();
+    if (PG_NARGS() > 2) {
+        request.allow_data_loss = PG_GETARG_BOOL(2);
+        request.primary_is_off = PG_GETARG_BOOL(3);
+    }
     pg::Spi spi;
     Group group = Group::Lock(key);
-    FailOver(group);
+    FailOver(group, request);
     PG_RETURN_VOID();
 }
 
@@ -68,8 +86,67 @@ PGAF_SQL_FUNCTION(pgautofailover_perform_promotion) {
     const store::NodeAddress node = FindByName(formation, name);
     Group group = Group::Lock(node.group);
     const bool must_promote = CheckPromotion(group, node.node);
-    if (must_promote) FailOver(group);
+    if (must_promote) {
+        FailOver(group, {.preferred = node.node, .allow_data_loss = !settings::GuardsDataLoss()});
+    }
     return BoolGetDatum(must_promote);
+}
+
+/// An unknown node is no error here: the interface says false.
+PGAF_SQL_FUNCTION(pgautofailover_start_maintenance) {
+    const core::NodeId id{PG_GETARG_INT64(0)};
+    pg::Spi spi;
+    const std::optional<store::NodeAddress> node = store::FindNode(id);
+    if (!node) return BoolGetDatum(false);
+    Group group = Group::Lock(node->group);
+    if (!group.Has(id)) return BoolGetDatum(false);
+    std::string warning;
+    group.Carry(pg::ValueOrRaise(core::RequestMaintenance(group.view(), id, &warning)));
+    group.Settle();
+    if (!warning.empty()) Warning(warning);
+    return BoolGetDatum(true);
+}
+
+PGAF_SQL_FUNCTION(pgautofailover_stop_maintenance) {
+    const core::NodeId id{PG_GETARG_INT64(0)};
+    pg::Spi spi;
+    const std::optional<store::NodeAddress> node = store::FindNode(id);
+    if (!node) return BoolGetDatum(false);
+    Group group = Group::Lock(node->group);
+    if (!group.Has(id)) return BoolGetDatum(false);
+    group.Carry(pg::ValueOrRaise(core::RequestEndOfMaintenance(group.view(), id)));
+    group.Settle();
+    return BoolGetDatum(true);
+}
+
+/// Every group of the formation is checked before any is changed.
+PGAF_SQL_FUNCTION(pgautofailover_set_formation_number_sync_standbys) {
+    const std::string formation = TextArg(fcinfo, 0);
+    const int number = PG_GETARG_INT32(1);
+    pg::Spi spi;
+    store::LockFormation(formation);
+    if (!store::HasFormation(formation)) {
+        throw PgError(ERRCODE_INVALID_PARAMETER_VALUE, "formation \"" + formation + "\" does not exist");
+    }
+    std::vector<Group> groups;
+    for (const int number_of_group : store::GroupsOf(formation)) {
+        groups.push_back(Group::Lock({formation, number_of_group}));
+    }
+    if (groups.empty()) {
+        throw PgError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                      "formation \"" + formation + "\" has no nodes", {},
+                      "Register nodes first: pg_autoctl create postgres.");
+    }
+    for (const Group &group : groups) {
+        const auto checked = core::CheckNumberSyncStandbys(group.view(), number);
+        if (!checked) pg::Raise(checked.error());
+    }
+    store::UpdateNumberSyncStandbys(formation, number);
+    for (Group &group : groups) {
+        group.Reload();
+        group.Settle();
+    }
+    return BoolGetDatum(true);
 }
 
 PGAF_SQL_FUNCTION(pgautofailover_set_node_candidate_priority) {
@@ -106,6 +183,9 @@ PGAF_SQL_FUNCTION(pgautofailover_set_node_replication_quorum) {
     Group group = Group::Lock(node.group);
     const store::NodeRow before = group.RowOf(node.node);
     if (before.view.replication_quorum == quorum) return BoolGetDatum(true);
+    if (const auto checked = core::CheckQuorumChange(group.view(), node.node, quorum); !checked) {
+        pg::Raise(checked.error());
+    }
     (void)pg::Execute(update_quorum, {pg::Param::Int8(node.node.value), pg::Param::Bool(quorum)});
     group.Reload();
     const store::NodeRow row = group.RowOf(node.node);
@@ -113,8 +193,24 @@ PGAF_SQL_FUNCTION(pgautofailover_set_node_replication_quorum) {
                     "Setting replication quorum of " + store::Describe(row.view) + " to " +
                         (quorum ? "true" : "false"));
     store::NotifyKeepers(group.key());
-    group.Carry(pg::ValueOrRaise(core::RequestQuorumChange(group.view(), node.node)));
     group.Settle();
+    return BoolGetDatum(true);
+}
+
+/// For people and for choosing among equals by hand: it decides nothing.
+PGAF_SQL_FUNCTION(pgautofailover_set_node_region) {
+    const std::string formation = TextArg(fcinfo, 0);
+    const std::string name = TextArg(fcinfo, 1);
+    const std::string region = TextArg(fcinfo, 2);
+    if (region.empty()) throw PgError(ERRCODE_INVALID_PARAMETER_VALUE, "the region must not be empty");
+    pg::Spi spi;
+    const store::NodeAddress node = FindByName(formation, name);
+    Group group = Group::Lock(node.group);
+    (void)group.RowOf(node.node);
+    (void)pg::Execute(update_region, {pg::Param::Int8(node.node.value), pg::Param::Text(region)});
+    const store::NodeRow row = group.RowOf(node.node);
+    store::Announce(group.key(), row,
+                    "Setting region of " + store::Describe(row.view) + " to \"" + region + "\"");
     return BoolGetDatum(true);
 }
 

@@ -129,6 +129,8 @@ Group Process(Report &report, Reporter reporter, const std::string &replication_
     WatchOwnExit();
     group.RefreshFacts(report.node);
     StoreRow(group, report, replication_state);
+    const bool is_new_timeline = !row.view.has_report || row.view.report.timeline != report.timeline;
+    if (is_new_timeline) store::AddTimelines(report.node, report.timeline, report.history);
     if (const auto confirmed = core::ConfirmSync(group.view(), report)) group.StoreSync(*confirmed);
     group.Settle();
     return group;

@@ -3,6 +3,8 @@
 #include "group.hpp"
 #include "pg/clock.hpp"
 
+#include "pgaf/core/keeper_edges.hpp"
+
 #include <algorithm>
 #include <string>
 
@@ -58,8 +60,44 @@ PGAF_SQL_FUNCTION(pgautofailover_node_facts) {
 PGAF_SQL_FUNCTION(pgautofailover_dump_fsm) {
     StartSet(fcinfo);
     for (const core::RuleInfo &rule : core::Rules()) {
-        PutRow(fcinfo, {Int32GetDatum(rule.pos), pg::ToText(std::string(rule.name)),
-                        pg::ToText(std::string(rule.section)), pg::ToText(std::string(rule.reason))});
+        const auto is_set = [](core::NodeState state) { return state != core::NodeState::kUnknown; };
+        PutRow(fcinfo,
+               {Int32GetDatum(rule.pos), pg::ToText(std::string(rule.name)),
+                pg::ToText(std::string(rule.section)), pg::ToText(std::string(rule.reason)),
+                pg::ToText(std::string(core::ToString(rule.node_goal))),
+                pg::ToText(std::string(core::ToString(rule.primary_goal)))},
+               {false, false, false, false, !is_set(rule.node_goal), !is_set(rule.primary_goal)});
+    }
+    return Datum{0};
+}
+
+PGAF_SQL_FUNCTION(pgautofailover_dump_fsm_edges) {
+    StartSet(fcinfo);
+    int pos = 0;
+    for (const core::Edge &edge : core::KeeperEdges()) {
+        PutRow(fcinfo, {Int32GetDatum(++pos), pg::ToText(std::string(core::ToString(edge.from))),
+                        pg::ToText(std::string(core::ToString(edge.to)))});
+    }
+    return Datum{0};
+}
+
+/// Why a failover would not happen now, or does not; what would be promoted.
+PGAF_SQL_FUNCTION(pgautofailover_failover_status) {
+    const std::string formation = TextArg(fcinfo, 0);
+    StartSet(fcinfo);
+    pg::Spi spi;
+    for (const int number : store::GroupsOf(formation)) {
+        const Group group = Group::Lock({formation, number});
+        const core::GroupView &view = group.view();
+        const core::FailoverOutlook outlook = core::OutlookOf(view);
+        const bool has_primary = outlook.primary.IsValid();
+        const bool has_candidate = outlook.candidate.IsValid();
+        PutRow(fcinfo,
+               {Int32GetDatum(number), Int64GetDatum(view.term), Int64GetDatum(outlook.primary.value),
+                Int64GetDatum(outlook.candidate.value), pg::ToText(core::ToSetting(view.sync.goal)),
+                BoolGetDatum(view.sync.IsSettled()), BoolGetDatum(outlook.can_fail_over),
+                pg::ToText(outlook.reason)},
+               {false, false, !has_primary, !has_candidate, false, false, false, outlook.reason.empty()});
     }
     return Datum{0};
 }
@@ -78,6 +116,16 @@ PGAF_SQL_FUNCTION(pgautofailover_synchronous_standby_names) {
         setting = core::ToSetting(group->view.sync.goal);
     }
     return pg::ToText(setting);
+}
+
+PGAF_SQL_FUNCTION(pgautofailover_testing_lock_formation) {
+    store::LockFormation(TextArg(fcinfo, 0));
+    PG_RETURN_VOID();
+}
+
+PGAF_SQL_FUNCTION(pgautofailover_testing_lock_node_group) {
+    store::LockGroup({TextArg(fcinfo, 0), PG_GETARG_INT32(1)});
+    PG_RETURN_VOID();
 }
 
 }  // namespace pgaf::api

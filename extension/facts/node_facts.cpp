@@ -60,12 +60,17 @@ core::Report FromPlain(const NodeFacts &facts) {
     to.node = NodeId{facts.key.node};
     to.keeper_epoch = from.keeper_epoch;
     to.sequence = from.sequence;
+    to.goal_version = from.goal_version;
     to.holder = from.holder;
     to.state = from.state;
     to.term = from.term;
     to.pg_running = from.pg_running;
     to.in_recovery = from.in_recovery;
     to.timeline = from.timeline;
+    for (int i = 0; i < from.switch_count; ++i) {
+        const PlainSwitch &s = from.switches.at(static_cast<std::size_t>(i));
+        to.history.push_back({s.timeline, {s.at}});
+    }
     to.lsn = {from.lsn};
     to.system_identifier = from.system_identifier;
     to.fenced = from.fenced;
@@ -127,6 +132,13 @@ std::optional<NodeFacts> Find(NodeId node) {
     return *entry;
 }
 
+void VoidGrants(NodeId node) {
+    (void)Update(node, [](NodeFacts &entry) {
+        entry.lease = core::LeaseRecord{};
+        entry.lease.proved_fenced = true;
+    });
+}
+
 void Forget(NodeId node) {
     LockScope lock(LW_EXCLUSIVE);
     const NodeKey key = KeyOf(node);
@@ -165,6 +177,7 @@ PlainReport ToPlain(const core::Report &from) {
     PlainReport to{};
     to.keeper_epoch = from.keeper_epoch;
     to.sequence = from.sequence;
+    to.goal_version = from.goal_version;
     to.holder = from.holder;
     to.state = from.state;
     to.term = from.term;
@@ -177,6 +190,10 @@ PlainReport ToPlain(const core::Report &from) {
     to.sealed_lsn = from.sealed_lsn.value;
     to.sync_version = from.sync_version;
     to.lease_mode = from.lease_mode;
+    for (const core::TimelineSwitch &s : from.history) {
+        if (to.switch_count == static_cast<int>(to.switches.size())) break;
+        to.switches.at(static_cast<std::size_t>(to.switch_count++)) = {s.timeline, s.at.value};
+    }
     for (const core::StandbyFact &s : from.standbys) {
         if (to.standby_count == kStandbysMax) break;
         to.standbys.at(static_cast<std::size_t>(to.standby_count++)) = {

@@ -23,6 +23,8 @@ void CreateFresh(core::NodeId node);
 NodeFacts FindOrCreate(core::NodeId node, OldGrant old_grant, core::Milliseconds lease);
 std::optional<NodeFacts> Find(core::NodeId node);
 void Forget(core::NodeId node);
+/// The operator has seen to it that the node cannot acknowledge anything.
+void VoidGrants(core::NodeId node);
 /// Forgets the nodes of a database that were known before an instant.
 void ForgetDatabaseUnsafe(Oid database, core::BootTime known_before);
 

@@ -12,7 +12,8 @@
 namespace pgaf::facts {
 
 inline constexpr std::int64_t kNever = INT64_MAX;
-inline constexpr int kStandbysMax = 16;
+/// As many as a group may have, see core::kGroupNodesMax.
+inline constexpr int kStandbysMax = core::kGroupNodesMax;
 inline constexpr int kWorkersMax = 64;
 
 /// Hashed as bytes: zero it before filling it.
@@ -20,6 +21,11 @@ struct NodeKey {
     std::int64_t node;
     Oid database;
     std::uint32_t zero;
+};
+
+struct PlainSwitch {
+    int timeline;
+    std::uint64_t at;
 };
 
 struct PlainStandby {
@@ -34,6 +40,7 @@ struct PlainStandby {
 struct PlainReport {
     std::int64_t keeper_epoch;
     std::int64_t sequence;
+    std::int64_t goal_version;
     std::int64_t term;
     std::int64_t sync_version;
     std::uint64_t lsn;
@@ -50,6 +57,8 @@ struct PlainReport {
     bool lease_mode;
     bool receiver_streaming;
     bool receiver_sealed;
+    int switch_count;
+    std::array<PlainSwitch, core::kTimelineSwitchesMax> switches;
     int standby_count;
     std::array<PlainStandby, kStandbysMax> standbys;
     char problem[256];

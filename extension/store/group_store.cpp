@@ -47,18 +47,29 @@ Statement find_by_host{
 Statement find_by_name{
     "SELECT nodeid, formationid, groupid, nodehost, nodeport FROM pgautofailover.node"
     " WHERE formationid = $1 AND nodename = $2"};
+Statement find_formation{"SELECT 1 FROM pgautofailover.formation WHERE formationid = $1"};
+Statement select_groups{
+    "SELECT DISTINCT groupid FROM pgautofailover.node WHERE formationid = $1 ORDER BY groupid"};
+Statement update_number{
+    "UPDATE pgautofailover.formation SET number_sync_standbys = $2 WHERE formationid = $1"};
 Statement select_group{
     "SELECT f.number_sync_standbys, coalesce(g.term, 0),"
     " coalesce(g.sync_goal_k, 0), coalesce(g.sync_goal_version, 1),"
     " coalesce(g.sync_confirmed_k, 0), coalesce(g.sync_confirmed_version, 1),"
     " coalesce(g.target_lsn, '0/0'),"
+    " coalesce(g.primary_node, 0), coalesce(g.preferred_node, 0), coalesce(g.timeline, 0),"
+    " coalesce(g.accepts_data_loss, false), coalesce(g.sync_superseded, ''),"
+    " coalesce((SELECT a.accepted_tli FROM pgautofailover.accepted_timeline a"
+    " WHERE a.formationid = f.formationid AND a.groupid = $2 AND a.resolved_at IS NULL"
+    " ORDER BY a.decided_at DESC LIMIT 1), 0), coalesce(g.highest_timeline, 0),"
     " pg_catalog.array_to_string(g.sync_goal, ' '), pg_catalog.array_to_string(g.sync_confirmed, ' ')"
     " FROM pgautofailover.formation f LEFT JOIN pgautofailover.group_state g"
     " ON g.formationid = f.formationid AND g.groupid = $2 WHERE f.formationid = $1"};
 Statement select_nodes{
     "SELECT nodeid, nodename, nodehost, nodeport, reportedstate, goalstate, candidatepriority,"
     " replicationquorum, health, sysidentifier, keeperepoch, reportedtli, reportedlsn,"
-    " reportedrepstate, reportedpgisrunning FROM pgautofailover.node"
+    " reportedrepstate, reportedpgisrunning, goalversion, replication_stall_since IS NOT NULL"
+    " FROM pgautofailover.node"
     " WHERE formationid = $1 AND groupid = $2 ORDER BY nodeid"};
 Statement next_node_id{"SELECT pg_catalog.nextval('pgautofailover.node_nodeid_seq')"};
 Statement raise_node_id{
@@ -81,22 +92,32 @@ Statement update_reported{
     " reportedrepstate = coalesce(nullif($8, ''), reportedrepstate),"
     " reporttime = pg_catalog.now() WHERE nodeid = $1"};
 Statement update_goal{
-    "UPDATE pgautofailover.node SET goalstate = $2::pgautofailover.replication_state"
-    " WHERE nodeid = $1"};
+    "UPDATE pgautofailover.node SET goalstate = $2::pgautofailover.replication_state,"
+    " goalversion = $3 WHERE nodeid = $1"};
 Statement update_health{
     "UPDATE pgautofailover.node SET health = $2, healthchecktime = pg_catalog.now()"
     " WHERE nodeid = $1"};
+Statement update_stall{
+    "UPDATE pgautofailover.node SET replication_stall_since ="
+    " CASE WHEN $2 THEN coalesce(replication_stall_since, pg_catalog.now()) END WHERE nodeid = $1"};
+Statement add_switch{
+    "INSERT INTO pgautofailover.node_timeline_history (nodeid, tli, parenttli, switchpoint_lsn)"
+    " VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"};
 Statement delete_node{"DELETE FROM pgautofailover.node WHERE nodeid = $1"};
 Statement upsert_group{
     "INSERT INTO pgautofailover.group_state (formationid, groupid, term, sync_goal_k, sync_goal,"
-    " sync_goal_version, sync_confirmed_k, sync_confirmed, sync_confirmed_version, target_lsn)"
+    " sync_goal_version, sync_confirmed_k, sync_confirmed, sync_confirmed_version, target_lsn,"
+    " primary_node, preferred_node, timeline, accepts_data_loss, sync_superseded, highest_timeline)"
     " VALUES ($1, $2, $3, $4, pg_catalog.string_to_array($5, ' ')::bigint[], $6, $7,"
-    " pg_catalog.string_to_array($8, ' ')::bigint[], $9, $10)"
+    " pg_catalog.string_to_array($8, ' ')::bigint[], $9, $10, $11, $12, $13, $14, $15, $16)"
     " ON CONFLICT (formationid, groupid) DO UPDATE SET term = excluded.term,"
     " sync_goal_k = excluded.sync_goal_k, sync_goal = excluded.sync_goal,"
     " sync_goal_version = excluded.sync_goal_version,"
     " sync_confirmed_k = excluded.sync_confirmed_k, sync_confirmed = excluded.sync_confirmed,"
-    " sync_confirmed_version = excluded.sync_confirmed_version, target_lsn = excluded.target_lsn"};
+    " sync_confirmed_version = excluded.sync_confirmed_version, target_lsn = excluded.target_lsn,"
+    " primary_node = excluded.primary_node, preferred_node = excluded.preferred_node,"
+    " timeline = excluded.timeline, accepts_data_loss = excluded.accepts_data_loss,"
+    " sync_superseded = excluded.sync_superseded, highest_timeline = excluded.highest_timeline"};
 
 std::optional<NodeAddress> ReadAddress(const Rows &rows) {
     if (rows.empty()) return std::nullopt;
@@ -144,6 +165,8 @@ NodeRow ReadNode(const Rows &rows, std::uint64_t i) {
     row.lsn = rows.PgLsn(i, 13);
     row.replication_state = rows.Text(i, 14);
     row.pg_running = rows.Bool(i, 15);
+    view.goal_version = rows.Int8(i, 16);
+    row.is_stalled = rows.Bool(i, 17);
     return row;
 }
 
@@ -169,6 +192,21 @@ std::optional<NodeAddress> FindNodeByName(const std::string &formation, const st
     return ReadAddress(pg::Execute(find_by_name, {Param::Text(formation), Param::Text(name)}));
 }
 
+bool HasFormation(const std::string &formation) {
+    return !pg::Execute(find_formation, {Param::Text(formation)}).empty();
+}
+
+std::vector<int> GroupsOf(const std::string &formation) {
+    const Rows rows = pg::Execute(select_groups, {Param::Text(formation)});
+    std::vector<int> groups;
+    for (std::uint64_t i = 0; i < rows.size(); ++i) groups.push_back(rows.Int4(i, 1));
+    return groups;
+}
+
+void UpdateNumberSyncStandbys(const std::string &formation, int number) {
+    (void)pg::Execute(update_number, {Param::Text(formation), Param::Int4(number)});
+}
+
 std::optional<GroupRows> LoadGroup(const GroupKey &key) {
     const Rows state =
         pg::Execute(select_group, {Param::Text(key.formation), Param::Int4(key.group)});
@@ -179,11 +217,18 @@ std::optional<GroupRows> LoadGroup(const GroupKey &key) {
     view.group = key.group;
     view.number_sync_standbys = state.Int4(0, 1);
     view.term = state.Int8(0, 2);
-    view.sync.goal = {state.Int4(0, 3), ParseMembers(state.Text(0, 8))};
+    view.sync.goal = {state.Int4(0, 3), ParseMembers(state.Text(0, 15))};
     view.sync.goal_version = state.Int8(0, 4);
-    view.sync.confirmed = {state.Int4(0, 5), ParseMembers(state.Text(0, 9))};
+    view.sync.confirmed = {state.Int4(0, 5), ParseMembers(state.Text(0, 16))};
     view.sync.confirmed_version = state.Int8(0, 6);
     view.target_lsn = state.PgLsn(0, 7);
+    view.primary = NodeId{state.Int8(0, 8)};
+    view.preferred = NodeId{state.Int8(0, 9)};
+    view.timeline = state.Int4(0, 10);
+    view.accepts_data_loss = state.Bool(0, 11);
+    view.sync.superseded = core::DecodeSets(state.Text(0, 12));
+    view.accepted_timeline = state.Int4(0, 13);
+    view.highest_timeline = state.Int4(0, 14);
     const Rows nodes =
         pg::Execute(select_nodes, {Param::Text(key.formation), Param::Int4(key.group)});
     for (std::uint64_t i = 0; i < nodes.size(); ++i) group.nodes.push_back(ReadNode(nodes, i));
@@ -220,8 +265,20 @@ void UpdateReported(const ReportedRow &row) {
                        Param::Int8(row.keeper_epoch), Param::Text(row.replication_state)});
 }
 
-void UpdateGoal(NodeId node, NodeState goal) {
-    (void)pg::Execute(update_goal, {Param::Int8(node.value), StateParam(goal)});
+void UpdateGoal(NodeId node, NodeState goal, std::int64_t version) {
+    (void)pg::Execute(update_goal, {Param::Int8(node.value), StateParam(goal), Param::Int8(version)});
+}
+
+void UpdateStall(NodeId node, bool is_stalled) {
+    (void)pg::Execute(update_stall, {Param::Int8(node.value), Param::Bool(is_stalled)});
+}
+
+void AddTimelines(NodeId node, int timeline, const core::TimelineHistory &history) {
+    for (std::size_t i = 0; i < history.size(); ++i) {
+        const int next = i + 1 < history.size() ? history.at(i + 1).timeline : timeline;
+        (void)pg::Execute(add_switch, {Param::Int8(node.value), Param::Int4(next),
+                                       Param::Int4(history.at(i).timeline), Param::PgLsn(history.at(i).at)});
+    }
 }
 
 void UpdateHealth(NodeId node, int health) {
@@ -237,7 +294,10 @@ void UpdateGroupState(const core::GroupView &view) {
         {Param::Text(view.formation), Param::Int4(view.group), Param::Int8(view.term),
          Param::Int4(sync.goal.k), MembersParam(sync.goal.members), Param::Int8(sync.goal_version),
          Param::Int4(sync.confirmed.k), MembersParam(sync.confirmed.members),
-         Param::Int8(sync.confirmed_version), Param::PgLsn(view.target_lsn)});
+         Param::Int8(sync.confirmed_version), Param::PgLsn(view.target_lsn),
+         Param::Int8(view.primary.value), Param::Int8(view.preferred.value),
+         Param::Int4(view.timeline), Param::Bool(view.accepts_data_loss),
+         Param::Text(core::EncodeSets(sync.superseded)), Param::Int4(view.highest_timeline)});
 }
 
 }  // namespace pgaf::store

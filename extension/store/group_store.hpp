@@ -36,6 +36,7 @@ struct NodeRow {
     core::Lsn lsn;
     std::string replication_state;
     bool pg_running = true;
+    bool is_stalled = false;  ///< no synchronous standby confirms
 };
 
 struct GroupRows {
@@ -50,6 +51,11 @@ void LockGroup(const GroupKey &key);
 std::optional<NodeAddress> FindNode(core::NodeId node);
 std::optional<NodeAddress> FindNodeByHost(const std::string &host, int port);
 std::optional<NodeAddress> FindNodeByName(const std::string &formation, const std::string &name);
+
+bool HasFormation(const std::string &formation);
+/// Groups that have nodes, in ascending order.
+std::vector<int> GroupsOf(const std::string &formation);
+void UpdateNumberSyncStandbys(const std::string &formation, int number);
 
 /// All that is stored about a group. Nothing for an unknown formation.
 std::optional<GroupRows> LoadGroup(const GroupKey &key);
@@ -82,7 +88,10 @@ struct ReportedRow {
     std::string replication_state;  ///< empty: keep
 };
 void UpdateReported(const ReportedRow &row);
-void UpdateGoal(core::NodeId node, core::NodeState goal);
+void UpdateGoal(core::NodeId node, core::NodeState goal, std::int64_t version);
+void UpdateStall(core::NodeId node, bool is_stalled);
+/// Remembers how the timeline of a node came to be; what is known already stays.
+void AddTimelines(core::NodeId node, int timeline, const core::TimelineHistory &history);
 void UpdateHealth(core::NodeId node, int health);
 void DeleteNode(core::NodeId node);
 void UpdateGroupState(const core::GroupView &view);

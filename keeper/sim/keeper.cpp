@@ -136,7 +136,6 @@ void World::StepSupervisor(Node &node) {
         case node::Action::kEnd: return TakeState(node, kDropped);
         case node::Action::kStart:
             TakeState(node, plan.next);
-            node.in_recovery = IsStandby(node.state) || node.state == kMaintenance;
             return StartServer(node);
         case node::Action::kRunStep: return RunLongStep(node, plan.step, plan.next);
     }
@@ -175,6 +174,7 @@ void World::EndLongStep(Node &node) {
     node.wal.records.resize(std::max(first, node.wal.records.size() - std::min(node.wal.records.size(), back)));
     node.sync = {};
     node.upstream.Write(source.id, now_);
+    node.in_recovery = true;
     node.is_marked = false;
     TakeState(node, kCatchingup);
 }
@@ -264,6 +264,21 @@ bool World::Follow(Node &node, NodeState goal) {
     return goal == kCatchingup || StreamsFrom(node, *upstream);
 }
 
+bool World::Promote(Node &node) {
+    if (node.deadline <= ClockOf(node)) return false;
+    if (node.sync.file.version != node.reply->sync_version) (void)ApplySync(node);
+    if (node.sync.loaded.version != node.reply->sync_version) return false;
+    if (CrashesNow(node)) return false;
+    CheckPromotion(node);
+    node.wal.history.push_back({node.wal.timeline, node.wal.End()});
+    node.wal.timeline = std::max(node.wal.timeline + 1, node.reply->next_timeline);
+    node.in_recovery = false;
+    node.fenced = false;
+    node.upstream.Write({}, now_);
+    node.wal.records.push_back({next_record_++, true});
+    return !CrashesNow(node);
+}
+
 /// True when the state is reached.
 bool World::Carry(Node &node, const Edge &edge) {
     switch (edge.step) {
@@ -272,7 +287,9 @@ bool World::Carry(Node &node, const Edge &edge) {
         case Step::kStart:
         case Step::kUnfence:
         case Step::kApplySync:
-            if (node.in_recovery || node.deadline <= ClockOf(node)) return false;
+            if (node.deadline <= ClockOf(node)) return false;
+            // It was stopped before it had been promoted.
+            if (node.in_recovery && !Promote(node)) return false;
             if (edge.step == Step::kUnfence) node.drained = false, node.sealed_lsn = {};
             if (edge.to == kPrimary && node.deadline == kForever) return false;
             node.fenced = false;
@@ -300,24 +317,7 @@ bool World::Carry(Node &node, const Edge &edge) {
             if (node.upstream.file != source) node.upstream.Write(source, now_ + Milliseconds{Chance(60)});
             return has_all && !node.upstream.loaded.IsValid();
         }
-        case Step::kPromote: {
-            if (node.deadline <= ClockOf(node)) return false;
-            if (node.sync.file.version != node.reply->sync_version) (void)ApplySync(node);
-            if (node.sync.loaded.version != node.reply->sync_version) return false;
-            if (CrashesNow(node)) return false;
-            CheckPromotion(node);
-            int highest = node.wal.timeline;
-            for (const Node &other : nodes_) {
-                // A number is taken when the server knows of it; two that cannot see each other take the same.
-                if (Connected(node.id, other.id)) highest = std::max(highest, other.wal.timeline);
-            }
-            node.wal.history.push_back({node.wal.timeline, node.wal.End()});
-            node.wal.timeline = Chance(2) == 0 ? highest + 1 : node.wal.timeline + 1;
-            node.in_recovery = false;
-            node.fenced = false;
-            node.wal.records.push_back({next_record_++, true});
-            return !CrashesNow(node);
-        }
+        case Step::kPromote: return Promote(node);
         case Step::kDrop:
             KillServer(node);
             TakeState(node, kDropped);
@@ -328,7 +328,8 @@ bool World::Carry(Node &node, const Edge &edge) {
 
 void World::StayInState(Node &node) {
     if (node.state == kDemoted || node.state == kDemoteTimeout) return KillServer(node);
-    if (IsWritable(node.state) && !node.in_recovery) {
+    if (IsWritable(node.state) && node.in_recovery) return void(Promote(node));
+    if (IsWritable(node.state)) {
         if (node.confirmed_sync != node.reply->sync_version && ApplySync(node)) node.next_report = now_;
     }
     if (node.state == kCatchingup || node.state == kSecondary) (void)Follow(node, kCatchingup);

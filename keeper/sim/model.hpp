@@ -179,6 +179,7 @@ class World {
     bool ApplySync(Node &node);
     bool Carry(Node &node, const core::Edge &edge);
     void TakeState(Node &node, NodeState state);
+    [[nodiscard]] bool Promote(Node &node);
     [[nodiscard]] bool Drain(Node &node);
     [[nodiscard]] bool Follow(Node &node, NodeState goal);
     [[nodiscard]] core::Report MakeReport(const Node &node) const;

@@ -44,6 +44,7 @@ void ForgetElection(Decision &decision, GroupView &view) {
 
 void BeginTerm(Decision &decision, GroupView &view, NodeId primary) {
     decision.term = ++view.term;
+    decision.highest_timeline = ++view.highest_timeline;  // the one that its promotion begins
     SetSync(decision, view, SyncOfNewTerm(view, primary));
     Set(decision.primary, view.primary, primary);
     ForgetElection(decision, view);
@@ -101,6 +102,10 @@ bool DecideOnce(Decision &decision, GroupView &view) {
 
 /// Facts about the group itself that reports bring.
 void NoteGroupFacts(Decision &decision, GroupView &view) {
+    for (const NodeView &node : view.nodes) {
+        if (!node.has_report || node.report.timeline <= view.highest_timeline) continue;
+        Set(decision.highest_timeline, view.highest_timeline, node.report.timeline);
+    }
     const NodeView *primary = FindPrimary(view);
     if (primary == nullptr) return;
     Set(decision.primary, view.primary, primary->id);
@@ -187,6 +192,7 @@ void Apply(const Decision &decision, GroupView &view) {
     if (decision.primary) view.primary = *decision.primary;
     if (decision.preferred) view.preferred = *decision.preferred;
     if (decision.timeline) view.timeline = *decision.timeline;
+    if (decision.highest_timeline) view.highest_timeline = *decision.highest_timeline;
     if (decision.accepts_data_loss) view.accepts_data_loss = *decision.accepts_data_loss;
 }
 
@@ -214,6 +220,23 @@ const NodeView *FindPrimary(const GroupView &view) {
     const NodeView *primary = find([](const NodeView &node) { return IsWritable(node.goal); });
     if (primary != nullptr) return primary;
     return find([](const NodeView &node) { return IsPrimaryIsh(node.goal); });
+}
+
+FailoverOutlook OutlookOf(const GroupView &view) {
+    FailoverOutlook outlook;
+    if (const NodeView *primary = FindPrimary(view)) outlook.primary = primary->id;
+    outlook.reason = WhyBlocked(view);
+    if (IsElectionOpen(view)) {
+        outlook.candidate = AssessElection(view).winner;
+        outlook.can_fail_over = outlook.candidate.IsValid();
+        return outlook;
+    }
+    std::string why;
+    outlook.candidate = BestCandidate(view);
+    outlook.can_fail_over = CouldConclude(view, &why) && outlook.candidate.IsValid();
+    if (outlook.can_fail_over || !outlook.reason.empty()) return outlook;
+    outlook.reason = why.empty() ? "no standby is a healthy secondary" : why;
+    return outlook;
 }
 
 bool IsPromotable(const GroupView &view, const NodeView &node) {

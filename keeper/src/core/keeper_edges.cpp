@@ -86,6 +86,9 @@ constexpr std::array kEdges{
     Edge{kPreparePromotion, kDemoted, Step::kStop, Actor::kAny},
     Edge{kStopReplication, kDemoted, Step::kStop, Actor::kAny},
     Edge{kWaitMaintenance, kDemoted, Step::kStop, Actor::kAny},
+    // It was to be the primary, and was lost before it had become that.
+    Edge{kPreparePromotion, kDemoteTimeout, Step::kStop, Actor::kAny},
+    Edge{kStopReplication, kDemoteTimeout, Step::kStop, Actor::kAny},
 
     // A primary rests, and comes back as a standby.
     Edge{kPrepareMaintenance, kMaintenance, Step::kStop, Actor::kAny},

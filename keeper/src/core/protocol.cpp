@@ -236,6 +236,7 @@ std::string Encode(const Reply &reply) {
         out.Put("sync_version", reply.sync_version);
         out.Put("sync_names", reply.sync_names);
         out.Put("target_lsn", reply.target_lsn);
+        out.Put("next_timeline", reply.next_timeline);
         out.Put("extension", EncodeSets(reply.extension));
         out.Put("upstream", reply.upstream);
         out.Name("peers");
@@ -272,6 +273,7 @@ Result<Reply> DecodeReply(std::string_view text) {
         in.Get("sync_version", reply.sync_version);
         in.Get("sync_names", reply.sync_names);
         in.Get("target_lsn", reply.target_lsn);
+        in.Get("next_timeline", reply.next_timeline);
         std::string extension;
         in.Get("extension", extension);
         reply.extension = DecodeSets(extension);

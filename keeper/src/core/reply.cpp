@@ -81,6 +81,7 @@ Reply BuildReply(const GroupView &view, NodeId id, KeeperHolder holder) {
     reply.sync_version = view.sync.goal_version;
     // A node that is to be the primary must know the set before it writes.
     if (primary == node) reply.sync_names = ToSetting(view.sync.goal);
+    if (primary == node) reply.next_timeline = view.highest_timeline;
     if (primary == node) reply.extension = ExtensionOf(view);
     if (IsBeingPromoted(node->goal)) reply.target_lsn = view.target_lsn;
     reply.upstream = UpstreamOf(view, *node, primary);

@@ -147,6 +147,11 @@ Result<Decision> RemoveByForce(const GroupView &view, const NodeView &node) {
 
 Result<NodeState> GoalForNewNode(const GroupView &view) {
     if (view.nodes.empty()) return kSingle;
+    if (view.nodes.size() >= kGroupNodesMax) {
+        return Fail(ProblemCode::kBadState, "cannot register another node in the group",
+                    "It has " + std::to_string(view.nodes.size()) + " nodes, the most that a group can have.",
+                    "Register it in another formation.");
+    }
     const NodeView *primary = FindPrimary(view);
     if (primary != nullptr && IsWritable(primary->goal)) return kWaitStandby;
     return Fail(ProblemCode::kRefused, "cannot register a standby: the group has no primary now",

@@ -48,7 +48,7 @@ inline void Stream(GroupView &view, NodeId from, NodeId to) {
 inline GroupView Steady(int count, int k = 1) {
     GroupView view;
     view.primary = kA;
-    view.timeline = 1;
+    view.timeline = view.highest_timeline = 1;
     view.nodes = {MakeNode(kA, NodeState::kPrimary)};
     SyncSet set{k, {}};
     for (std::int64_t id = 2; id <= count; ++id) {

@@ -28,6 +28,7 @@ struct Decision {
     std::optional<NodeId> primary;        ///< GroupView::primary, and so on
     std::optional<NodeId> preferred;
     std::optional<int> timeline;
+    std::optional<int> highest_timeline;
     std::optional<bool> accepts_data_loss;
     /// The operator answers for it that this node cannot acknowledge anything: its grants are void.
     NodeId known_off;
@@ -41,7 +42,8 @@ struct Decision {
     }
     /// Something of the group itself changes.
     [[nodiscard]] bool ChangesGroup() const {
-        return sync || term || target_lsn || primary || preferred || timeline || accepts_data_loss;
+        return sync || term || target_lsn || primary || preferred || timeline || highest_timeline ||
+               accepts_data_loss;
     }
 };
 
@@ -95,6 +97,15 @@ const NodeView *FindPrimary(const GroupView &view);
 /// Whether the standby could be promoted if the primary were gone: enough standbys report for an election to be
 /// sure of every acknowledged commit (or the group is asynchronous by choice), and it may win it.
 bool IsPromotable(const GroupView &view, const NodeView &node);
+
+/// What a failover would find now, for people.
+struct FailoverOutlook {
+    NodeId primary;            ///< 0: there is none
+    NodeId candidate;          ///< who would be promoted if the primary were gone; 0: nobody
+    bool can_fail_over = false;
+    std::string reason;        ///< why not, or why an election that is under way waits
+};
+FailoverOutlook OutlookOf(const GroupView &view);
 
 enum class Liveness { kHealthy, kUnsure, kGone };
 /// kGone needs strong evidence (PostgreSQL reported down, or session lost and port refused) or silence beyond

@@ -9,6 +9,9 @@
 
 namespace pgaf::core {
 
+/// Reports and shared memory have room for the standbys of so many nodes.
+inline constexpr int kGroupNodesMax = 64;
+
 enum class SessionFact { kNone, kConnected, kLost };
 
 /// Answer of the port at the last probe.
@@ -70,6 +73,9 @@ struct GroupView {
     NodeId primary;         ///< who was decided to be the primary of this term; its row may be gone
     NodeId preferred;       ///< whom the operator wants to be the next primary; 0: nobody
     int timeline = 0;       ///< the primary of this term is known to write on it; 0: not known yet
+    /// The highest number that a timeline of the group has, or may have been given: the next one is higher, so that
+    /// no number is given twice.
+    int highest_timeline = 0;
     int accepted_timeline = 0;  ///< the operator says that this one is right; 0: he has not said
     /// The operator accepts that the election under way loses acknowledged commits.
     bool accepts_data_loss = false;

@@ -98,6 +98,8 @@ struct Reply {
     std::int64_t sync_version = 0;    ///< the synchronous set that the primary must use
     std::string sync_names;           ///< value of synchronous_standby_names for it
     Lsn target_lsn;                   ///< prepare_promotion, fast_forward: hold at least this
+    /// A promotion must begin a timeline of exactly this number, or a higher one; 0: no matter.
+    int next_timeline = 0;
     /// Who extends the lease of a primary when the monitor is silent: at least k members of each of these must
     /// have confirmed. k = 0: every member, and every other standby that has streamed since. Empty: nobody can.
     std::vector<SyncSet> extension;
