@@ -186,19 +186,6 @@ void Keeper::CloseExpired(const ServerFacts &facts) {
     }
 }
 
-/// The monitor's last word on who can be promoted, and everybody it may have made promotable since: nobody
-/// becomes that without streaming from here.
-std::vector<core::NodeId> Keeper::WhoMustConfirm() const {
-    std::vector<core::NodeId> nodes = streamed_;
-    bool has_promotable = false;
-    for (const core::Peer &peer : reply_->peers) {
-        if (!peer.is_promotable) continue;
-        has_promotable = true;
-        if (std::find(nodes.begin(), nodes.end(), peer.node) == nodes.end()) nodes.push_back(peer.node);
-    }
-    return has_promotable ? nodes : std::vector<core::NodeId>{};
-}
-
 void Keeper::ExtendByStream(const ServerFacts &facts) {
     for (const SenderFact &sender : facts.senders) {
         if (!sender.node.IsValid() || !sender.streaming) continue;
@@ -213,8 +200,7 @@ void Keeper::ExtendByStream(const ServerFacts &facts) {
         lease_.StopStream();
         return;
     }
-    const std::vector<core::NodeId> confirmers = WhoMustConfirm();
-    lease_.ExtendByStream({.facts = facts, .confirmers = confirmers, .now = now_});
+    lease_.ExtendByStream({.facts = facts, .sets = reply_->extension, .streamed = streamed_, .now = now_});
 }
 
 void Keeper::OpenIfGranted() {
@@ -262,12 +248,13 @@ void Keeper::Iterate() {
     if (!baton_.TryTake()) return;
     LoadConfig();
     if (!config_ || !LoadRecord()) return;
+    history_.Update(config_->pgdata, facts.timeline, now_);
     link_.Poll(now_);
     TakeAnswer();
     KeepLease(facts);
     if (reply_ && !stopping_) {
         Context context{now_,    facts, ages_,      *reply_, *config_, record_->state,
-                        sealed_, sync_, sealed_lsn_};
+                        sealed_, sync_, sealed_lsn_, history_.Of(facts.timeline)};
         if (step_ == nullptr || !step_->IsUrgent()) {
             housekeeping_problem_ = housekeeping_.Poll(context);
         }

@@ -12,6 +12,7 @@
 #include "link.hpp"
 #include "steps.hpp"
 #include "sync_applier.hpp"
+#include "timelines.hpp"
 
 namespace pgaf::keeper {
 
@@ -37,7 +38,6 @@ class Keeper {
     void KeepLease(const ServerFacts &facts);
     void CloseExpired(const ServerFacts &facts);
     void ExtendByStream(const ServerFacts &facts);
-    [[nodiscard]] std::vector<core::NodeId> WhoMustConfirm() const;
     void OpenIfGranted();
 
     void Advance(Context &context);
@@ -64,6 +64,7 @@ class Keeper {
     Ages ages_;
     SyncApplier sync_;
     Housekeeping housekeeping_;
+    HistoryReader history_;
 
     core::BootTime now_;
     core::BootTime next_wake_;

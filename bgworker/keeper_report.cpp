@@ -23,6 +23,7 @@ std::string SignatureOf(const core::Report &report) {
     add(report.timeline);
     add(report.fenced);
     add(static_cast<std::int64_t>(report.sealed_lsn.value));
+    add(report.goal_version);
     add(report.sync_version);
     add(report.lease_mode);
     add(report.receiver.upstream.value);
@@ -34,6 +35,10 @@ std::string SignatureOf(const core::Report &report) {
         add(standby.in_sync_set);
     }
     return text + report.problem;
+}
+
+bool HasDrained(core::NodeState state) {
+    return state == core::NodeState::kDraining || state == core::NodeState::kPrepareMaintenance;
 }
 
 core::NodeId UpstreamOf(const ServerFacts &facts, const core::KeeperConfig &config,
@@ -52,7 +57,7 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
     const gate::Fence fence = gate::CurrentFence();
     const bool is_closed =
         fence == gate::Fence::kClosed ||
-        (fence == gate::Fence::kDraining && record_->state == core::NodeState::kDraining);
+        (fence == gate::Fence::kDraining && HasDrained(record_->state));
     core::Report report;
     report.formation = config_->formation;
     report.node = record_->node;
@@ -60,14 +65,16 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
     report.keeper_epoch = record_->keeper_epoch;
     report.holder = core::KeeperHolder::kWorker;
     report.state = record_->state;
+    report.goal_version = reply_ ? reply_->goal_version : 0;
     report.term = record_->term;
     report.pg_running = true;
     report.in_recovery = facts.in_recovery;
     report.timeline = facts.timeline;
+    report.history = history_.Of(facts.timeline);
     report.lsn = facts.lsn;
     report.system_identifier = SystemIdentifier();
     report.fenced = is_closed && gate::CommittingCount() == 0;
-    if (report.fenced && report.state == core::NodeState::kDraining) report.sealed_lsn = sealed_lsn_;
+    if (report.fenced && HasDrained(report.state)) report.sealed_lsn = sealed_lsn_;
     report.sync_version = sync_.confirmed_version();
     report.lease_mode = Lease::IsTimed();
     for (const SenderFact &sender : facts.senders) {

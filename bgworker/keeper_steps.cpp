@@ -32,13 +32,17 @@ void Keeper::Advance(Context &context) {
         step_retry_at_ = {};
         step_backoff_ = {};
     }
-    if (record_->state == goal) {
+    // It was stopped before it had been promoted, or between the end of recovery and our record of it.
+    const bool must_promote = record_->state == goal && core::IsWritable(goal) &&
+                              context.facts.in_recovery && !context.facts.is_crash_recovery;
+    if (record_->state == goal && !must_promote) {
         StayInState(context);
         return;
     }
     if (step_ == nullptr) {
         if (now_ < step_retry_at_) return;
-        const auto edge = core::FindEdge(record_->state, goal);
+        auto edge = core::FindEdge(record_->state, goal);
+        if (must_promote) edge = core::Edge{goal, goal, core::Step::kPromote, core::Actor::kWorker};
         if (!edge) {
             SetProblem("there is no way from state " + std::string(core::ToString(record_->state)) +
                        " to " + std::string(core::ToString(goal)));
@@ -102,7 +106,8 @@ void Keeper::DrainAgain(Context &context) {
 }
 
 void Keeper::StayInState(Context &context) {
-    if (record_->state == core::NodeState::kDraining) {
+    if (record_->state == core::NodeState::kDraining ||
+        record_->state == core::NodeState::kPrepareMaintenance) {
         DrainAgain(context);
         return;
     }
@@ -118,6 +123,13 @@ void Keeper::StayInState(Context &context) {
         const Progress progress = sync_.Poll(context);
         problem = progress.problem;
         if (sync_.confirmed_version() != before) report_at_ = now_;
+    }
+    // A step that was given up may have left it pointing at somebody.
+    const bool must_be_sealed = core::IsInElection(record_->state) &&
+                                record_->state != core::NodeState::kFastForward;
+    if (must_be_sealed && !context.facts.primary_conninfo.empty() && now_ >= step_retry_at_) {
+        if (const auto written = PointAtNobody(context); !written) problem = written.error().message;
+        step_retry_at_ = now_ + core::Milliseconds{500};
     }
     if (Follows(record_->state) && context.reply.upstream.IsValid() && now_ >= step_retry_at_) {
         const auto pointed = EnsureUpstream(context);

@@ -3,6 +3,7 @@
 #include "lease.hpp"
 
 #include <algorithm>
+#include <functional>
 
 #include "gate.hpp"
 #include "pg/clock.hpp"
@@ -16,6 +17,21 @@ constexpr std::size_t kMarkersMax = 16;
 
 void Extend(core::BootTime deadline) {
     if (gate::Deadline() < deadline) gate::SetDeadline(deadline);
+}
+
+/// What k members of the set have confirmed. k = 0: all of them, and whoever has streamed since the monitor fell
+/// silent: nobody becomes a candidate without streaming from here.
+core::Lsn ConfirmedBy(const core::SyncSet &set, const Lease::StreamInput &input) {
+    std::vector<core::NodeId> members = set.members;
+    if (set.k == 0) members.insert(members.end(), input.streamed.begin(), input.streamed.end());
+    std::vector<core::Lsn> held;
+    for (const core::NodeId node : members) {
+        const SenderFact *const sender = input.facts.FindSender(node);
+        held.push_back(sender == nullptr ? core::Lsn{} : sender->flush_lsn);
+    }
+    std::sort(held.begin(), held.end(), std::greater<>());
+    const std::size_t needed = set.k == 0 ? held.size() : static_cast<std::size_t>(set.k);
+    return needed == 0 || needed > held.size() ? core::Lsn{} : held.at(needed - 1);
 }
 
 }  // namespace
@@ -44,7 +60,7 @@ void Lease::Accept(const core::Reply &reply, core::BootTime sent_at) {
 }
 
 void Lease::ExtendByStream(const StreamInput &input) {
-    if (input.confirmers.empty()) return;
+    if (input.sets.empty()) return;
     if (input.now >= next_marker_ || markers_.empty()) {
         // The clock is read before the record exists: whoever confirms it does so later.
         const core::BootTime before = pg::BootNow();
@@ -53,10 +69,7 @@ void Lease::ExtendByStream(const StreamInput &input) {
         next_marker_ = input.now + length_ / 4;
     }
     core::Lsn confirmed{UINT64_MAX};
-    for (const core::NodeId node : input.confirmers) {
-        const SenderFact *const sender = input.facts.FindSender(node);
-        confirmed = std::min(confirmed, sender == nullptr ? core::Lsn{} : sender->flush_lsn);
-    }
+    for (const core::SyncSet &set : input.sets) confirmed = std::min(confirmed, ConfirmedBy(set, input));
     while (!markers_.empty() && markers_.front().end <= confirmed) {
         Extend(core::NodeDeadline(markers_.front().written_at, length_));
         markers_.pop_front();

@@ -9,12 +9,15 @@
 #include "pgaf/core/pg_files.hpp"
 #include "server.hpp"
 #include "sync_applier.hpp"
+#include "timelines.hpp"
 
 namespace pgaf::keeper {
 namespace {
 
 constexpr core::Milliseconds kSealLimit{10'000};
 constexpr core::Milliseconds kGrantLimit{10'000};
+constexpr core::Milliseconds kFetchLimit{60'000};
+constexpr core::Milliseconds kFetchAgain{1000};
 constexpr core::Milliseconds kPromoteAgain{1000};
 
 core::Result<void> WriteStandbyFile(const Context &context, const core::Peer *upstream) {
@@ -63,6 +66,17 @@ class ArrivedStep final : public StepMachine {
     }
 };
 
+/// The upstream has not what we have: following it would mean to lose it, or to mix two histories.
+core::Result<void> CheckHistory(const Context &context, const core::Peer &upstream) {
+    const core::WalPosition own{context.facts.timeline, context.facts.lsn, context.history};
+    if (!core::HasLeftHistory(own, upstream.timeline, upstream.history)) return {};
+    return core::Fail(core::ProblemCode::kBadState,
+                      "this node is at " + core::ToString(own.lsn) + " of timeline " +
+                          std::to_string(own.timeline) + ", which node " +
+                          std::to_string(upstream.node.value) + " on timeline " +
+                          std::to_string(upstream.timeline) + " does not have");
+}
+
 class FollowStep final : public StepMachine {
  public:
     explicit FollowStep(core::NodeState goal) : goal_(goal) {}
@@ -94,7 +108,7 @@ class SealStep final : public StepMachine {
         }
         if (!written_) {
             if (context.facts.lsn < context.reply.target_lsn) return Running();
-            if (const auto written = WriteStandbyFile(context, nullptr); !written) {
+            if (const auto written = PointAtNobody(context); !written) {
                 return Failed(written.error().message);
             }
             written_ = true;
@@ -106,6 +120,36 @@ class SealStep final : public StepMachine {
  private:
     bool written_ = false;
     core::BootTime limit_;
+};
+
+/// Gets from another standby what this one lacks, and stops receiving again.
+class FetchStep final : public StepMachine {
+ public:
+    Progress Poll(Context &context) override {
+        if (!context.facts.in_recovery) return Failed("PostgreSQL is not in recovery");
+        if (limit_.ns == 0) limit_ = context.now + kFetchLimit;
+        if (context.now >= limit_) return Failed("the missing WAL has not arrived within 60 s");
+        if (context.facts.lsn < context.reply.target_lsn) {
+            if (!context.reply.upstream.IsValid()) return Running("no standby has the missing WAL");
+            if (context.now < write_at_) return Running();
+            write_at_ = context.now + kFetchAgain;
+            const auto pointed = EnsureUpstream(context);
+            return pointed ? Running() : Failed(pointed.error().message);
+        }
+        if (!written_) {
+            if (const auto written = PointAtNobody(context); !written) {
+                return Failed(written.error().message);
+            }
+            written_ = true;
+        }
+        return context.sealed ? Done() : Running();
+    }
+    [[nodiscard]] bool IsUrgent() const override { return true; }
+
+ private:
+    bool written_ = false;
+    core::BootTime limit_;
+    core::BootTime write_at_;
 };
 
 class PromoteStep final : public StepMachine {
@@ -122,6 +166,10 @@ class PromoteStep final : public StepMachine {
             }
             const Progress prepared = context.sync.Prepare(context);
             if (prepared.kind != Progress::Kind::kDone) return prepared;
+            const auto reserved = ReserveTimelines(
+                context.config.pgdata, {context.facts.timeline, context.facts.lsn, context.history},
+                context.reply.next_timeline);
+            if (!reserved) return Failed(reserved.error().message);
             gate::SetFence(gate::Fence::kOpen);
         }
         if (context.now >= again_at_) {
@@ -147,10 +195,15 @@ const core::Peer *Context::FindPeer(core::NodeId node) const {
     return at == reply.peers.end() ? nullptr : &*at;
 }
 
+core::Result<void> PointAtNobody(const Context &context) { return WriteStandbyFile(context, nullptr); }
+
 core::Result<bool> EnsureUpstream(const Context &context) {
     const core::Peer *const upstream = context.FindPeer(context.reply.upstream);
     if (upstream == nullptr) {
         return core::Fail(core::ProblemCode::kNotFound, "the upstream is not among the peers");
+    }
+    if (const auto checked = CheckHistory(context, *upstream); !checked) {
+        return tl::unexpected(checked.error());
     }
     if (context.facts.primary_conninfo == core::PrimaryConninfo(context.config, *upstream)) return true;
     if (const auto written = WriteStandbyFile(context, upstream); !written) {
@@ -178,6 +231,8 @@ std::unique_ptr<StepMachine> MakeStep(const core::Edge &edge) {
             return std::make_unique<FollowStep>(edge.to);
         case core::Step::kSeal:
             return std::make_unique<SealStep>();
+        case core::Step::kFetch:
+            return std::make_unique<FetchStep>();
         case core::Step::kPromote:
             return std::make_unique<PromoteStep>();
         case core::Step::kStop:

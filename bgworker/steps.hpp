@@ -24,6 +24,7 @@ struct Context {
     bool sealed;                 ///< see ReceiverFact
     SyncApplier &sync;
     core::Lsn &sealed_lsn;       ///< set by a drain
+    const core::TimelineHistory &history;  ///< of facts.timeline
 
     [[nodiscard]] const core::Peer *FindPeer(core::NodeId node) const;
 };
@@ -58,6 +59,8 @@ enum class DrainPurpose {
 };
 std::unique_ptr<StepMachine> MakeDrain(DrainPurpose purpose);
 
+/// Empties primary_conninfo.
+core::Result<void> PointAtNobody(const Context &context);
 /// Points primary_conninfo at the upstream in the reply when it does not yet. True when the setting is in
 /// force in this process; false while it is on its way; a problem when there is no such upstream.
 core::Result<bool> EnsureUpstream(const Context &context);

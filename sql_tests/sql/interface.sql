@@ -56,7 +56,10 @@ SELECT * FROM test.report(10, 'single');
 SELECT * FROM test.fails($$SELECT pgautofailover.register_node('default', '127.0.0.1', 6001, 'app')$$);
 SELECT assigned_node_id, assigned_node_name, assigned_group_state
 FROM pgautofailover.register_node('default', '::1', 6002, 'app', 'b', desired_node_id => 11, candidate_priority => 50);
-SELECT * FROM test.fails($$SELECT pgautofailover.register_node('default', '127.0.0.1', 6003, 'app')$$);
+BEGIN;
+SELECT assigned_group_state FROM pgautofailover.register_node('default', '127.0.0.1', 6003, 'app');
+SELECT number_sync_standbys AS raised_with_the_second_standby FROM pgautofailover.formation;
+ROLLBACK;
 
 -- Reports are checked before anything is done.
 SELECT * FROM test.fails($$SELECT pgautofailover.report('{')$$);
@@ -131,6 +134,51 @@ SELECT * FROM test.fails($$SELECT pgautofailover.set_formation_number_sync_stand
 SELECT * FROM test.fails($$SELECT pgautofailover.set_formation_number_sync_standbys('default', -1)$$);
 SELECT * FROM test.fails($$SELECT pgautofailover.set_formation_number_sync_standbys('nowhere', 0)$$);
 
+-- Maintenance.
+SELECT pgautofailover.start_maintenance(99) AS unknown, pgautofailover.stop_maintenance(99) AS unknown_too,
+       pgautofailover.start_maintenance(NULL) IS NULL AS nothing;
+SELECT * FROM test.fails($$SELECT pgautofailover.stop_maintenance(10)$$);
+
+-- Failover that may lose data.
+SELECT * FROM test.fails($$SELECT pgautofailover.perform_failover('default', 0, true)$$);
+SET pgautofailover.guard_data_loss = off;
+SELECT * FROM test.fails($$SELECT pgautofailover.perform_failover()$$);
+RESET pgautofailover.guard_data_loss;
+SELECT * FROM pgautofailover.failover_status();
+SELECT * FROM pgautofailover.failover_status('nowhere');
+
+-- Regions and versions.
+SELECT pgautofailover.set_node_region('default', 'bee', 'paris');
+SELECT * FROM test.fails($$SELECT pgautofailover.set_node_region('default', 'bee', '')$$);
+SELECT * FROM test.fails($$SELECT pgautofailover.set_node_region('default', 'nobody', 'paris')$$);
+SELECT region FROM pgautofailover.node WHERE nodeid = 11;
+SELECT pgautofailover.report_postgres_version(11, 150020, '15.20', 'PostgreSQL 15.20 on x');
+SELECT pgautofailover.report_postgres_version(99, 150020) IS NULL AS passed_over;
+SELECT pg_versionnum, pg_version, pg_versionstring, citus_version FROM pgautofailover.node WHERE nodeid = 11;
+
+-- Timelines.
+SELECT pgautofailover.report_timeline_history(11, '[{"tli": 2, "parenttli": 1, "switchpoint": "0/3000000"}]');
+SELECT pgautofailover.report_timeline_history(11, '[{"tli": 2, "parenttli": 1, "switchpoint": "0/4000000"}]');
+SELECT * FROM pgautofailover.node_timeline_history;
+SELECT * FROM test.fails($$SELECT pgautofailover.report_timeline_history(99, '[{"tli": 2, "parenttli": 1, "switchpoint": "0/3000000"}]')$$);
+SELECT * FROM test.fails($$SELECT pgautofailover.report_timeline_history(11, '{}')$$);
+SELECT * FROM test.fails($$SELECT pgautofailover.report_timeline_history(NULL, NULL)$$);
+SELECT * FROM test.fails($$SELECT pgautofailover.accept_timeline('default', 0, 9)$$);
+SELECT pgautofailover.accept_timeline('default', 0, 2, 'ops');
+SELECT accepted_tli, decided_by, resolved_at IS NULL AS counts FROM pgautofailover.accepted_timeline;
+SELECT node_id, tli, reference_tli, on_accepted_lineage FROM pgautofailover.node_timeline_status('default', 0);
+SELECT pgautofailover.resolve_accepted_timeline('default', 0), pgautofailover.resolve_accepted_timeline('default', 0);
+SELECT * FROM pgautofailover.get_most_advanced_standby();
+
+-- The rules, and what keepers can do.
+SELECT count(*) = (SELECT count(*) FROM pgautofailover.dump_fsm()) AS all_rules FROM pgautofailover.fsm;
+SELECT pos, section, name, active_node_assigned_state, other_node_assigned_state FROM pgautofailover.fsm WHERE name IN ('promote', 'elect');
+SELECT count(*) AS missing FROM pgautofailover.check_fsm_reachability(
+    (SELECT jsonb_agg(jsonb_build_object('current', current_state, 'assigned', assigned_state)) FROM pgautofailover.dump_fsm_edges()));
+SELECT current_state, assigned_state, comment FROM pgautofailover.check_fsm_reachability(
+    (SELECT jsonb_agg(jsonb_build_object('current', current_state, 'assigned', assigned_state)) FROM pgautofailover.dump_fsm_edges()
+     WHERE (current_state, assigned_state) <> ('secondary', 'report_lsn')));
+
 -- Formations.
 SELECT * FROM pgautofailover.create_formation('f', 'pgsql', 'postgres', true, 0);
 SELECT sqlstate FROM test.fails($$SELECT pgautofailover.create_formation('f', 'pgsql', 'postgres', true, 0)$$);
@@ -140,6 +188,9 @@ SELECT pgautofailover.formation_uri('f') IS NULL AS no_nodes;
 SELECT pgautofailover.drop_formation('f');
 SELECT * FROM test.fails($$SELECT pgautofailover.drop_formation('f')$$);
 SELECT sqlstate FROM test.fails($$SELECT pgautofailover.drop_formation('default')$$);
+SELECT * FROM test.fails($$SELECT pgautofailover.disable_secondary('default')$$);
+SELECT * FROM test.fails($$SELECT pgautofailover.disable_secondary('nowhere')$$);
+SELECT pgautofailover.enable_secondary('default');
 
 -- Removal.
 SELECT * FROM test.fails($$SELECT pgautofailover.remove_node(99)$$);

@@ -36,8 +36,8 @@ SELECT pgautofailover.synchronous_standby_names();
 
 -- Reports that change nothing assign no transaction id.
 BEGIN;
-SELECT * FROM test.report(1, 'primary', test.feeds(2) || '{"sync_version": 2, "lease_mode": true}');
-SELECT * FROM test.report(2, 'secondary', test.streams_from(1));
+SELECT pgautofailover.report(test.facts(1, 'primary', test.feeds(2) || '{"sync_version": 2, "lease_mode": true}'))::jsonb->>'goal' AS goal;
+SELECT pgautofailover.report(test.facts(2, 'secondary', test.streams_from(1)))::jsonb->>'goal' AS goal;
 SELECT pg_current_xact_id_if_assigned() IS NULL AS wrote_nothing;
 COMMIT;
 
@@ -52,6 +52,7 @@ FROM pgautofailover.node_facts();
 SELECT pgautofailover.perform_failover();
 SELECT * FROM test.nodes;
 SELECT * FROM test.report(1, 'draining', '{"sync_version": 2, "sealed_lsn": "0/7000000", "lsn": "0/7000000"}');
+SELECT * FROM test.report(2, 'secondary', test.streams_from(1));
 SELECT (pgautofailover.report(test.facts(2, 'secondary', test.streams_from(1)))::jsonb)->>'target_lsn' AS target;
 SELECT * FROM test.report(2, 'prepare_promotion', test.sealed());
 SELECT * FROM test.report(2, 'prepare_promotion', test.sealed() || '{"lsn": "0/7000000"}');
@@ -68,6 +69,7 @@ SELECT * FROM test.nodes;
 -- Failover: the supervisor says that PostgreSQL is down.
 SELECT * FROM test.report(2, 'primary', test.down());
 SELECT * FROM test.nodes;
+SELECT * FROM test.report(1, 'secondary', '{"timeline": 2, "lsn": "0/7000200"}');
 SELECT * FROM test.report(1, 'prepare_promotion', test.sealed() || '{"timeline": 2, "lsn": "0/7000200"}');
 SELECT * FROM test.report(2, 'primary', test.down());
 SELECT * FROM test.nodes;

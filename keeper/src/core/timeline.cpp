@@ -26,6 +26,11 @@ bool HaveSamePast(const TimelineHistory &a, const TimelineHistory &b) {
     return true;
 }
 
+/// Only the first timeline has no past; for another one the file has not been read yet.
+bool IsPastKnown(const WalPosition &position) {
+    return position.timeline == 1 || !position.history.empty();
+}
+
 std::string_view NextWord(std::string_view &line) {
     const std::size_t begin = line.find_first_not_of(" \t");
     if (begin == std::string_view::npos) return {};
@@ -56,7 +61,8 @@ Ancestry Compare(const WalPosition &a, const WalPosition &b) {
     const bool b_in_a = IsPrefix(b, a);
     if (a_in_b && b_in_a) return Ancestry::kEqual;
     if (a_in_b) return Ancestry::kBehind;
-    return b_in_a ? Ancestry::kAhead : Ancestry::kDiverged;
+    if (b_in_a) return Ancestry::kAhead;
+    return IsPastKnown(a) && IsPastKnown(b) ? Ancestry::kDiverged : Ancestry::kUnknown;
 }
 
 bool IsOnLineage(const WalPosition &position, int timeline) {

@@ -9,6 +9,12 @@ using core::Step;
 constexpr std::string_view kIncomplete =
     "the data directory is incomplete; a copy must be made first";
 
+/// PostgreSQL is not started in this state: it must not run, or it is the operator's.
+bool StaysDown(NodeState state) {
+    return core::IsStopped(state) || state == NodeState::kDraining ||
+           state == NodeState::kPrepareMaintenance || state == NodeState::kMaintenance;
+}
+
 Plan StartAs(const PlanFacts &facts, NodeState next) {
     if (facts.is_marked) return {.action = Action::kWait, .next = facts.state, .why = kIncomplete};
     return {.action = Action::kStart, .next = next, .why = {}};
@@ -27,7 +33,7 @@ Plan AtGoal(const PlanFacts &facts) {
     if (facts.state == NodeState::kDropped) {
         return {.action = Action::kEnd, .next = facts.state, .why = {}};
     }
-    if (core::IsStopped(facts.state) || facts.state == NodeState::kDraining) {
+    if (StaysDown(facts.state)) {
         return {.action = Action::kWait, .next = facts.state, .why = {}};
     }
     const bool is_follower =
@@ -57,7 +63,7 @@ Plan OnEdge(const PlanFacts &facts, const core::Edge &edge) {
         // one.
         case Step::kStop:
             return {.action = Action::kTakeState,
-                    .next = core::IsStopped(edge.to) ? edge.to : NodeState::kDemoted,
+                    .next = StaysDown(edge.to) ? edge.to : NodeState::kDemoted,
                     .why = {}};
         case Step::kDrain:
             return {.action = Action::kTakeState, .next = edge.to, .why = {}};

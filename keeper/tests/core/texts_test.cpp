@@ -218,6 +218,7 @@ TEST(Timeline, AncestryIsDecidedBySwitchPoints) {
     EXPECT_EQ(Compare(on_two, on_three), Ancestry::kDiverged);
     EXPECT_EQ(Compare(on_two, on_two), Ancestry::kEqual);
     EXPECT_EQ(Compare({0, Lsn{1}, {}}, on_two), Ancestry::kUnknown);
+    EXPECT_EQ(Compare(on_one, {2, Lsn{120}, {}}), Ancestry::kUnknown) << "its history is not read yet";
     // The same number, given twice.
     EXPECT_EQ(Compare(on_two, {2, Lsn{130}, {{1, Lsn{80}}}}), Ancestry::kDiverged);
     EXPECT_EQ(Compare(on_two, {2, Lsn{130}, {{1, Lsn{90}}}}), Ancestry::kBehind);

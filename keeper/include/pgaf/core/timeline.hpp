@@ -32,7 +32,7 @@ struct WalPosition {
 /// Timelines are compared by ancestry, never by their numbers: two servers may give the same number to
 /// different histories, and a lower number may be the right one.
 enum class Ancestry {
-    kUnknown,   ///< one of the positions is not known
+    kUnknown,   ///< one of the positions, or how it came to be, is not known
     kEqual,
     kBehind,    ///< the first is a prefix of the second
     kAhead,     ///< the second is a prefix of the first

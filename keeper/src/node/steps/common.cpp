@@ -52,19 +52,6 @@ std::vector<std::pair<std::string, std::string>> PasswordEnv(const StepContext &
     return env;
 }
 
-std::vector<Fork> ParseTimelineHistory(std::string_view text) {
-    std::vector<Fork> forks;
-    std::stringstream lines{std::string(text)};
-    for (std::string line; std::getline(lines, line);) {
-        std::stringstream words(line);
-        int parent = 0;
-        std::string lsn;
-        if (line.empty() || line.front() == '#' || !(words >> parent >> lsn)) continue;
-        if (const auto at = core::ParseLsn(lsn)) forks.push_back({parent, *at});
-    }
-    return forks;
-}
-
 Result<Upstream> Upstream::Connect(const StepContext &context, const core::Peer &peer) {
     io::ConnOptions options{{"replication", "database"}};
     if (!context.config.replication_password.empty()) {
@@ -93,7 +80,7 @@ Result<Upstream::Identity> Upstream::Identify() {
     if (identity.timeline > 1) {
         auto history = client_.Simple(fmt::format("TIMELINE_HISTORY {}", identity.timeline));
         if (!history) return Pass(history, "could not fetch the primary's timeline history");
-        identity.history = ParseTimelineHistory(history->At(0, 1));
+        identity.history = core::ParseTimelineHistory(history->At(0, 1));
     }
     return identity;
 }

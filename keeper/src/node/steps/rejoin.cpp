@@ -13,8 +13,8 @@ namespace {
 /// The place on our timeline where the upstream's history left it; none when it did not, or is on
 /// it still.
 std::optional<core::Lsn> ForkOf(const Upstream::Identity &identity, int timeline) {
-    for (const Fork &fork : identity.history) {
-        if (fork.parent == timeline) return fork.at;
+    for (const core::TimelineSwitch &fork : identity.history) {
+        if (fork.timeline == timeline) return fork.at;
     }
     return std::nullopt;
 }

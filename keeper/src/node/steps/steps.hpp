@@ -37,12 +37,6 @@ Result<void> ClearMarker(const Paths &paths);
 /// Where the new standby copies from and streams from.
 Result<core::Peer> FindUpstream(const StepContext &context);
 
-/// A fork in the history of a timeline: what came after `at` on `parent` belongs to another branch.
-struct Fork {
-    int parent = 0;
-    core::Lsn at;
-};
-std::vector<Fork> ParseTimelineHistory(std::string_view text);
 
 /// A replication connection to the upstream that can also run SQL.
 class Upstream {
@@ -51,7 +45,7 @@ class Upstream {
     struct Identity {
         std::uint64_t system_identifier = 0;
         int timeline = 0;
-        std::vector<Fork> history;
+        core::TimelineHistory history;
     };
     Result<Identity> Identify();
     /// Fails unless it accepts writes, or will once it is granted: it is not in recovery.

@@ -1,0 +1,58 @@
+#include "timelines.hpp"
+
+#include <cstdio>
+
+#include "files.hpp"
+
+namespace pgaf::keeper {
+namespace {
+
+constexpr core::Milliseconds kLookAgain{500};
+/// More reserved numbers than this mean that something else is wrong.
+constexpr int kReservedMax = 1000;
+
+std::string HistoryPath(const std::string &pgdata, int timeline) {
+    char name[32];
+    (void)std::snprintf(name, sizeof name, "%08X.history", static_cast<unsigned>(timeline));
+    return pgdata + "/pg_wal/" + name;
+}
+
+}  // namespace
+
+void HistoryReader::Update(const std::string &pgdata, int timeline, core::BootTime now) {
+    if (timeline == timeline_ && (is_known_ || now < again_at_)) return;
+    timeline_ = timeline;
+    history_.clear();
+    is_known_ = timeline <= 1;
+    if (is_known_) return;
+    again_at_ = now + kLookAgain;
+    const auto text = ReadFile(HistoryPath(pgdata, timeline));
+    if (!text) return;
+    history_ = core::ParseTimelineHistory(*text);
+    is_known_ = true;
+}
+
+const core::TimelineHistory &HistoryReader::Of(int timeline) const {
+    return timeline == timeline_ ? history_ : none_;
+}
+
+core::Result<void> ReserveTimelines(const std::string &pgdata, const core::WalPosition &own, int next) {
+    if (next - own.timeline > kReservedMax) {
+        return core::Fail(core::ProblemCode::kBadState,
+                          "timeline " + std::to_string(next) + " is asked for, and this server is on " +
+                              std::to_string(own.timeline));
+    }
+    std::string text;
+    for (const core::TimelineSwitch &s : own.history) {
+        text += std::to_string(s.timeline) + "\t" + core::ToString(s.at) + "\tbefore\n";
+    }
+    text += std::to_string(own.timeline) + "\t" + core::ToString(own.lsn) + "\tnumber reserved by pgautofailover\n";
+    for (int timeline = own.timeline + 1; timeline < next; ++timeline) {
+        const std::string path = HistoryPath(pgdata, timeline);
+        if (FileExists(path)) continue;
+        if (auto written = WriteFileAtomic(path, text); !written) return written;
+    }
+    return {};
+}
+
+}  // namespace pgaf::keeper
