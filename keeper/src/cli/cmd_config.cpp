@@ -90,54 +90,18 @@ int ConfigCheck(const Session &session) {
     return kOk;
 }
 
-int SetNodeProperty(const Session &session, const std::string &name, const std::string &function,
-                    const std::string &value) {
-    auto access = ConnectMonitor(session);
-    if (!access) return Explain(access.error());
-    std::string node_name = name;
-    if (node_name.empty() && session.monitor.empty()) {
-        auto paths = RequirePaths(session);
-        auto config = paths ? node::LoadConfig(*paths) : tl::unexpected(paths.error());
-        if (config) node_name = config->name;
-    }
-    if (node_name.empty())
-        return Explain({ProblemCode::kBadArgument, "no node is chosen", {}, "Use --name."});
-    const std::string type = function == "set_node_candidate_priority" ? "int" : "bool";
-    auto done = access->client.Query(
-        fmt::format("SELECT pgautofailover.{}($1, $2, $3::{})", function, type),
-        {access->formation, node_name, value});
-    if (!done) return Explain(done.error());
-    fmt::print("{}\n", value);
-    return kOk;
-}
-
-void AddProperty(CLI::App &set_node, Session &session, const char *name, const char *function,
-                 CLI::Validator check) {
-    auto value = std::make_shared<std::string>();
-    auto node_name = std::make_shared<std::string>();
-    CLI::App *command = AddCommand(set_node, session, name, "change it on the monitor");
-    AddMonitorOptions(*command, session, false);
-    command->add_option("-a,--name", *node_name, "name of the node");
-    command->add_option("value", *value, "new value")->required()->check(std::move(check));
-    command->callback([&session, value, node_name, function] {
-        session.command = [&session, value, node_name, function] {
-            return SetNodeProperty(session, *node_name, function, *value);
-        };
-    });
-}
-
 int Version(const Session &session) {
     const int server = PQlibVersion();
     if (!session.json) {
         fmt::print(
-            "pg_autoctl version 3.0\npg_autoctl extension version 3.0\ncompiled with libpq {}.{}\n"
+            "pg_autoctl version 3.1\npg_autoctl extension version 3.1\ncompiled with libpq {}.{}\n"
             "compatible with Postgres 13, 14, 15, 16, 17, and 18\n",
             server / 10000, server % 10000);
         return kOk;
     }
     Json json;
-    json.Text("pg_autoctl", "3.0")
-        .Text("pgautofailover", "3.0")
+    json.Text("pg_autoctl", "3.1")
+        .Text("pgautofailover", "3.1")
         .Text("pg_major", std::to_string(server / 10000));
     json.Text("pg_version", fmt::format("{}.{}", server / 10000, server % 10000));
     json.Text("pg_version_str", fmt::format("PostgreSQL {}.{}", server / 10000, server % 10000));
@@ -168,17 +132,6 @@ void AddConfig(CLI::App &app, Session &session) {
     set->callback([&session, key, value] {
         session.command = [&session, key, value] { return ConfigSet(session, *key, *value); };
     });
-}
-
-void AddGetSet(CLI::App &app, Session &session) {
-    CLI::App *set = AddCommand(app, session, "set", "change settings on the monitor");
-    set->require_subcommand(1);
-    CLI::App *node = AddCommand(*set, session, "node", "settings of a node");
-    node->require_subcommand(1);
-    AddProperty(*node, session, "candidate-priority", "set_node_candidate_priority",
-                CLI::Range(0, 100));
-    AddProperty(*node, session, "replication-quorum", "set_node_replication_quorum",
-                CLI::IsMember({"true", "false"}));
 }
 
 void AddVersion(CLI::App &app, Session &session) {

@@ -63,6 +63,7 @@ void AddNodeOptions(CLI::App &command, Session &session, CreateOptions &o) {
 void AddCreate(CLI::App &app, Session &session) {
     CLI::App *create = AddCommand(app, session, "create", "create a monitor or a node");
     create->require_subcommand(1);
+    AddCreateFormation(*create, session);
     auto monitor_options = std::make_shared<CreateOptions>();
     CLI::App *monitor = AddCommand(*create, session, "monitor", "create the monitor");
     AddPgData(*monitor, session);

@@ -200,6 +200,7 @@ int Finish(Result<void> result) { return result ? kOk : Explain(result.error());
 void AddDrop(CLI::App &app, Session &session) {
     CLI::App *drop = AddCommand(app, session, "drop", "drop a node or the monitor");
     drop->require_subcommand(1);
+    AddDropFormation(*drop, session);
     auto node_options = std::make_shared<DropOptions>();
     CLI::App *node =
         AddCommand(*drop, session, "node", "drop this node, or another one by its name or address");

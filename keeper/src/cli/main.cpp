@@ -29,6 +29,7 @@ void Build(CLI::App &app, Session &session) {
     AddDrop(app, session);
     AddConfig(app, session);
     AddShow(app, session);
+    AddEnable(app, session);
     AddGetSet(app, session);
     AddPerform(app, session);
     AddRun(app, session);

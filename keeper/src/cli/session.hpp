@@ -74,6 +74,10 @@ void AddShow(CLI::App &app, Session &session);
 void AddPerform(CLI::App &app, Session &session);
 void AddDrop(CLI::App &app, Session &session);
 void AddConfig(CLI::App &app, Session &session);
+void AddEnable(CLI::App &app, Session &session);
+/// Below `create` and `drop`.
+void AddCreateFormation(CLI::App &create, Session &session);
+void AddDropFormation(CLI::App &drop, Session &session);
 void AddGetSet(CLI::App &app, Session &session);
 void AddVersion(CLI::App &app, Session &session);
 

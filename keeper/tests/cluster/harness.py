@@ -287,6 +287,40 @@ class Cluster:
         self.wait_promotable()
         return a, b
 
+    def group(self, *names, options=None):
+        """A group of these nodes, the first one primary, the others synchronous secondaries."""
+        self.create_monitor()
+        nodes = []
+        for name in names:
+            nodes.append(self.create_node(name, *(options or {}).get(name, ())))
+            self.wait_states(**({name: "single"} if len(nodes) == 1 else {name: "secondary"}))
+        self.wait_steady()
+        return nodes
+
+    def wait_steady(self, timeout=90, **wanted):
+        """Waits for one primary, all others secondaries, and the synchronous set confirmed; returns the primary's name."""
+        def steady():
+            now = self.states()
+            names = [name for name, pair in now.items() if pair == ("primary", "primary")]
+            others = [pair for name, pair in now.items() if name not in names and name not in wanted]
+            kept = all(now.get(name) == (state, state) for name, state in wanted.items())
+            return names[0] if len(names) == 1 and kept and all(p == ("secondary", "secondary") for p in others) else None
+        try:
+            name = wait_for(steady, timeout, "one primary and secondaries", interval=0.1)
+        except Timeout as error:
+            raise Timeout(f"{error}; now {self.states()}\n{self.events()}") from None
+        self.wait_promotable()
+        return name
+
+    def monitor_sql(self, statement):
+        return self.monitor.sql(statement, dbname="pg_auto_failover")
+
+    def node_id(self, name):
+        return int(self.monitor_sql(f"SELECT nodeid FROM pgautofailover.node WHERE nodename = '{name}'"))
+
+    def sync_names(self):
+        return self.monitor_sql("SELECT pgautofailover.synchronous_standby_names()")
+
     def uri(self, dbname="postgres"):
         nodes = [p for n, p in self.programs.items() if n != "monitor"]
         hosts = ",".join(f"{p.host.address}:{p.port}" for p in nodes)
