@@ -139,7 +139,10 @@ int NumberSyncStandbysAfterJoin(const GroupView &view) {
 }
 
 int NumberSyncStandbysAfterRemoval(const GroupView &view, NodeId removed) {
-    const int left = CountQuorum(view, removed);
+    const NodeView *primary = FindPrimary(view);
+    // One of the standbys takes the place of a primary that goes.
+    const bool is_primary = primary != nullptr && primary->id == removed;
+    const int left = std::max(CountQuorum(view, removed) - (is_primary ? 1 : 0), 0);
     const int number = view.number_sync_standbys;
     return left >= number + 1 ? number : std::clamp(left - 1, 0, number);
 }
