@@ -75,10 +75,7 @@ void World::Heal() {
         node.frozen_until = node.worker_frozen_until = {};
     }
     if (!monitor_up_) RestartMonitor();
-    const bool has_candidate = std::any_of(group_.nodes.begin(), group_.nodes.end(), [](const NodeView &n) {
-        return n.candidate_priority > 0;
-    });
-    if (!has_candidate && !group_.nodes.empty()) group_.nodes.front().candidate_priority = 50;
+    for (NodeView &row : group_.nodes) row.candidate_priority = std::max(row.candidate_priority, 1);
 }
 
 /// The operator ends what he began.

@@ -143,11 +143,14 @@ std::string WhyBlocked(const GroupView &view) {
         return election.why_not.empty() ? "" : "the election waits: " + election.why_not;
     }
     const NodeView *primary = FindPrimary(view);
+    std::string why;
+    if (primary == nullptr && !view.nodes.empty()) {
+        return CouldConclude(view, &why) ? "" : "the group has no primary, and no standby is promoted: " + why;
+    }
     if (primary == nullptr || !IsWritable(primary->goal) || view.nodes.size() < 2 ||
         LivenessOf(view, *primary, nullptr) != Liveness::kGone) {
         return "";
     }
-    std::string why;
     if (CouldConclude(view, &why)) return "";
     return "the primary, " + Describe(*primary) + ", is gone, and no standby is promoted: " + why;
 }

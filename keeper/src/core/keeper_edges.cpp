@@ -138,6 +138,12 @@ constexpr std::array kEdges{
     Edge{kPreparePromotion, kFastForward, Step::kFetch, Actor::kWorker},
     Edge{kStopReplication, kFastForward, Step::kFetch, Actor::kWorker},
     Edge{kReportLsn, kJoinSecondary, Step::kNone, Actor::kWorker},
+    // Orders may overtake what the node is doing.
+    Edge{kFastForward, kJoinSecondary, Step::kSeal, Actor::kWorker},
+    Edge{kPreparePromotion, kJoinSecondary, Step::kSeal, Actor::kWorker},
+    Edge{kStopReplication, kJoinSecondary, Step::kSeal, Actor::kWorker},
+    Edge{kSecondary, kJoinSecondary, Step::kSeal, Actor::kWorker},
+    Edge{kCatchingup, kJoinSecondary, Step::kSeal, Actor::kWorker},
 
     // A standby is promoted.
     Edge{kSecondary, kPreparePromotion, Step::kSeal, Actor::kWorker},

@@ -175,7 +175,9 @@ Result<Decision> RequestFailover(const GroupView &view, const FailoverRequest &r
     }
     if (request.allow_data_loss && old != nullptr) return ForceElection(view, *old, request);
     std::string why;
-    if (old != nullptr && CouldConclude(view, &why) && request.preferred.IsValid()) {
+    GroupView wish = view;
+    wish.preferred = request.preferred;
+    if (CouldConclude(wish, &why) && request.preferred.IsValid()) {
         Decision decision;
         if (request.preferred != view.preferred) decision.preferred = request.preferred;
         return decision;  // an election is under way, or will be: the wish counts in it
