@@ -19,8 +19,8 @@ void Extend(core::BootTime deadline) {
     if (gate::Deadline() < deadline) gate::SetDeadline(deadline);
 }
 
-/// What k members of the set have confirmed. k = 0: all of them, and whoever has streamed since the monitor fell
-/// silent: nobody becomes a candidate without streaming from here.
+/// What k members of the set have confirmed. k = 0: all of them, and whoever has streamed since the
+/// monitor fell silent: nobody becomes a candidate without streaming from here.
 core::Lsn ConfirmedBy(const core::SyncSet &set, const Lease::StreamInput &input) {
     std::vector<core::NodeId> members = set.members;
     if (set.k == 0) members.insert(members.end(), input.streamed.begin(), input.streamed.end());
@@ -69,7 +69,8 @@ void Lease::ExtendByStream(const StreamInput &input) {
         next_marker_ = input.now + length_ / 4;
     }
     core::Lsn confirmed{UINT64_MAX};
-    for (const core::SyncSet &set : input.sets) confirmed = std::min(confirmed, ConfirmedBy(set, input));
+    for (const core::SyncSet &set : input.sets)
+        confirmed = std::min(confirmed, ConfirmedBy(set, input));
     while (!markers_.empty() && markers_.front().end <= confirmed) {
         Extend(core::NodeDeadline(markers_.front().written_at, length_));
         markers_.pop_front();

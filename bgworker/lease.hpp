@@ -21,12 +21,12 @@ class Lease {
 
     struct StreamInput {
         const ServerFacts &facts;
-        const std::vector<core::SyncSet> &sets;      ///< Reply::extension
-        const std::vector<core::NodeId> &streamed;   ///< since the last answer of the monitor
+        const std::vector<core::SyncSet> &sets;     ///< Reply::extension
+        const std::vector<core::NodeId> &streamed;  ///< since the last answer of the monitor
         core::BootTime now;
     };
-    /// With the monitor silent: extends the deadline by what enough members of every set confirm; without a set:
-    /// not at all.
+    /// With the monitor silent: extends the deadline by what enough members of every set confirm;
+    /// without a set: not at all.
     void ExtendByStream(const StreamInput &input);
     void StopStream() { markers_.clear(); }
 

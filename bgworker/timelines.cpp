@@ -36,17 +36,20 @@ const core::TimelineHistory &HistoryReader::Of(int timeline) const {
     return timeline == timeline_ ? history_ : none_;
 }
 
-core::Result<void> ReserveTimelines(const std::string &pgdata, const core::WalPosition &own, int next) {
+core::Result<void> ReserveTimelines(const std::string &pgdata, const core::WalPosition &own,
+                                    int next) {
     if (next - own.timeline > kReservedMax) {
         return core::Fail(core::ProblemCode::kBadState,
-                          "timeline " + std::to_string(next) + " is asked for, and this server is on " +
+                          "timeline " + std::to_string(next) +
+                              " is asked for, and this server is on " +
                               std::to_string(own.timeline));
     }
     std::string text;
     for (const core::TimelineSwitch &s : own.history) {
         text += std::to_string(s.timeline) + "\t" + core::ToString(s.at) + "\tbefore\n";
     }
-    text += std::to_string(own.timeline) + "\t" + core::ToString(own.lsn) + "\tnumber reserved by pgautofailover\n";
+    text += std::to_string(own.timeline) + "\t" + core::ToString(own.lsn) +
+            "\tnumber reserved by pgautofailover\n";
     for (int timeline = own.timeline + 1; timeline < next; ++timeline) {
         const std::string path = HistoryPath(pgdata, timeline);
         if (FileExists(path)) continue;

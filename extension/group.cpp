@@ -158,7 +158,8 @@ void Group::CarryRemoval(NodeId id) {
 void Group::Carry(const core::Decision &decision) {
     if (decision.IsEmpty()) return;
     MakeDurable();
-    for (const core::Assignment &assignment : decision.assignments) CarryAssignment(assignment);
+    for (const core::Assignment &assignment : decision.assignments)
+        CarryAssignment(assignment);
     for (const NodeId id : decision.removed) {
         if (FindRow(id) != nullptr && view_.Find(id) != nullptr) CarryRemoval(id);
     }
@@ -174,8 +175,8 @@ void Group::CarryGroup(core::Decision decision) {
     if (decision.known_off.IsValid()) facts::VoidGrants(decision.known_off);
     if (view_.nodes.empty()) {  // the next first node starts without a synchronous set
         const std::int64_t version = view_.sync.goal_version + 1;
-        view_.sync = {.goal = {}, .goal_version = version, .confirmed = {},
-                      .confirmed_version = version};
+        view_.sync = {
+            .goal = {}, .goal_version = version, .confirmed = {}, .confirmed_version = version};
         view_.target_lsn = {};
         view_.primary = view_.preferred = {};
         view_.timeline = 0;
@@ -216,11 +217,12 @@ void Group::StoreHealth() {
 void Group::StoreStall() {
     for (const core::NodeView &node : view_.nodes) {
         store::NodeRow *const row = FindRow(node.id);
-        const bool waits = core::IsWritable(node.goal) && node.has_report && node.report.pg_running &&
-                           !view_.sync.goal.members.empty();
+        const bool waits = core::IsWritable(node.goal) && node.has_report &&
+                           node.report.pg_running && !view_.sync.goal.members.empty();
         const auto &standbys = node.report.standbys;
         const bool is_stalled =
-            waits && std::none_of(standbys.begin(), standbys.end(), [this](const core::StandbyFact &s) {
+            waits &&
+            std::none_of(standbys.begin(), standbys.end(), [this](const core::StandbyFact &s) {
                 return s.streaming && view_.sync.goal.Contains(s.node);
             });
         if (row == nullptr || row->is_stalled == is_stalled) continue;
@@ -232,7 +234,8 @@ void Group::StoreStall() {
 void Group::NoteBlocked(const std::string &blocked) const {
     if (blocked.compare(0, sizeof last_blocked - 1, last_blocked) == 0) return;
     strlcpy(last_blocked, blocked.c_str(), sizeof last_blocked);
-    if (!blocked.empty()) pg::Log("no failover in formation \"" + key_.formation + "\": " + blocked);
+    if (!blocked.empty())
+        pg::Log("no failover in formation \"" + key_.formation + "\": " + blocked);
 }
 
 void Group::PlanNextLook(core::Milliseconds again_in) const {
@@ -240,9 +243,8 @@ void Group::PlanNextLook(core::Milliseconds again_in) const {
     const core::BootTime at = is_planned ? pg::BootNow() + again_in : core::kForever;
     for (std::size_t i = 0; i < view_.nodes.size(); ++i) {
         const std::int64_t at_ns = i == 0 ? at.ns : facts::kNever;
-        (void)facts::Update(view_.nodes.at(i).id, [at_ns](facts::NodeFacts &entry) {
-            entry.decide_at_ns = at_ns;
-        });
+        (void)facts::Update(view_.nodes.at(i).id,
+                            [at_ns](facts::NodeFacts &entry) { entry.decide_at_ns = at_ns; });
     }
     facts::WakeWorkerBy(at);
 }

@@ -61,9 +61,8 @@ const IntSetting kIntSettings[] = {
      &health_check_period_ms, 1'000, 10, INT_MAX / 5, PGC_SIGHUP, GUC_UNIT_MS},
     {"pgautofailover.health_check_timeout", "How long a probe waits for an answer.",
      &health_check_timeout_ms, 1'000, 10, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS},
-    {"pgautofailover.event_retention",
-     "Events older than this are removed; 0: none are.", &event_retention_min, 30 * 24 * 60, 0,
-     INT_MAX / 60, PGC_SIGHUP, GUC_UNIT_MIN},
+    {"pgautofailover.event_retention", "Events older than this are removed; 0: none are.",
+     &event_retention_min, 30 * 24 * 60, 0, INT_MAX / 60, PGC_SIGHUP, GUC_UNIT_MIN},
     {"pgautofailover.max_nodes", "Number of nodes that shared memory has room for.", &max_nodes,
      2048, 2, 1'000'000, PGC_POSTMASTER, 0},
 };
@@ -93,9 +92,9 @@ core::Milliseconds Override(int value_ms, core::Milliseconds otherwise) {
 }  // namespace
 
 void DefineUnsafe() {
-    DefineCustomEnumVariable("pgautofailover.profile",
-                             "How quickly silence counts as failure: fast, normal or wan.", nullptr,
-                             &profile, kNormal, kProfiles, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+    DefineCustomEnumVariable(
+        "pgautofailover.profile", "How quickly silence counts as failure: fast, normal or wan.",
+        nullptr, &profile, kNormal, kProfiles, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
     DefineCustomBoolVariable("pgautofailover.enable_health_checks",
                              "Probes the ports of the nodes from the monitor.", nullptr,
                              &enable_health_checks, true, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);

@@ -12,7 +12,8 @@ void DefineUnsafe();
 core::Timeouts CurrentTimeouts();
 
 int MaxNodes();
-/// Off: requests for a failover of this session accept the loss of commits that nobody can vouch for.
+/// Off: requests for a failover of this session accept the loss of commits that nobody can vouch
+/// for.
 bool GuardsDataLoss();
 /// Older events are removed; 0: none are.
 core::Milliseconds EventRetention();

@@ -29,8 +29,9 @@ PlainRow Flatten(const std::vector<Datum> &values, const std::vector<bool> &null
 TupleDesc ResultTypeUnsafe(FunctionCallInfo fcinfo) {
     TupleDesc descriptor = nullptr;
     if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE) {
-        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                        errmsg("function returning record called in a context that cannot accept it")));
+        ereport(ERROR,
+                (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                 errmsg("function returning record called in a context that cannot accept it")));
     }
     return BlessTupleDesc(descriptor);
 }
@@ -67,7 +68,8 @@ Datum StateDatum(FunctionCallInfo fcinfo, int result_column, core::NodeState sta
     });
 }
 
-Datum Row(FunctionCallInfo fcinfo, const std::vector<Datum> &values, const std::vector<bool> &nulls) {
+Datum Row(FunctionCallInfo fcinfo, const std::vector<Datum> &values,
+          const std::vector<bool> &nulls) {
     PlainRow row = Flatten(values, nulls);
     PlainRow *const plain = &row;
     return pg::CallPg([=] {
@@ -99,9 +101,8 @@ std::string ResolveHost(const std::string &host) {
     addrinfo *found = nullptr;
     if (getaddrinfo(host.c_str(), nullptr, &hints, &found) != 0 || found == nullptr) return "";
     std::array<char, 64> text{};
-    const int result =
-        getnameinfo(found->ai_addr, found->ai_addrlen, text.data(),
-                    static_cast<socklen_t>(text.size()), nullptr, 0, NI_NUMERICHOST);
+    const int result = getnameinfo(found->ai_addr, found->ai_addrlen, text.data(),
+                                   static_cast<socklen_t>(text.size()), nullptr, 0, NI_NUMERICHOST);
     freeaddrinfo(found);
     return result == 0 ? std::string(text.data()) : std::string();
 }

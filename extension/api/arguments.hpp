@@ -29,8 +29,8 @@ void StartSet(FunctionCallInfo fcinfo);
 void PutRow(FunctionCallInfo fcinfo, const std::vector<Datum> &values,
             const std::vector<bool> &nulls = {});
 
-/// A numeric address of the host for the probes, "" when it has none. May wait for the resolver: never
-/// call it with a lock.
+/// A numeric address of the host for the probes, "" when it has none. May wait for the resolver:
+/// never call it with a lock.
 std::string ResolveHost(const std::string &host);
 
 }  // namespace pgaf::api

@@ -17,7 +17,8 @@ using pg::PgError;
 
 pg::Statement select_formation{
     "SELECT f.dbname, f.opt_secondary, (SELECT count(*) FROM pgautofailover.node n"
-    " WHERE n.formationid = f.formationid) FROM pgautofailover.formation f WHERE f.formationid = $1"};
+    " WHERE n.formationid = f.formationid) FROM pgautofailover.formation f WHERE f.formationid = "
+    "$1"};
 pg::Statement rename_database{
     "UPDATE pgautofailover.formation SET dbname = $2::name WHERE formationid = $1"};
 pg::Statement update_metadata{
@@ -95,9 +96,10 @@ void CheckFormation(const Registration &r) {
     }
     if (dbname == r.dbname) return;
     if (has_nodes) {
-        throw PgError(ERRCODE_INVALID_PARAMETER_VALUE,
-                      "database \"" + r.dbname + "\" does not match formation \"" + formation + "\"",
-                      "The nodes of the formation use database \"" + dbname + "\".");
+        throw PgError(
+            ERRCODE_INVALID_PARAMETER_VALUE,
+            "database \"" + r.dbname + "\" does not match formation \"" + formation + "\"",
+            "The nodes of the formation use database \"" + dbname + "\".");
     }
     (void)pg::Execute(rename_database, {pg::Param::Text(formation), pg::Param::Text(r.dbname)});
 }
@@ -187,17 +189,17 @@ PGAF_SQL_FUNCTION(pgautofailover_register_node) {
     CheckPriority(r.node.candidate_priority);
     CheckPort(r.node.port);
     const store::NodeRow row = Register(r);
-    return Row(fcinfo, {Int64GetDatum(row.view.id.value), Int32GetDatum(0),
-                        StateDatum(fcinfo, 2, row.view.goal),
-                        Int32GetDatum(row.view.candidate_priority),
-                        BoolGetDatum(row.view.replication_quorum), pg::ToText(row.view.name)});
+    return Row(fcinfo,
+               {Int64GetDatum(row.view.id.value), Int32GetDatum(0),
+                StateDatum(fcinfo, 2, row.view.goal), Int32GetDatum(row.view.candidate_priority),
+                BoolGetDatum(row.view.replication_quorum), pg::ToText(row.view.name)});
 }
 
 PGAF_SQL_FUNCTION(pgautofailover_remove_node_by_id) {
     const NodeId id{PG_GETARG_INT64(0)};
     pg::Spi spi;
-    return BoolGetDatum(Remove(store::FindNode(id), "node " + std::to_string(id.value),
-                               PG_GETARG_BOOL(1)));
+    return BoolGetDatum(
+        Remove(store::FindNode(id), "node " + std::to_string(id.value), PG_GETARG_BOOL(1)));
 }
 
 PGAF_SQL_FUNCTION(pgautofailover_remove_node_by_host) {
@@ -220,21 +222,22 @@ PGAF_SQL_FUNCTION(pgautofailover_update_node_metadata) {
     pg::Spi spi;
     const std::optional<store::NodeAddress> node = store::FindNode(id);
     if (!node) {
-        throw PgError(ERRCODE_UNDEFINED_OBJECT, "node " + std::to_string(id.value) + " does not exist");
+        throw PgError(ERRCODE_UNDEFINED_OBJECT,
+                      "node " + std::to_string(id.value) + " does not exist");
     }
     Group group = Group::Lock(node->group);
     const store::NodeRow before = group.RowOf(id);
     const int port = PG_ARGISNULL(3) ? before.view.port : PG_GETARG_INT32(3);
     CheckPort(port);
-    (void)pg::Execute(update_metadata, {pg::Param::Int8(id.value),
-                                        pg::Param::Text(name.value_or(before.view.name)),
-                                        pg::Param::Text(host.value_or(before.view.host)),
-                                        pg::Param::Int4(port)});
+    (void)pg::Execute(update_metadata,
+                      {pg::Param::Int8(id.value), pg::Param::Text(name.value_or(before.view.name)),
+                       pg::Param::Text(host.value_or(before.view.host)), pg::Param::Int4(port)});
     group.Reload();
     NoteAddress(id, address, port);
     const store::NodeRow after = group.RowOf(id);
-    store::Announce(group.key(), after,
-                    "Updating " + store::Describe(before.view) + " to " + store::Describe(after.view));
+    store::Announce(
+        group.key(), after,
+        "Updating " + store::Describe(before.view) + " to " + store::Describe(after.view));
     store::NotifyKeepers(group.key());
     return BoolGetDatum(true);
 }

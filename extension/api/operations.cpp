@@ -126,7 +126,8 @@ PGAF_SQL_FUNCTION(pgautofailover_set_formation_number_sync_standbys) {
     pg::Spi spi;
     store::LockFormation(formation);
     if (!store::HasFormation(formation)) {
-        throw PgError(ERRCODE_INVALID_PARAMETER_VALUE, "formation \"" + formation + "\" does not exist");
+        throw PgError(ERRCODE_INVALID_PARAMETER_VALUE,
+                      "formation \"" + formation + "\" does not exist");
     }
     std::vector<Group> groups;
     for (const int number_of_group : store::GroupsOf(formation)) {
@@ -202,7 +203,8 @@ PGAF_SQL_FUNCTION(pgautofailover_set_node_region) {
     const std::string formation = TextArg(fcinfo, 0);
     const std::string name = TextArg(fcinfo, 1);
     const std::string region = TextArg(fcinfo, 2);
-    if (region.empty()) throw PgError(ERRCODE_INVALID_PARAMETER_VALUE, "the region must not be empty");
+    if (region.empty())
+        throw PgError(ERRCODE_INVALID_PARAMETER_VALUE, "the region must not be empty");
     pg::Spi spi;
     const store::NodeAddress node = FindByName(formation, name);
     Group group = Group::Lock(node.group);

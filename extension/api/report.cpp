@@ -1,9 +1,9 @@
+#include "pg/report.hpp"
 #include "api/arguments.hpp"
 #include "facts/node_facts.hpp"
 #include "facts/workers.hpp"
 #include "group.hpp"
 #include "pg/clock.hpp"
-#include "pg/report.hpp"
 
 #include <array>
 #include <string>
@@ -65,8 +65,9 @@ void CheckEpoch(const Report &report, const store::NodeRow &row) {
     if (report.keeper_epoch >= row.keeper_epoch) return;
     throw pg::PgError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                       "report of an old keeper of " + store::Describe(row.view),
-                      "Its epoch is " + std::to_string(report.keeper_epoch) + "; a keeper with epoch " +
-                          std::to_string(row.keeper_epoch) + " has reported.",
+                      "Its epoch is " + std::to_string(report.keeper_epoch) +
+                          "; a keeper with epoch " + std::to_string(row.keeper_epoch) +
+                          " has reported.",
                       "Another keeper of the node has taken over; this one must stop.");
 }
 
@@ -104,15 +105,16 @@ void StoreRow(Group &group, const Report &report, const std::string &replication
     const bool identity_changed =
         report.system_identifier != 0 && row.system_identifier != report.system_identifier;
     if (!state_changed && !identity_changed && row.keeper_epoch == report.keeper_epoch) return;
-    group.StoreReported({.node = report.node,
-                         .state = report.state,
-                         .pg_running = report.pg_running,
-                         .timeline = report.timeline,
-                         .lsn = report.lsn,
-                         .system_identifier = report.system_identifier,
-                         .keeper_epoch = report.keeper_epoch,
-                         .replication_state = replication_state},
-                        state_changed ? Group::Announcement::kAnnounce : Group::Announcement::kNone);
+    group.StoreReported(
+        {.node = report.node,
+         .state = report.state,
+         .pg_running = report.pg_running,
+         .timeline = report.timeline,
+         .lsn = report.lsn,
+         .system_identifier = report.system_identifier,
+         .keeper_epoch = report.keeper_epoch,
+         .replication_state = replication_state},
+        state_changed ? Group::Announcement::kAnnounce : Group::Announcement::kNone);
 }
 
 /// Everything but the answer.
@@ -129,7 +131,8 @@ Group Process(Report &report, Reporter reporter, const std::string &replication_
     WatchOwnExit();
     group.RefreshFacts(report.node);
     StoreRow(group, report, replication_state);
-    const bool is_new_timeline = !row.view.has_report || row.view.report.timeline != report.timeline;
+    const bool is_new_timeline =
+        !row.view.has_report || row.view.report.timeline != report.timeline;
     if (is_new_timeline) store::AddTimelines(report.node, report.timeline, report.history);
     if (const auto confirmed = core::ConfirmSync(group.view(), report)) group.StoreSync(*confirmed);
     group.Settle();
@@ -144,9 +147,8 @@ core::Reply Answer(const Group &group, const Report &report) {
     if (facts) reply.reason = facts->goal_reason;
     const core::BootTime now = pg::BootNow();
     const core::Reply *const granted = &reply;
-    const bool is_recorded = facts::Update(report.node, [=](facts::NodeFacts &entry) {
-        core::NoteGrant(entry.lease, *granted, now);
-    });
+    const bool is_recorded = facts::Update(
+        report.node, [=](facts::NodeFacts &entry) { core::NoteGrant(entry.lease, *granted, now); });
     // A grant that nobody remembers must not leave.
     if (!is_recorded) reply.grant = core::GrantKind::kNone;
     return reply;
@@ -158,13 +160,12 @@ void AssumeUnlimited(const Group &group, const Report &report) {
     if (node == nullptr) return;
     const bool may_write = core::IsPrimaryIsh(node->goal) || core::IsPrimaryIsh(node->reported);
     if (!may_write || report.fenced) return;
-    (void)facts::Update(report.node,
-                        [](facts::NodeFacts &entry) { entry.lease.unlimited = true; });
+    (void)facts::Update(report.node, [](facts::NodeFacts &entry) { entry.lease.unlimited = true; });
 }
 
 std::string CheckedReplicationState(const std::string &text) {
     static constexpr std::array<std::string_view, 5> kKnown{"sync", "async", "quorum", "potential",
-                                                           "unknown"};
+                                                            "unknown"};
     if (text.empty()) return "unknown";
     for (const std::string_view known : kKnown) {
         if (text == known) return text;

@@ -14,20 +14,28 @@ namespace {
 
 std::string_view NameOf(core::SessionFact session) {
     switch (session) {
-        case core::SessionFact::kNone: return "none";
-        case core::SessionFact::kConnected: return "connected";
-        case core::SessionFact::kLost: return "lost";
+        case core::SessionFact::kNone:
+            return "none";
+        case core::SessionFact::kConnected:
+            return "connected";
+        case core::SessionFact::kLost:
+            return "lost";
     }
     return "unknown";
 }
 
 std::string_view NameOf(core::ProbeFact probe) {
     switch (probe) {
-        case core::ProbeFact::kUnknown: return "unknown";
-        case core::ProbeFact::kAlive: return "alive";
-        case core::ProbeFact::kStarting: return "starting";
-        case core::ProbeFact::kRefused: return "refused";
-        case core::ProbeFact::kSilent: return "silent";
+        case core::ProbeFact::kUnknown:
+            return "unknown";
+        case core::ProbeFact::kAlive:
+            return "alive";
+        case core::ProbeFact::kStarting:
+            return "starting";
+        case core::ProbeFact::kRefused:
+            return "refused";
+        case core::ProbeFact::kSilent:
+            return "silent";
     }
     return "unknown";
 }
@@ -53,14 +61,17 @@ PGAF_SQL_FUNCTION(pgautofailover_node_facts) {
     });
     StartSet(fcinfo);
     const core::BootTime now = pg::BootNow();
-    for (const facts::NodeFacts &f : all) PutFacts(fcinfo, f, now);
+    for (const facts::NodeFacts &f : all)
+        PutFacts(fcinfo, f, now);
     return Datum{0};
 }
 
 PGAF_SQL_FUNCTION(pgautofailover_dump_fsm) {
     StartSet(fcinfo);
     for (const core::RuleInfo &rule : core::Rules()) {
-        const auto is_set = [](core::NodeState state) { return state != core::NodeState::kUnknown; };
+        const auto is_set = [](core::NodeState state) {
+            return state != core::NodeState::kUnknown;
+        };
         PutRow(fcinfo,
                {Int32GetDatum(rule.pos), pg::ToText(std::string(rule.name)),
                 pg::ToText(std::string(rule.section)), pg::ToText(std::string(rule.reason)),
@@ -93,11 +104,12 @@ PGAF_SQL_FUNCTION(pgautofailover_failover_status) {
         const bool has_primary = outlook.primary.IsValid();
         const bool has_candidate = outlook.candidate.IsValid();
         PutRow(fcinfo,
-               {Int32GetDatum(number), Int64GetDatum(view.term), Int64GetDatum(outlook.primary.value),
-                Int64GetDatum(outlook.candidate.value), pg::ToText(core::ToSetting(view.sync.goal)),
-                BoolGetDatum(view.sync.IsSettled()), BoolGetDatum(outlook.can_fail_over),
-                pg::ToText(outlook.reason)},
-               {false, false, !has_primary, !has_candidate, false, false, false, outlook.reason.empty()});
+               {Int32GetDatum(number), Int64GetDatum(view.term),
+                Int64GetDatum(outlook.primary.value), Int64GetDatum(outlook.candidate.value),
+                pg::ToText(core::ToSetting(view.sync.goal)), BoolGetDatum(view.sync.IsSettled()),
+                BoolGetDatum(outlook.can_fail_over), pg::ToText(outlook.reason)},
+               {false, false, !has_primary, !has_candidate, false, false, false,
+                outlook.reason.empty()});
     }
     return Datum{0};
 }
@@ -109,9 +121,9 @@ PGAF_SQL_FUNCTION(pgautofailover_synchronous_standby_names) {
         pg::Spi spi;
         const std::optional<store::GroupRows> group = store::LoadGroup(key);
         if (!group || group->nodes.empty()) {
-            throw pg::PgError(ERRCODE_INVALID_OBJECT_DEFINITION,
-                              "formation \"" + key.formation + "\" has no nodes in group " +
-                                  std::to_string(key.group));
+            throw pg::PgError(ERRCODE_INVALID_OBJECT_DEFINITION, "formation \"" + key.formation +
+                                                                     "\" has no nodes in group " +
+                                                                     std::to_string(key.group));
         }
         setting = core::ToSetting(group->view.sync.goal);
     }

@@ -38,14 +38,15 @@ void Reset(NodeFacts &entry, std::int64_t known_since_ns) {
 }
 
 [[noreturn]] void RaiseFull() {
-    throw pg::PgError(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, "shared memory has no room for another node",
-                      {}, "Raise pgautofailover.max_nodes and restart the monitor.");
+    throw pg::PgError(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+                      "shared memory has no room for another node", {},
+                      "Raise pgautofailover.max_nodes and restart the monitor.");
 }
 
 /// Cuts between characters: half a character is not valid text.
 void CopyText(char *to, std::size_t capacity, const std::string &from) {
-    const int length = pg_mbcliplen(from.data(), static_cast<int>(from.size()),
-                                    static_cast<int>(capacity) - 1);
+    const int length =
+        pg_mbcliplen(from.data(), static_cast<int>(from.size()), static_cast<int>(capacity) - 1);
     memcpy(to, from.data(), static_cast<std::size_t>(length));
     to[length] = '\0';
 }
@@ -288,9 +289,8 @@ void NoteGoal(NodeId node, const std::string &reason) {
 }
 
 void DecideBy(NodeId node, BootTime at) {
-    (void)Update(node, [at](NodeFacts &entry) {
-        entry.decide_at_ns = std::min(entry.decide_at_ns, at.ns);
-    });
+    (void)Update(
+        node, [at](NodeFacts &entry) { entry.decide_at_ns = std::min(entry.decide_at_ns, at.ns); });
 }
 
 }  // namespace pgaf::facts

@@ -64,7 +64,8 @@ std::vector<NodeFacts> All();
 
 /// Marks this backend as the session of the node.
 void NoteSession(core::NodeId node);
-/// At the exit of a backend: the nodes whose session it was have lost it. Returns true if there were any.
+/// At the exit of a backend: the nodes whose session it was have lost it. Returns true if there
+/// were any.
 bool NoteSessionEnd() noexcept;
 
 /// The node has a new goal since now.

@@ -7,8 +7,8 @@
 
 #include "pgaf/core/group_view.hpp"
 
-/// Layout of the monitor's shared memory: fixed-size plain structs. One LWLock guards all of it; it is held
-/// for copying only. Empty after every start of the server.
+/// Layout of the monitor's shared memory: fixed-size plain structs. One LWLock guards all of it; it
+/// is held for copying only. Empty after every start of the server.
 namespace pgaf::facts {
 
 inline constexpr std::int64_t kNever = INT64_MAX;

@@ -13,9 +13,11 @@ void WakeWorkerBy(core::BootTime at) noexcept;
 /// For the worker: when it will look again by itself.
 void NoteNextWake(core::BootTime at);
 
-/// For the launcher. Databases whose worker should be started now; they count as starting from then on.
+/// For the launcher. Databases whose worker should be started now; they count as starting from then
+/// on.
 std::vector<Oid> TakeWanted(core::BootTime now);
-/// Wants a worker for the database not before `at`, unless one is there. False when there is no room.
+/// Wants a worker for the database not before `at`, unless one is there. False when there is no
+/// room.
 bool Want(Oid database, core::BootTime at);
 /// When the launcher must look again; kNever if nothing is planned.
 std::int64_t NextWanted();

@@ -67,8 +67,10 @@ bool StartWorkerUnsafe(Oid database) {
     worker.bgw_main_arg = ObjectIdGetDatum(database);
     worker.bgw_notify_pid = MyProcPid;
     strlcpy(worker.bgw_library_name, "pgautofailover", sizeof worker.bgw_library_name);
-    strlcpy(worker.bgw_function_name, "pgautofailover_worker_main", sizeof worker.bgw_function_name);
-    (void)pg_snprintf(worker.bgw_name, sizeof worker.bgw_name, "pgautofailover worker %u", database);
+    strlcpy(worker.bgw_function_name, "pgautofailover_worker_main",
+            sizeof worker.bgw_function_name);
+    (void)pg_snprintf(worker.bgw_name, sizeof worker.bgw_name, "pgautofailover worker %u",
+                      database);
     strlcpy(worker.bgw_type, "pgautofailover worker", sizeof worker.bgw_type);
     return RegisterDynamicBackgroundWorker(&worker, nullptr);
 }
@@ -103,14 +105,15 @@ long WaitTime() {
 }
 
 void WantAllDatabases() {
-    for (const Oid database : ListDatabases()) (void)facts::Want(database, core::BootTime{0});
+    for (const Oid database : ListDatabases())
+        (void)facts::Want(database, core::BootTime{0});
 }
 
 /// The worker's connection would make DROP DATABASE fail: end it first. Returns the database.
 Oid EndWorkerOfUnsafe(const DropdbStmt *statement) {
     Oid const database = get_database_oid(statement->dbname, true);
     if (!OidIsValid(database) || database == MyDatabaseId) return InvalidOid;
-    // DROP DATABASE itself checks the right to do so; until then nothing may happen.
+        // DROP DATABASE itself checks the right to do so; until then nothing may happen.
 #if PG_VERSION_NUM >= 160000
     if (!object_ownercheck(DatabaseRelationId, database, GetUserId())) return InvalidOid;
 #else

@@ -1,6 +1,7 @@
 #pragma once
 
-/// Background processes of the monitor: a launcher, and a worker for each database with the extension.
+/// Background processes of the monitor: a launcher, and a worker for each database with the
+/// extension.
 namespace pgaf::health {
 
 /// Postgres regime; from _PG_init only. Registers the launcher and the hook that ends the worker of

@@ -116,12 +116,16 @@ void Probe::Finish(ProbeFact result) {
 
 void Probe::FinishWithError(int error) {
     switch (error) {
-        case ECONNREFUSED: return Finish(ProbeFact::kRefused);
-        // Somebody was there: a server that goes down, or a crash restart. Not the proof that nobody is.
+        case ECONNREFUSED:
+            return Finish(ProbeFact::kRefused);
+        // Somebody was there: a server that goes down, or a crash restart. Not the proof that
+        // nobody is.
         case ECONNRESET:
-        case EPIPE: return Finish(ProbeFact::kStarting);
+        case EPIPE:
+            return Finish(ProbeFact::kStarting);
         // Unreachable hosts and networks say nothing about the process: that is silence.
-        default: return Finish(ProbeFact::kSilent);
+        default:
+            return Finish(ProbeFact::kSilent);
     }
 }
 
@@ -147,7 +151,8 @@ void Probe::Read() {
     const ssize_t got = ::recv(socket_, buffer.data(), buffer.size(), 0);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (got < 0) return FinishWithError(errno);
-    // Closed without a word: the postmaster is there but cannot serve (out of memory, or going down).
+    // Closed without a word: the postmaster is there but cannot serve (out of memory, or going
+    // down).
     if (got == 0) return Finish(answer_.empty() ? ProbeFact::kStarting : ProbeFact::kAlive);
     answer_.append(buffer.data(), static_cast<std::size_t>(got));
     if (const auto result = Classify(answer_)) Finish(*result);

@@ -47,7 +47,8 @@ struct RunningProbe {
 
 class Worker {
  public:
-    /// One round: results of probes, groups that are due, new probes. False when the extension is gone.
+    /// One round: results of probes, groups that are due, new probes. False when the extension is
+    /// gone.
     bool Round();
     /// Waits for the latch, a probe, or the next deadline.
     void Wait();
@@ -70,8 +71,8 @@ class Worker {
     bool loaded_ = false;
 };
 
-/// Holds the extension until the end of the transaction: DROP EXTENSION locks it first too, so that it and
-/// the worker wait for each other here and never in a deadlock among the tables.
+/// Holds the extension until the end of the transaction: DROP EXTENSION locks it first too, so that
+/// it and the worker wait for each other here and never in a deadlock among the tables.
 bool HoldExtensionUnsafe() {
     Oid const extension = get_extension_oid("pgautofailover", true);
     if (!OidIsValid(extension)) return false;
@@ -99,7 +100,8 @@ void NoteNumericAddress(const core::NodeView &node) {
 std::vector<store::GroupKey> AllGroups() {
     std::vector<store::GroupKey> keys;
     const pg::Rows rows = pg::Execute(select_groups);
-    for (std::uint64_t i = 0; i < rows.size(); ++i) keys.push_back({rows.Text(i, 1), rows.Int4(i, 2)});
+    for (std::uint64_t i = 0; i < rows.size(); ++i)
+        keys.push_back({rows.Text(i, 1), rows.Int4(i, 2)});
     return keys;
 }
 
@@ -108,7 +110,8 @@ void SettleGroup(const store::GroupKey &key) {
     if (HoldExtension()) {
         pg::Spi spi;
         Group group = Group::Lock(key);
-        for (const core::NodeView &node : group.view().nodes) NoteNumericAddress(node);
+        for (const core::NodeView &node : group.view().nodes)
+            NoteNumericAddress(node);
         group.Settle();
     }
     transaction.Commit();
@@ -125,9 +128,11 @@ bool Worker::LoadAll() {
         keys = AllGroups();
     }
     transaction.Commit();
-    for (const store::GroupKey &key : keys) SettleGroup(key);
+    for (const store::GroupKey &key : keys)
+        SettleGroup(key);
     // What an earlier worker left: nodes without a row are forgotten when they are due.
-    for (const facts::Summary &node : facts::Summaries()) facts::DecideBy(node.node, missing_since_);
+    for (const facts::Summary &node : facts::Summaries())
+        facts::DecideBy(node.node, missing_since_);
     loaded_ = exists;
     return exists;
 }
@@ -158,7 +163,8 @@ bool Worker::Round() {
         next_ = std::min(next_, node.session_news ? now : BootTime{node.decide_at_ns});
     }
     if (settings::HealthChecksEnabled()) StartProbes(nodes, now);
-    for (const RunningProbe &running : probes_) next_ = std::min(next_, running.probe.deadline());
+    for (const RunningProbe &running : probes_)
+        next_ = std::min(next_, running.probe.deadline());
     facts::NoteNextWake(next_);
     return true;
 }
@@ -175,7 +181,8 @@ void Worker::CollectProbes() {
             const bool is_first = is_lost && !entry.probed_since_session_lost;
             entry.probed_ns = started_ns;  // no later than the answer, however late we look at it
             // A probe from before the loss says nothing about what came after it.
-            if (is_lost && started_ns > entry.session_lost_ns) entry.probed_since_session_lost = true;
+            if (is_lost && started_ns > entry.session_lost_ns)
+                entry.probed_since_session_lost = true;
             if (is_first || entry.probe != result) entry.decide_at_ns = 0;
             entry.probe = result;
         });
@@ -196,8 +203,8 @@ BootTime NextProbe(const facts::Summary &node, BootTime now) {
         return BootTime{node.probed_ns} + std::min(period, kLostProbePeriod);
     }
     const Milliseconds fresh = settings::CurrentTimeouts().report_interval * 2;
-    const bool is_healthy = node.session == core::SessionFact::kConnected &&
-                            now - BootTime{node.report_ns} < fresh;
+    const bool is_healthy =
+        node.session == core::SessionFact::kConnected && now - BootTime{node.report_ns} < fresh;
     return BootTime{node.probed_ns} + period * (is_healthy ? kHealthyFactor : 1);
 }
 
@@ -340,7 +347,8 @@ void RunWorker() {
             ProcessConfigFile(PGC_SIGHUP);
         }
     }
-    // A transaction that we do not see yet may have created the extension anew, and registered nodes.
+    // A transaction that we do not see yet may have created the extension anew, and registered
+    // nodes.
     facts::ForgetDatabaseUnsafe(MyDatabaseId, worker.missing_since() + (-kOrphanAge));
     end_reason = facts::WorkerEnd::kNotNeeded;
 }

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Differences between the supported server versions (14 to 18) live here and nowhere else. Include only
-/// through headers.hpp.
+/// Differences between the supported server versions (14 to 18) live here and nowhere else. Include
+/// only through headers.hpp.
 #if PG_VERSION_NUM < 140000
 #error "PostgreSQL 14 or later is needed"
 #endif
@@ -12,7 +12,8 @@ extern "C" {
 }
 #endif
 
-// From 17 on the extension may ask for its own wait events; the generic one suffices for us everywhere.
+// From 17 on the extension may ask for its own wait events; the generic one suffices for us
+// everywhere.
 #ifndef PG_WAIT_EXTENSION
 extern "C" {
 #include <utils/wait_event.h>
@@ -56,8 +57,7 @@ inline void InitMaterializedSetUnsafe(FunctionCallInfo fcinfo) {
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                         errmsg("set-valued function called in context that cannot accept a set")));
     }
-    MemoryContext const outer =
-        MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+    MemoryContext const outer = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
     TupleDesc descriptor = nullptr;
     if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE) {
         elog(ERROR, "return type must be a row type");

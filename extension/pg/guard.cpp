@@ -7,9 +7,9 @@ namespace pgaf::pg {
 namespace {
 
 constexpr std::array kTextMembers{
-    &ErrorData::message,     &ErrorData::detail,          &ErrorData::detail_log,
-    &ErrorData::hint,        &ErrorData::context,         &ErrorData::schema_name,
-    &ErrorData::table_name,  &ErrorData::column_name,     &ErrorData::constraint_name,
+    &ErrorData::message,       &ErrorData::detail,      &ErrorData::detail_log,
+    &ErrorData::hint,          &ErrorData::context,     &ErrorData::schema_name,
+    &ErrorData::table_name,    &ErrorData::column_name, &ErrorData::constraint_name,
     &ErrorData::internalquery,
 };
 
@@ -53,7 +53,8 @@ PgError::PgError(int sqlstate, std::string message, std::string detail, std::str
     flat_.sqlerrcode = sqlstate;
     flat_.output_to_server = true;
     flat_.output_to_client = true;
-    for (std::size_t i = 0; i < kTextMembers.size(); ++i) texts_[i].member = kTextMembers[i];
+    for (std::size_t i = 0; i < kTextMembers.size(); ++i)
+        texts_[i].member = kTextMembers[i];
     texts_[0].present = true;
     texts_[0].text = std::move(message);
     texts_[1].present = !detail.empty();

@@ -10,11 +10,12 @@
 #include <string_view>
 #include <type_traits>
 
-/// The only code that knows that a PostgreSQL ERROR is a long jump and that a C++ exception must not
-/// reach a C frame.
+/// The only code that knows that a PostgreSQL ERROR is a long jump and that a C++ exception must
+/// not reach a C frame.
 namespace pgaf::pg {
 
-/// A PostgreSQL ERROR as a C++ exception: a copy that owns its texts. Also the way to raise one from C++.
+/// A PostgreSQL ERROR as a C++ exception: a copy that owns its texts. Also the way to raise one
+/// from C++.
 class PgError final : public std::exception {
  public:
     explicit PgError(const ErrorData *source);
@@ -33,7 +34,8 @@ class PgError final : public std::exception {
         bool present = false;
         std::string text;
     };
-    ErrorData flat_{};  // numbers and pointers to static strings; pointers to texts are set on rebuild
+    ErrorData
+        flat_{};  // numbers and pointers to static strings; pointers to texts are set on rebuild
     std::array<Text, 10> texts_;
 };
 
@@ -53,7 +55,8 @@ class JumpStackScope {
     ErrorContextCallback *context_;
 };
 
-/// Takes the pending ERROR off PostgreSQL's stack, back in `entry_context`, and throws it as a PgError.
+/// Takes the pending ERROR off PostgreSQL's stack, back in `entry_context`, and throws it as a
+/// PgError.
 [[noreturn]] void ThrowPendingError(MemoryContext entry_context);
 
 /// C++ -> PostgreSQL: an ERROR raised by fn arrives here as a PgError.

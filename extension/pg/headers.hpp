@@ -21,6 +21,7 @@ extern "C" {
 #include <executor/spi.h>
 #include <fmgr.h>
 #include <funcapi.h>
+#include <mb/pg_wchar.h>
 #include <miscadmin.h>
 #include <pgstat.h>
 #include <postmaster/bgworker.h>
@@ -33,7 +34,6 @@ extern "C" {
 #include <storage/procarray.h>
 #include <storage/shmem.h>
 #include <tcop/utility.h>
-#include <mb/pg_wchar.h>
 #include <utils/builtins.h>
 #include <utils/guc.h>
 #include <utils/hsearch.h>

@@ -50,13 +50,14 @@ void ExecuteUnsafe(Statement &statement, CallParams &call) {
 Spi::Spi() {
     CallPg([] {
         int const result = SPI_connect();
-        if (result != SPI_OK_CONNECT) elog(ERROR, "SPI_connect: %s", SPI_result_code_string(result));
+        if (result != SPI_OK_CONNECT)
+            elog(ERROR, "SPI_connect: %s", SPI_result_code_string(result));
     });
 }
 
 Spi::~Spi() {
-    // With an error on its way the transaction aborts, and SPI cleans up after itself; finishing here as
-    // well keeps the stack right when the error is caught by a subtransaction.
+    // With an error on its way the transaction aborts, and SPI cleans up after itself; finishing
+    // here as well keeps the stack right when the error is caught by a subtransaction.
     (void)SPI_finish();
 }
 
@@ -73,9 +74,7 @@ Param Param::Null(Oid type) { return {type, 0, true}; }
 Datum Rows::Value(std::uint64_t row, int column, bool *null) const {
     if (row >= size()) throw std::out_of_range("no such row");
     const SPITupleTable *const table = table_;
-    return CallPg([=] {
-        return SPI_getbinval(table->vals[row], table->tupdesc, column, null);
-    });
+    return CallPg([=] { return SPI_getbinval(table->vals[row], table->tupdesc, column, null); });
 }
 
 bool Rows::IsNull(std::uint64_t row, int column) const {

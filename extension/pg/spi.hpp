@@ -35,8 +35,8 @@ struct Param {
     static Param Null(Oid type);
 };
 
-/// A prepared statement, planned at its first use in this process and kept. Constant-initialised: objects
-/// of this type live at namespace scope. The text must name every object with its schema.
+/// A prepared statement, planned at its first use in this process and kept. Constant-initialised:
+/// objects of this type live at namespace scope. The text must name every object with its schema.
 struct Statement {
     const char *text;
     SPIPlanPtr plan = nullptr;

@@ -24,7 +24,8 @@ pg::Statement insert_event{
     " reportedstate, goalstate, reportedrepstate, reportedtli, reportedlsn, candidatepriority,"
     " replicationquorum, rule_pos, rule, reason, description)"
     " VALUES ($1, $2, $3, $4, $5, $6, $7::pgautofailover.replication_state,"
-    " $8::pgautofailover.replication_state, $9, $10, $11, $12, $13, nullif($14, 0), nullif($15, ''),"
+    " $8::pgautofailover.replication_state, $9, $10, $11, $12, $13, nullif($14, 0), nullif($15, "
+    "''),"
     " nullif($16, ''), $17)"};
 
 void Notify(const std::string &channel, const std::string &payload) {
@@ -93,15 +94,13 @@ void Announce(const GroupKey &group, const NodeRow &node, const std::string &des
 
 std::string ChannelOf(const GroupKey &group) {
     const std::string &name = group.formation;
-    const bool is_plain =
-        name.size() <= 32 && std::all_of(name.begin(), name.end(), [](char c) {
-            return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
-        });
+    const bool is_plain = name.size() <= 32 && std::all_of(name.begin(), name.end(), [](char c) {
+                              return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+                          });
     std::string part = name;
     if (!is_plain) {
-        const std::uint64_t hash =
-            hash_bytes_extended(reinterpret_cast<const unsigned char *>(name.data()),
-                                static_cast<int>(name.size()), 0);
+        const std::uint64_t hash = hash_bytes_extended(
+            reinterpret_cast<const unsigned char *>(name.data()), static_cast<int>(name.size()), 0);
         char text[20];
         (void)std::snprintf(text, sizeof text, "h%016llx", static_cast<unsigned long long>(hash));
         part = text;

@@ -15,7 +15,8 @@ struct Cause {
     std::string reason;
 };
 
-/// An event row, its sentence in the server's log and on channel "log", and the state on channel "state".
+/// An event row, its sentence in the server's log and on channel "log", and the state on channel
+/// "state".
 void Announce(const GroupKey &group, const NodeRow &node, const std::string &description,
               const Cause &cause = {});
 

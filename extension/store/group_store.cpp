@@ -62,7 +62,8 @@ Statement select_group{
     " coalesce((SELECT a.accepted_tli FROM pgautofailover.accepted_timeline a"
     " WHERE a.formationid = f.formationid AND a.groupid = $2 AND a.resolved_at IS NULL"
     " ORDER BY a.decided_at DESC LIMIT 1), 0), coalesce(g.highest_timeline, 0),"
-    " pg_catalog.array_to_string(g.sync_goal, ' '), pg_catalog.array_to_string(g.sync_confirmed, ' ')"
+    " pg_catalog.array_to_string(g.sync_goal, ' '), pg_catalog.array_to_string(g.sync_confirmed, ' "
+    "')"
     " FROM pgautofailover.formation f LEFT JOIN pgautofailover.group_state g"
     " ON g.formationid = f.formationid AND g.groupid = $2 WHERE f.formationid = $1"};
 Statement select_nodes{
@@ -199,7 +200,8 @@ bool HasFormation(const std::string &formation) {
 std::vector<int> GroupsOf(const std::string &formation) {
     const Rows rows = pg::Execute(select_groups, {Param::Text(formation)});
     std::vector<int> groups;
-    for (std::uint64_t i = 0; i < rows.size(); ++i) groups.push_back(rows.Int4(i, 1));
+    for (std::uint64_t i = 0; i < rows.size(); ++i)
+        groups.push_back(rows.Int4(i, 1));
     return groups;
 }
 
@@ -231,7 +233,8 @@ std::optional<GroupRows> LoadGroup(const GroupKey &key) {
     view.highest_timeline = state.Int4(0, 14);
     const Rows nodes =
         pg::Execute(select_nodes, {Param::Text(key.formation), Param::Int4(key.group)});
-    for (std::uint64_t i = 0; i < nodes.size(); ++i) group.nodes.push_back(ReadNode(nodes, i));
+    for (std::uint64_t i = 0; i < nodes.size(); ++i)
+        group.nodes.push_back(ReadNode(nodes, i));
     return group;
 }
 
@@ -257,16 +260,17 @@ NodeId InsertNode(const NewNode &node) {
 }
 
 void UpdateReported(const ReportedRow &row) {
-    (void)pg::Execute(update_reported,
-                      {Param::Int8(row.node.value), StateParam(row.state),
-                       Param::Bool(row.pg_running), Param::Int4(row.timeline),
-                       Param::PgLsn(row.lsn),
-                       Param::Int8(static_cast<std::int64_t>(row.system_identifier)),
-                       Param::Int8(row.keeper_epoch), Param::Text(row.replication_state)});
+    (void)pg::Execute(
+        update_reported,
+        {Param::Int8(row.node.value), StateParam(row.state), Param::Bool(row.pg_running),
+         Param::Int4(row.timeline), Param::PgLsn(row.lsn),
+         Param::Int8(static_cast<std::int64_t>(row.system_identifier)),
+         Param::Int8(row.keeper_epoch), Param::Text(row.replication_state)});
 }
 
 void UpdateGoal(NodeId node, NodeState goal, std::int64_t version) {
-    (void)pg::Execute(update_goal, {Param::Int8(node.value), StateParam(goal), Param::Int8(version)});
+    (void)pg::Execute(update_goal,
+                      {Param::Int8(node.value), StateParam(goal), Param::Int8(version)});
 }
 
 void UpdateStall(NodeId node, bool is_stalled) {
@@ -276,8 +280,9 @@ void UpdateStall(NodeId node, bool is_stalled) {
 void AddTimelines(NodeId node, int timeline, const core::TimelineHistory &history) {
     for (std::size_t i = 0; i < history.size(); ++i) {
         const int next = i + 1 < history.size() ? history.at(i + 1).timeline : timeline;
-        (void)pg::Execute(add_switch, {Param::Int8(node.value), Param::Int4(next),
-                                       Param::Int4(history.at(i).timeline), Param::PgLsn(history.at(i).at)});
+        (void)pg::Execute(add_switch,
+                          {Param::Int8(node.value), Param::Int4(next),
+                           Param::Int4(history.at(i).timeline), Param::PgLsn(history.at(i).at)});
     }
 }
 

@@ -81,8 +81,8 @@ struct ReportedRow {
     core::NodeId node;
     core::NodeState state = core::NodeState::kInit;
     bool pg_running = false;
-    int timeline = 0;  ///< 0: keep
-    core::Lsn lsn;     ///< 0: keep
+    int timeline = 0;                     ///< 0: keep
+    core::Lsn lsn;                        ///< 0: keep
     std::uint64_t system_identifier = 0;  ///< 0: keep
     std::int64_t keeper_epoch = 0;
     std::string replication_state;  ///< empty: keep

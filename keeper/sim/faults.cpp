@@ -35,10 +35,12 @@ void World::InjectFault() {
             const auto count = static_cast<int>(link_.size());
             const int from = Chance(count);
             const int to = (from + 1 + Chance(count - 1)) % count;
-            const bool up = !link_.at(static_cast<std::size_t>(from)).at(static_cast<std::size_t>(to));
+            const bool up =
+                !link_.at(static_cast<std::size_t>(from)).at(static_cast<std::size_t>(to));
             link_[static_cast<std::size_t>(from)][static_cast<std::size_t>(to)] = up;
             const bool is_one_way = Chance(3) == 0;
-            if (!is_one_way) link_[static_cast<std::size_t>(to)][static_cast<std::size_t>(from)] = up;
+            if (!is_one_way)
+                link_[static_cast<std::size_t>(to)][static_cast<std::size_t>(from)] = up;
             Tell("fault: link " + std::to_string(from) + (is_one_way ? " -> " : " <-> ") +
                  std::to_string(to) + (up ? " up" : " cut"));
             return;
@@ -66,7 +68,9 @@ void World::Operate() {
         case 0:
         case 1: {
             FailoverRequest request;
-            if (Chance(2) == 0) request.preferred = nodes_.at(static_cast<std::size_t>(Chance(static_cast<int>(nodes_.size())))).id;
+            if (Chance(2) == 0)
+                request.preferred =
+                    nodes_.at(static_cast<std::size_t>(Chance(static_cast<int>(nodes_.size())))).id;
             const auto decision = RequestFailover(view, request);
             if (!decision) return;
             Tell("operator: failover");
@@ -105,11 +109,14 @@ void World::OperateOnNode(NodeId id) {
         CarryDecision(*decision);
     };
     switch (Chance(4)) {
-        case 0: return carry(RequestMaintenance(view, id, nullptr), "maintenance of");
-        case 1: return carry(RequestEndOfMaintenance(view, id), "end of maintenance of");
+        case 0:
+            return carry(RequestMaintenance(view, id, nullptr), "maintenance of");
+        case 1:
+            return carry(RequestEndOfMaintenance(view, id), "end of maintenance of");
         case 2: {
             group_.Find(id)->candidate_priority = Chance(3) == 0 ? 0 : Chance(101);
-            Tell("operator: priority of " + who + " " + std::to_string(group_.Find(id)->candidate_priority));
+            Tell("operator: priority of " + who + " " +
+                 std::to_string(group_.Find(id)->candidate_priority));
             return;
         }
         default: {

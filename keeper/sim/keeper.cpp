@@ -125,19 +125,22 @@ void World::StepSupervisor(Node &node) {
     if (now_ >= node.next_report) SendReport(node);
     if (node.state == kDropped) return;  // says so until the monitor has forgotten it
     if (node.step_source.IsValid()) return EndLongStep(node);
-    node::PlanFacts facts{.state = node.state,
-                          .had_peer = node.had_peer,
-                          .is_marked = node.is_marked};
+    node::PlanFacts facts{
+        .state = node.state, .had_peer = node.had_peer, .is_marked = node.is_marked};
     if (node.reply) facts.goal = node.reply->goal;
     const node::Plan plan = node::MakePlan(facts);
     switch (plan.action) {
-        case node::Action::kWait: return;
-        case node::Action::kTakeState: return TakeState(node, plan.next);
-        case node::Action::kEnd: return TakeState(node, kDropped);
+        case node::Action::kWait:
+            return;
+        case node::Action::kTakeState:
+            return TakeState(node, plan.next);
+        case node::Action::kEnd:
+            return TakeState(node, kDropped);
         case node::Action::kStart:
             TakeState(node, plan.next);
             return StartServer(node);
-        case node::Action::kRunStep: return RunLongStep(node, plan.step, plan.next);
+        case node::Action::kRunStep:
+            return RunLongStep(node, plan.step, plan.next);
     }
 }
 
@@ -171,7 +174,8 @@ void World::EndLongStep(Node &node) {
     const auto back = static_cast<std::size_t>(Chance(20));
     node.consistent_at = node.wal.records.size();
     const std::size_t first = node.wal.history.empty() ? 0 : node.wal.history.back().at.value - 1;
-    node.wal.records.resize(std::max(first, node.wal.records.size() - std::min(node.wal.records.size(), back)));
+    node.wal.records.resize(
+        std::max(first, node.wal.records.size() - std::min(node.wal.records.size(), back)));
     node.sync = {};
     node.upstream.Write(source.id, now_);
     node.in_recovery = true;
@@ -184,13 +188,15 @@ void World::EndLongStep(Node &node) {
 void World::KeepLease(Node &node) {
     const BootTime clock = ClockOf(node);
     for (const auto &[id, sender] : node.standbys) {
-        if (!sender.streaming || std::count(node.streamed.begin(), node.streamed.end(), id) > 0) continue;
+        if (!sender.streaming || std::count(node.streamed.begin(), node.streamed.end(), id) > 0)
+            continue;
         node.streamed.push_back(id);
     }
     if (!node.in_recovery && node.deadline <= clock) node.fenced = true;
     const bool extends = node.reply && node.state == kPrimary && node.reply->goal == kPrimary &&
                          node.deadline != kForever && !node.fenced &&
-                         now_ - node.answered_at > Milliseconds{1000} && !node.reply->extension.empty();
+                         now_ - node.answered_at > Milliseconds{1000} &&
+                         !node.reply->extension.empty();
     if (!extends) return node.markers.clear();
     if (node.markers.empty() || clock - node.markers.back().first > kLease / 4) {
         node.wal.records.push_back({next_record_++, true});
@@ -201,7 +207,8 @@ void World::KeepLease(Node &node) {
         if (need.k == 0) {
             need.members.insert(need.members.end(), node.streamed.begin(), node.streamed.end());
             std::sort(need.members.begin(), need.members.end());
-            need.members.erase(std::unique(need.members.begin(), need.members.end()), need.members.end());
+            need.members.erase(std::unique(need.members.begin(), need.members.end()),
+                               need.members.end());
             need.k = static_cast<int>(need.members.size());
         }
         return IsConfirmed(node, need, end);
@@ -254,7 +261,8 @@ bool World::Follow(Node &node, NodeState goal) {
     const Node *const upstream = Find(node.reply->upstream);
     if (upstream == nullptr) return goal == kCatchingup;
     for (const Peer &peer : node.reply->peers) {
-        if (peer.node == upstream->id && HasLeftHistory(node.wal.Position(), peer.timeline, peer.history)) {
+        if (peer.node == upstream->id &&
+            HasLeftHistory(node.wal.Position(), peer.timeline, peer.history)) {
             return false;  // the monitor sees it too
         }
     }
@@ -282,7 +290,8 @@ bool World::Promote(Node &node) {
 /// True when the state is reached.
 bool World::Carry(Node &node, const Edge &edge) {
     switch (edge.step) {
-        case Step::kNone: return true;
+        case Step::kNone:
+            return true;
         case Step::kInitPrimary:
         case Step::kStart:
         case Step::kUnfence:
@@ -305,19 +314,24 @@ bool World::Carry(Node &node, const Edge &edge) {
             if (CrashesNow(node)) return false;
             TakeState(node, edge.to == kCatchingup ? kDemoted : edge.to);
             return false;
-        case Step::kDrain: return Drain(node);
-        case Step::kFollow: return Follow(node, edge.to);
+        case Step::kDrain:
+            return Drain(node);
+        case Step::kFollow:
+            return Follow(node, edge.to);
         case Step::kSeal:
             if (node.wal.End() < node.reply->target_lsn) return false;
-            if (node.upstream.file.IsValid()) node.upstream.Write({}, now_ + Milliseconds{Chance(60)});
+            if (node.upstream.file.IsValid())
+                node.upstream.Write({}, now_ + Milliseconds{Chance(60)});
             return !node.upstream.loaded.IsValid();
         case Step::kFetch: {
             const bool has_all = node.wal.End() >= node.reply->target_lsn;
             const NodeId source = has_all ? NodeId{} : node.reply->upstream;
-            if (node.upstream.file != source) node.upstream.Write(source, now_ + Milliseconds{Chance(60)});
+            if (node.upstream.file != source)
+                node.upstream.Write(source, now_ + Milliseconds{Chance(60)});
             return has_all && !node.upstream.loaded.IsValid();
         }
-        case Step::kPromote: return Promote(node);
+        case Step::kPromote:
+            return Promote(node);
         case Step::kDrop:
             KillServer(node);
             TakeState(node, kDropped);
@@ -330,12 +344,14 @@ void World::StayInState(Node &node) {
     if (node.state == kDemoted || node.state == kDemoteTimeout) return KillServer(node);
     if (IsWritable(node.state) && node.in_recovery) return void(Promote(node));
     if (IsWritable(node.state)) {
-        if (node.confirmed_sync != node.reply->sync_version && ApplySync(node)) node.next_report = now_;
+        if (node.confirmed_sync != node.reply->sync_version && ApplySync(node))
+            node.next_report = now_;
     }
     if (node.state == kCatchingup || node.state == kSecondary) (void)Follow(node, kCatchingup);
     // A step that was given up may have left it pointing at somebody.
     const bool must_be_sealed = IsInElection(node.state) && node.state != kFastForward;
-    if (must_be_sealed && node.upstream.file.IsValid()) node.upstream.Write({}, now_ + Milliseconds{Chance(60)});
+    if (must_be_sealed && node.upstream.file.IsValid())
+        node.upstream.Write({}, now_ + Milliseconds{Chance(60)});
 }
 
 void World::Advance(Node &node) {
@@ -370,7 +386,8 @@ void World::StepWorker(Node &node) {
     if (now_ >= node.next_report) SendReport(node);
     KeepLease(node);
     const bool is_cut_off = node.fenced && IsWritable(node.state) && !node.in_recovery &&
-                            node.answered_at.ns > 0 && now_ - node.answered_at > 2 * kLease + Milliseconds{500};
+                            node.answered_at.ns > 0 &&
+                            now_ - node.answered_at > 2 * kLease + Milliseconds{500};
     if (is_cut_off) {
         KillServer(node);
         return TakeState(node, kDemoteTimeout);

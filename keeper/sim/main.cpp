@@ -7,8 +7,9 @@
 #include "model.hpp"
 
 /// pgaf_simulate [--first SEED] [--seeds N] [--seconds S] [--story]
-/// Exit status 0 when every seed is clean. `--first now` begins at a number from the clock; with --seconds it goes on
-/// until the time is over. A seed that fails prints one line, a command that reproduces it.
+/// Exit status 0 when every seed is clean. `--first now` begins at a number from the clock; with
+/// --seconds it goes on until the time is over. A seed that fails prints one line, a command that
+/// reproduces it.
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -22,7 +23,8 @@ struct Options {
 
 bool GetNumber(const char *text, std::uint64_t &out) {
     if (std::strcmp(text, "now") == 0) {
-        out = static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count() / 1000);
+        out = static_cast<std::uint64_t>(
+            std::chrono::system_clock::now().time_since_epoch().count() / 1000);
         return true;
     }
     const auto [end, error] = std::from_chars(text, text + std::strlen(text), out);
@@ -40,7 +42,8 @@ std::optional<Options> Parse(int argc, char **argv) {
                                 : std::strcmp(argv[i], "--seeds") == 0   ? &options.seeds
                                 : std::strcmp(argv[i], "--seconds") == 0 ? &options.seconds
                                                                          : nullptr;
-        if (target == nullptr || i + 1 == argc || !GetNumber(argv[++i], *target)) return std::nullopt;
+        if (target == nullptr || i + 1 == argc || !GetNumber(argv[++i], *target))
+            return std::nullopt;
     }
     return options;
 }
@@ -53,7 +56,8 @@ bool RunSeed(std::uint64_t seed, bool tells) {
                     static_cast<unsigned long long>(seed), problem.c_str());
     }
     if (tells) {
-        for (const std::string &line : world.Story()) std::printf("%s\n", line.c_str());
+        for (const std::string &line : world.Story())
+            std::printf("%s\n", line.c_str());
     }
     return problem.empty();
 }
@@ -63,7 +67,8 @@ bool RunSeed(std::uint64_t seed, bool tells) {
 int main(int argc, char **argv) {
     const auto options = Parse(argc, argv);
     if (!options) {
-        std::fprintf(stderr, "usage: %s [--first SEED|now] [--seeds N] [--seconds S] [--story]\n", argv[0]);
+        std::fprintf(stderr, "usage: %s [--first SEED|now] [--seeds N] [--seconds S] [--story]\n",
+                     argv[0]);
         return 1;
     }
     const auto end = Clock::now() + std::chrono::seconds(options->seconds);

@@ -11,9 +11,9 @@
 #include "pgaf/core/decide.hpp"
 #include "pgaf/core/keeper_edges.hpp"
 
-/// A group of two to five nodes and a monitor in virtual time: the real decisions of monitor and supervisor over a
-/// model of PostgreSQL, of the keeper's worker, and of the network. One seed makes one run; everything random comes
-/// from it.
+/// A group of two to five nodes and a monitor in virtual time: the real decisions of monitor and
+/// supervisor over a model of PostgreSQL, of the keeper's worker, and of the network. One seed
+/// makes one run; everything random comes from it.
 namespace pgaf::sim {
 
 using core::BootTime;
@@ -73,27 +73,27 @@ struct Node {
     std::int64_t term = 0;
     std::int64_t epoch = 0;
     bool had_peer = false;
-    bool is_marked = false;          ///< PGDATA is being cloned or rewound
-    std::size_t consistent_at = 0;   ///< a copy is whole from here on
+    bool is_marked = false;         ///< PGDATA is being cloned or rewound
+    std::size_t consistent_at = 0;  ///< a copy is whole from here on
     Setting<SyncChoice> sync;
-    Setting<NodeId> upstream;        ///< 0: none, nothing is received
+    Setting<NodeId> upstream;  ///< 0: none, nothing is received
 
     // Processes.
     bool host_up = true;
     bool pg_running = false;
     bool in_recovery = false;
-    BootTime frozen_until;           ///< everything on the host
-    BootTime worker_frozen_until;    ///< the worker alone
-    BootTime step_until;             ///< a long step of the supervisor ends then
+    BootTime frozen_until;         ///< everything on the host
+    BootTime worker_frozen_until;  ///< the worker alone
+    BootTime step_until;           ///< a long step of the supervisor ends then
     NodeId step_source;
 
     // Memory of the server and of the keeper.
-    BootTime deadline;               ///< on the node's own clock
+    BootTime deadline;  ///< on the node's own clock
     bool fenced = true;
     bool drained = false;
     core::Lsn sealed_lsn;
-    BootTime received_at;            ///< anything from an upstream
-    std::int64_t confirmed_sync = 0; ///< version in force
+    BootTime received_at;             ///< anything from an upstream
+    std::int64_t confirmed_sync = 0;  ///< version in force
     core::Lsn hold;
     std::optional<core::Reply> reply;
     BootTime answered_at;
@@ -113,8 +113,8 @@ struct Node {
 
     // Its link to the monitor: one report under way.
     std::int64_t sequence = 0;
-    std::int64_t outstanding = 0;    ///< sequence of it; 0: none
-    BootTime sent_at;                ///< node's clock
+    std::int64_t outstanding = 0;  ///< sequence of it; 0: none
+    BootTime sent_at;              ///< node's clock
     BootTime sent_true;
     BootTime next_report;
     std::int64_t connection = 0;

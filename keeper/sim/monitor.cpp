@@ -41,7 +41,9 @@ void World::CarryDecision(const Decision &decision) {
     }
     if (decision.sync) Tell("monitor: set " + EncodeSets({decision.sync->goal}));
     if (decision.term) Tell("monitor: term " + std::to_string(*decision.term));
-    if (decision.known_off.IsValid()) facts_[decision.known_off].lease = LeaseRecord{.timed_end = {}, .unlimited = false, .proved_fenced = true};
+    if (decision.known_off.IsValid())
+        facts_[decision.known_off].lease =
+            LeaseRecord{.timed_end = {}, .unlimited = false, .proved_fenced = true};
     Apply(decision, group_);
     for (const NodeId id : decision.removed) {
         facts_.erase(id);
@@ -122,7 +124,8 @@ void World::Register(Node &node) {
     row.candidate_priority = Chance(5) == 0 ? 0 : 50 + 10 * Chance(3);
     row.replication_quorum = promises_;
     std::size_t at = 0;
-    while (at < group_.nodes.size() && group_.nodes.at(at).id < id) ++at;
+    while (at < group_.nodes.size() && group_.nodes.at(at).id < id)
+        ++at;
     group_.nodes.insert(group_.nodes.begin() + static_cast<std::ptrdiff_t>(at), row);
     facts_[id] = Facts{};
     facts_[id].goal_since = facts_[id].reported_at = now_;

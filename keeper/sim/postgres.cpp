@@ -13,11 +13,10 @@ bool World::GateOpen(const Node &node) const {
 }
 
 bool World::IsConfirmed(const Node &node, const SyncSet &set, Lsn end) const {
-    const auto count =
-        std::count_if(set.members.begin(), set.members.end(), [&](NodeId member) {
-            const auto it = node.standbys.find(member);
-            return it != node.standbys.end() && it->second.flushed >= end;
-        });
+    const auto count = std::count_if(set.members.begin(), set.members.end(), [&](NodeId member) {
+        const auto it = node.standbys.find(member);
+        return it != node.standbys.end() && it->second.flushed >= end;
+    });
     return set.members.empty() || count >= set.k;
 }
 
@@ -53,7 +52,8 @@ void World::ClientWrites(Node &node) {
 bool World::StreamsFrom(const Node &standby, const Node &upstream) const {
     const bool both_run = standby.pg_running && standby.in_recovery && !IsFrozen(standby) &&
                           upstream.pg_running && !IsFrozen(upstream);
-    if (!both_run || standby.upstream.loaded != upstream.id || upstream.id == standby.id) return false;
+    if (!both_run || standby.upstream.loaded != upstream.id || upstream.id == standby.id)
+        return false;
     if (!Connected(standby.id, upstream.id)) return false;
     const Ancestry ancestry = Compare(standby.wal.Position(), upstream.wal.Position());
     return ancestry == Ancestry::kEqual || ancestry == Ancestry::kBehind;
@@ -85,7 +85,8 @@ void World::Replicate() {
             standby.received_at = now_;
             const std::size_t step = 1 + static_cast<std::size_t>(Chance(4));
             const std::size_t end = std::min(from.records.size(), common + step);
-            to.records.insert(to.records.end(), from.records.begin() + static_cast<std::ptrdiff_t>(common),
+            to.records.insert(to.records.end(),
+                              from.records.begin() + static_cast<std::ptrdiff_t>(common),
                               from.records.begin() + static_cast<std::ptrdiff_t>(end));
             SetTimeline(to, from);
             sender.flushed = to.End();
@@ -132,12 +133,13 @@ void World::CheckPromotion(const Node &node) {
         Violate("node " + std::to_string(node.id.value) + " was promoted before it was consistent");
     }
     std::vector<std::int64_t> have;
-    for (const Record &record : node.wal.records) have.push_back(record.id);
+    for (const Record &record : node.wal.records)
+        have.push_back(record.id);
     std::sort(have.begin(), have.end());
     for (const std::int64_t id : durable_) {
         if (std::binary_search(have.begin(), have.end(), id)) continue;
-        Violate("acknowledged commit " + std::to_string(id) + " is missing on the new primary, node " +
-                std::to_string(node.id.value));
+        Violate("acknowledged commit " + std::to_string(id) +
+                " is missing on the new primary, node " + std::to_string(node.id.value));
         return;
     }
 }

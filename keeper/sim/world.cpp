@@ -17,7 +17,8 @@ World::World(std::uint64_t seed) : random_(seed) {
         node.clock_rate = 1.0 + (Chance(3) - 1) / 128.0;
         nodes_.push_back(node);
     }
-    link_.assign(static_cast<std::size_t>(count) + 1, std::vector<bool>(static_cast<std::size_t>(count) + 1, true));
+    link_.assign(static_cast<std::size_t>(count) + 1,
+                 std::vector<bool>(static_cast<std::size_t>(count) + 1, true));
 }
 
 void World::Tell(std::string text) {
@@ -52,7 +53,9 @@ void World::Deliver() {
     std::vector<Message> due;
     std::erase_if(messages_, [&](const Message &message) {
         const Node &node = *Find(message.node);
-        const bool waits = message.at > now_ || (!message.to_monitor && (IsFrozen(node) || node.worker_frozen_until > now_));
+        const bool waits =
+            message.at > now_ ||
+            (!message.to_monitor && (IsFrozen(node) || node.worker_frozen_until > now_));
         if (!waits) due.push_back(message);
         return !waits;
     });
@@ -60,8 +63,8 @@ void World::Deliver() {
         Node &node = *Find(message.node);
         if (message.to_monitor) {
             if (Linked(node.id, NodeId{0})) MonitorReceives(message);
-        } else if (Linked(NodeId{0}, node.id) && node.host_up && node.connection == message.connection &&
-                   node.outstanding == message.answers) {
+        } else if (Linked(NodeId{0}, node.id) && node.host_up &&
+                   node.connection == message.connection && node.outstanding == message.answers) {
             Receive(node, message.reply);
         }
     }
@@ -69,13 +72,15 @@ void World::Deliver() {
 
 void World::Heal() {
     Tell("all faults heal");
-    for (auto &row : link_) row.assign(row.size(), true);
+    for (auto &row : link_)
+        row.assign(row.size(), true);
     for (Node &node : nodes_) {
         node.host_up = true;
         node.frozen_until = node.worker_frozen_until = {};
     }
     if (!monitor_up_) RestartMonitor();
-    for (NodeView &row : group_.nodes) row.candidate_priority = std::max(row.candidate_priority, 1);
+    for (NodeView &row : group_.nodes)
+        row.candidate_priority = std::max(row.candidate_priority, 1);
 }
 
 /// The operator ends what he began.
@@ -91,8 +96,10 @@ void World::Tick() {
     now_ = now_ + kTick;
     Deliver();
     Replicate();
-    for (Node &node : nodes_) StepNode(node);
-    for (Node &node : nodes_) ClientWrites(node);
+    for (Node &node : nodes_)
+        StepNode(node);
+    for (Node &node : nodes_)
+        ClientWrites(node);
     if (monitor_up_) MonitorDecides();
 }
 
@@ -101,19 +108,22 @@ bool World::IsConverged() const {
     std::size_t secondaries = 0;
     for (const NodeView &row : group_.nodes) {
         if (row.goal != row.reported) return false;
-        primaries += row.goal == kPrimary || (group_.nodes.size() == 1 && row.goal == kSingle) ? 1 : 0;
+        primaries +=
+            row.goal == kPrimary || (group_.nodes.size() == 1 && row.goal == kSingle) ? 1 : 0;
         secondaries += row.goal == kSecondary ? 1 : 0;
     }
-    return primaries == 1 && primaries + secondaries == group_.nodes.size() && group_.sync.IsSettled();
+    return primaries == 1 && primaries + secondaries == group_.nodes.size() &&
+           group_.sync.IsSettled();
 }
 
 std::string World::Summary() const {
     std::string text;
     for (const NodeView &row : group_.nodes) {
         const Node &node = *Find(row.id);
-        text += " " + row.name + " " + std::string(ToString(row.reported)) + "/" + std::string(ToString(row.goal)) +
-                " " + std::to_string(node.wal.timeline) + "@" + std::to_string(node.wal.End().value) + "(" +
-                EncodeHistory(node.wal.history) + ")" + (node.pg_running ? " up" : " down") + (node.fenced ? " fenced" : "");
+        text += " " + row.name + " " + std::string(ToString(row.reported)) + "/" +
+                std::string(ToString(row.goal)) + " " + std::to_string(node.wal.timeline) + "@" +
+                std::to_string(node.wal.End().value) + "(" + EncodeHistory(node.wal.history) + ")" +
+                (node.pg_running ? " up" : " down") + (node.fenced ? " fenced" : "");
     }
     return text + "; set " + EncodeSets(PossibleSets(group_.sync)) + "; " + Decide(View()).blocked;
 }
@@ -121,14 +131,18 @@ std::string World::Summary() const {
 std::string World::Run() {
     for (Node &node : nodes_) {
         Register(node);
-        for (int i = 0; i < 3000 && violation_.empty() && (node.id.value == 1 ? i < 300 : !IsConverged()); ++i) Tick();
+        for (int i = 0;
+             i < 3000 && violation_.empty() && (node.id.value == 1 ? i < 300 : !IsConverged()); ++i)
+            Tick();
     }
-    if (violation_.empty() && !IsConverged()) return "fresh nodes did not become primary and secondaries:" + Summary();
+    if (violation_.empty() && !IsConverged())
+        return "fresh nodes did not become primary and secondaries:" + Summary();
     const int faults = 2 + Chance(10);
     for (int fault = 0; fault < faults && violation_.empty(); ++fault) {
         InjectFault();
         const int steps = Chance(3) == 0 ? Chance(50) : Chance(1200);
-        for (int i = 0; i < steps && violation_.empty(); ++i) Tick();
+        for (int i = 0; i < steps && violation_.empty(); ++i)
+            Tick();
     }
     Heal();
     for (int i = 0; i < 6000 && violation_.empty() && !IsConverged(); ++i) {

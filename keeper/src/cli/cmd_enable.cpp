@@ -26,7 +26,8 @@ Result<LocalNode> FindLocalNode(const Session &session) {
     if (!record) return Pass(record);
     auto access = ConnectMonitor(session);
     if (!access) return Pass(access);
-    return LocalNode{std::move(*access), record->group, std::to_string(record->node.value), record->state};
+    return LocalNode{std::move(*access), record->group, std::to_string(record->node.value),
+                     record->state};
 }
 
 enum class Direction { kEnable, kDisable };
@@ -37,7 +38,8 @@ bool IsThere(const NodeRow &node, Direction direction) {
     return node.goal == "secondary" || node.goal == "primary" || node.goal == "single";
 }
 
-int ChangeMaintenance(const Session &session, Direction direction, const MaintenanceOptions &options) {
+int ChangeMaintenance(const Session &session, Direction direction,
+                      const MaintenanceOptions &options) {
     auto local = FindLocalNode(session);
     if (!local) return Explain(local.error());
     const bool enables = direction == Direction::kEnable;
@@ -47,7 +49,8 @@ int ChangeMaintenance(const Session &session, Direction direction, const Mainten
                         "Use --allow-failover if that is what you want."});
     }
     MonitorAccess &access = local->access;
-    if (auto listening = access.client.Query("LISTEN state"); !listening) return Explain(listening.error());
+    if (auto listening = access.client.Query("LISTEN state"); !listening)
+        return Explain(listening.error());
     auto before = FetchNodes(access, local->group);
     if (!before) return Explain(before.error());
     auto asked = Ask(access,
@@ -64,11 +67,12 @@ int ChangeMaintenance(const Session &session, Direction direction, const Mainten
         const auto node = nodes.find(id);
         return node != nodes.end() && IsThere(node->second, direction);
     };
-    return Follow(access, *before,
-                  {.group = local->group,
-                   .wait_s = options.wait_s,
-                   .what = fmt::format("node {} is not {} maintenance yet", id, enables ? "in" : "out of"),
-                   .is_done = is_done});
+    return Follow(
+        access, *before,
+        {.group = local->group,
+         .wait_s = options.wait_s,
+         .what = fmt::format("node {} is not {} maintenance yet", id, enables ? "in" : "out of"),
+         .is_done = is_done});
 }
 
 int ChangeSecondary(const Session &session, Direction direction) {
@@ -80,17 +84,20 @@ int ChangeSecondary(const Session &session, Direction direction) {
                              : "SELECT pgautofailover.disable_secondary($1)",
                      {access->formation});
     if (!asked) return Explain(asked.error());
-    spdlog::info("{} secondaries in formation \"{}\"", enables ? "Enabled" : "Disabled", access->formation);
+    spdlog::info("{} secondaries in formation \"{}\"", enables ? "Enabled" : "Disabled",
+                 access->formation);
     return kOk;
 }
 
 void AddDirection(CLI::App &app, Session &session, const char *name, Direction direction) {
-    CLI::App *parent = AddCommand(app, session, name, "maintenance of a node, secondaries of a formation");
+    CLI::App *parent =
+        AddCommand(app, session, name, "maintenance of a node, secondaries of a formation");
     parent->require_subcommand(1);
     auto options = std::make_shared<MaintenanceOptions>();
     CLI::App *maintenance = AddCommand(*parent, session, "maintenance", "of the local node");
     AddPgData(*maintenance, session);
-    maintenance->add_option("-w,--wait", options->wait_s, "how many seconds to wait; 0 waits for ever")
+    maintenance
+        ->add_option("-w,--wait", options->wait_s, "how many seconds to wait; 0 waits for ever")
         ->check(CLI::Range(0, 86400));
     if (direction == Direction::kEnable) {
         maintenance->add_flag("-A,--allow-failover", options->allow_failover,

@@ -69,8 +69,9 @@ int Perform(const Session &session, const PerformOptions &options) {
         }
         return false;
     };
-    return Follow(*access, *before,
-                  {.group = *group, .wait_s = options.wait_s, .what = "no new primary", .is_done = is_done});
+    return Follow(
+        *access, *before,
+        {.group = *group, .wait_s = options.wait_s, .what = "no new primary", .is_done = is_done});
 }
 
 }  // namespace

@@ -7,7 +7,8 @@
 #include "cli/json.hpp"
 #include "cli/table.hpp"
 
-/// get and set: settings of nodes and formations, which the monitor keeps. create and drop formation.
+/// get and set: settings of nodes and formations, which the monitor keeps. create and drop
+/// formation.
 namespace pgaf::cli {
 namespace {
 
@@ -51,9 +52,15 @@ void PrintValue(const Session &session, const NodeProperty &property, const std:
     Json json;
     json.Text("name", node);
     switch (property.kind) {
-        case ValueKind::kNumber: json.Number(property.name, std::stoll(value)); break;
-        case ValueKind::kBool: json.Bool(property.name, value == "true"); break;
-        case ValueKind::kText: json.Text(property.name, value); break;
+        case ValueKind::kNumber:
+            json.Number(property.name, std::stoll(value));
+            break;
+        case ValueKind::kBool:
+            json.Bool(property.name, value == "true");
+            break;
+        case ValueKind::kText:
+            json.Text(property.name, value);
+            break;
     }
     fmt::print("{}\n", json.Finish());
 }
@@ -64,8 +71,9 @@ int GetNodeProperty(const Session &session, const std::string &name, const NodeP
     auto access = ConnectMonitor(session);
     if (!access) return Explain(access.error());
     auto rows = access->client.Query(
-        fmt::format("SELECT {}::text FROM pgautofailover.node WHERE formationid = $1 AND nodename = $2",
-                    property.column),
+        fmt::format(
+            "SELECT {}::text FROM pgautofailover.node WHERE formationid = $1 AND nodename = $2",
+            property.column),
         {access->formation, *node});
     if (!rows) return Explain(rows.error());
     if (rows->IsEmpty()) {
@@ -121,8 +129,9 @@ int GetNumberSyncStandbys(const Session &session) {
 int SetNumberSyncStandbys(const Session &session, int number) {
     auto access = ConnectMonitor(session);
     if (!access) return Explain(access.error());
-    auto done = Ask(*access, "SELECT pgautofailover.set_formation_number_sync_standbys($1, $2::int)",
-                    {access->formation, std::to_string(number)});
+    auto done =
+        Ask(*access, "SELECT pgautofailover.set_formation_number_sync_standbys($1, $2::int)",
+            {access->formation, std::to_string(number)});
     if (!done) return Explain(done.error());
     PrintNumber(session, std::to_string(number));
     return kOk;
@@ -174,14 +183,12 @@ void AddGet(CLI::App &app, Session &session) {
     formation->require_subcommand(1);
     CLI::App *number = AddCommand(*formation, session, "number-sync-standbys", "as it is");
     AddMonitorOptions(*number, session, false);
-    number->callback([&session] {
-        session.command = [&session] { return GetNumberSyncStandbys(session); };
-    });
+    number->callback(
+        [&session] { session.command = [&session] { return GetNumberSyncStandbys(session); }; });
     CLI::App *settings = AddCommand(*formation, session, "settings", "all of them");
     AddMonitorOptions(*settings, session, false);
-    settings->callback([&session] {
-        session.command = [&session] { return ShowFormationSettings(session); };
-    });
+    settings->callback(
+        [&session] { session.command = [&session] { return ShowFormationSettings(session); }; });
 }
 
 void AddSet(CLI::App &app, Session &session) {
@@ -224,11 +231,11 @@ struct FormationOptions {
 int CreateFormation(const Session &session, const FormationOptions &options) {
     auto access = ConnectMonitor(session);
     if (!access) return Explain(access.error());
-    auto done = Ask(*access,
-                    "SELECT pgautofailover.create_formation($1, $2, $3::name, $4::bool, $5::int)",
-                    {access->formation, options.kind, options.dbname,
-                     options.disable_secondary ? "false" : "true",
-                     std::to_string(options.number_sync_standbys)});
+    auto done =
+        Ask(*access, "SELECT pgautofailover.create_formation($1, $2, $3::name, $4::bool, $5::int)",
+            {access->formation, options.kind, options.dbname,
+             options.disable_secondary ? "false" : "true",
+             std::to_string(options.number_sync_standbys)});
     if (!done) return Explain(done.error());
     spdlog::info("Created formation \"{}\"", access->formation);
     return kOk;
@@ -241,7 +248,8 @@ int DropFormation(const Session &session) {
     if (!done) {
         Problem problem = done.error();
         if (access->client.SqlState() == "23503") {
-            problem.message = fmt::format("cannot drop formation \"{}\": it has nodes", access->formation);
+            problem.message =
+                fmt::format("cannot drop formation \"{}\": it has nodes", access->formation);
             problem.hint = "Drop the nodes first: pg_autoctl drop node.";
         }
         return Explain(problem);
@@ -259,15 +267,19 @@ void AddGetSet(CLI::App &app, Session &session) {
 
 void AddCreateFormation(CLI::App &create, Session &session) {
     auto options = std::make_shared<FormationOptions>();
-    CLI::App *command = AddCommand(create, session, "formation", "another set of nodes on the monitor");
+    CLI::App *command =
+        AddCommand(create, session, "formation", "another set of nodes on the monitor");
     AddMonitorOptions(*command, session, false);
     command->get_option("--formation")->required();
     command->add_option("--kind", options->kind, "pgsql")->check(CLI::IsMember({"pgsql", "citus"}));
     command->add_option("--dbname", options->dbname, "database for applications");
-    command->add_flag("-s,--enable-secondary", options->enable_secondary, "with standbys, as usual");
+    command->add_flag("-s,--enable-secondary", options->enable_secondary,
+                      "with standbys, as usual");
     command->add_flag("-S,--disable-secondary", options->disable_secondary, "without standbys")
         ->excludes("--enable-secondary");
-    command->add_option("--number-sync-standbys", options->number_sync_standbys, "how many must confirm")
+    command
+        ->add_option("--number-sync-standbys", options->number_sync_standbys,
+                     "how many must confirm")
         ->check(CLI::Range(0, 100));
     command->callback([&session, options] {
         session.command = [&session, options] { return CreateFormation(session, *options); };
@@ -278,9 +290,8 @@ void AddDropFormation(CLI::App &drop, Session &session) {
     CLI::App *command = AddCommand(drop, session, "formation", "one that has no nodes");
     AddMonitorOptions(*command, session, false);
     command->get_option("--formation")->required();
-    command->callback([&session] {
-        session.command = [&session] { return DropFormation(session); };
-    });
+    command->callback(
+        [&session] { session.command = [&session] { return DropFormation(session); }; });
 }
 
 }  // namespace pgaf::cli

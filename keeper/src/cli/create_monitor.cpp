@@ -4,10 +4,10 @@
 #include "cli/create.hpp"
 #include "io/env.hpp"
 #include "io/files.hpp"
+#include "io/network.hpp"
 #include "node/pg_setup.hpp"
 #include "node/pid_file.hpp"
 #include "node/supervisor.hpp"
-#include "io/network.hpp"
 
 namespace pgaf::cli {
 namespace {

@@ -8,9 +8,9 @@
 #include "cli/create.hpp"
 #include "io/env.hpp"
 #include "io/files.hpp"
+#include "io/network.hpp"
 #include "node/node_supervisor.hpp"
 #include "node/pid_file.hpp"
-#include "io/network.hpp"
 
 namespace pgaf::cli {
 namespace {

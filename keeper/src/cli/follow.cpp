@@ -76,7 +76,7 @@ Result<int> ChooseGroup(MonitorAccess &access) {
 }
 
 Result<io::Rows> Ask(MonitorAccess &access, const std::string &sql,
-                            const std::vector<std::string> &parameters) {
+                     const std::vector<std::string> &parameters) {
     for (int attempt = 0;; ++attempt) {
         auto rows = access.client.Query(sql, parameters);
         if (rows) return rows;
@@ -96,10 +96,9 @@ int Follow(MonitorAccess &access, const Nodes &before, const FollowOptions &opti
         if (options.is_done(*nodes)) return kOk;
         const Milliseconds waited = io::BootNow() - start;
         if (options.wait_s > 0 && waited >= limit) {
-            return Explain({ProblemCode::kTimeout,
-                            fmt::format("{} after {} s", options.what, options.wait_s),
-                            "The monitor goes on with it.",
-                            "See pg_autoctl show state and show events."});
+            return Explain(
+                {ProblemCode::kTimeout, fmt::format("{} after {} s", options.what, options.wait_s),
+                 "The monitor goes on with it.", "See pg_autoctl show state and show events."});
         }
         // The look at the tables is a safety net for a notification that is lost.
         const Milliseconds left = options.wait_s > 0 ? limit - waited : Milliseconds{1000};

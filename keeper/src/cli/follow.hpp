@@ -19,9 +19,10 @@ Result<Nodes> FetchNodes(MonitorAccess &access, int group);
 /// --group, or the only one that there is.
 Result<int> ChooseGroup(MonitorAccess &access);
 
-/// A deadlock or serialization failure is tried again, a bounded number of times. The monitor's warnings are logged.
+/// A deadlock or serialization failure is tried again, a bounded number of times. The monitor's
+/// warnings are logged.
 Result<io::Rows> Ask(MonitorAccess &access, const std::string &sql,
-                            const std::vector<std::string> &parameters);
+                     const std::vector<std::string> &parameters);
 
 struct FollowOptions {
     int group = 0;
@@ -30,8 +31,8 @@ struct FollowOptions {
     std::string what;
     std::function<bool(const Nodes &)> is_done;
 };
-/// Prints the live table of transitions until it is done. LISTEN state must have been said before `before` was
-/// fetched. Returns the exit status.
+/// Prints the live table of transitions until it is done. LISTEN state must have been said before
+/// `before` was fetched. Returns the exit status.
 int Follow(MonitorAccess &access, const Nodes &before, const FollowOptions &options);
 
 }  // namespace pgaf::cli

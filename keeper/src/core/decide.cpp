@@ -8,7 +8,8 @@
 namespace pgaf::core {
 namespace {
 
-/// A rule moves a goal, and every chain of moves ends; this bound only guards against a mistake in the table.
+/// A rule moves a goal, and every chain of moves ends; this bound only guards against a mistake in
+/// the table.
 constexpr int kRoundsMax = 256;
 
 void SetGoal(Decision &decision, GroupView &view, NodeId id, const Rule &rule, NodeState goal,
@@ -50,8 +51,8 @@ void BeginTerm(Decision &decision, GroupView &view, NodeId primary) {
     ForgetElection(decision, view);
 }
 
-/// The position that a switchover needs is proved by the old primary; one that an election needs, by those who
-/// were there, and they may be others now.
+/// The position that a switchover needs is proved by the old primary; one that an election needs,
+/// by those who were there, and they may be others now.
 void RestartElection(Decision &decision, GroupView &view) {
     const NodeView *old = view.Find(view.primary);
     const bool is_switchover = old != nullptr && (old->goal == NodeState::kDraining ||
@@ -64,23 +65,35 @@ void CarryOut(const Rule &rule, const RuleContext &context, Decision &decision, 
     if (!context.why->empty()) reason += ": " + *context.why;
     const NodeId id = context.node.id;
     const NodeId old_primary = context.old_primary == nullptr ? NodeId{} : context.old_primary->id;
-    const Lsn sealed = context.old_primary == nullptr ? Lsn{} : context.old_primary->report.sealed_lsn;
+    const Lsn sealed =
+        context.old_primary == nullptr ? Lsn{} : context.old_primary->report.sealed_lsn;
     SetGoal(decision, view, id, rule, rule.node_goal, reason);
     SetGoal(decision, view, old_primary, rule, rule.primary_goal, reason);
     switch (rule.extra) {
-        case Extra::kNone: break;
+        case Extra::kNone:
+            break;
         case Extra::kRemoveNode:
             decision.removed.push_back(id);
             std::erase_if(view.nodes, [&](const NodeView &node) { return node.id == id; });
             break;
-        case Extra::kSetSync: SetSync(decision, view, DesiredSync(view)); break;
-        case Extra::kEndElection: ForgetElection(decision, view); break;
-        case Extra::kRestartElection: RestartElection(decision, view); break;
-        case Extra::kRecordTarget: Set(decision.target_lsn, view.target_lsn, sealed); break;
+        case Extra::kSetSync:
+            SetSync(decision, view, DesiredSync(view));
+            break;
+        case Extra::kEndElection:
+            ForgetElection(decision, view);
+            break;
+        case Extra::kRestartElection:
+            RestartElection(decision, view);
+            break;
+        case Extra::kRecordTarget:
+            Set(decision.target_lsn, view.target_lsn, sealed);
+            break;
         case Extra::kRecordRequired:
             Set(decision.target_lsn, view.target_lsn, context.election.required);
             break;
-        case Extra::kNewTerm: BeginTerm(decision, view, id); break;
+        case Extra::kNewTerm:
+            BeginTerm(decision, view, id);
+            break;
     }
 }
 
@@ -91,7 +104,8 @@ bool DecideOnce(Decision &decision, GroupView &view) {
     for (const Rule &rule : RuleTable()) {
         for (const NodeView &node : view.nodes) {
             std::string why;
-            const RuleContext context{view, node, primary, FindOldPrimary(view, node), election, &why};
+            const RuleContext context{view,     node, primary, FindOldPrimary(view, node),
+                                      election, &why};
             if (!rule.when(context)) continue;
             CarryOut(rule, context, decision, view);
             return true;
@@ -145,7 +159,9 @@ std::string WhyBlocked(const GroupView &view) {
     const NodeView *primary = FindPrimary(view);
     std::string why;
     if (primary == nullptr && !view.nodes.empty()) {
-        return CouldConclude(view, &why) ? "" : "the group has no primary, and no standby is promoted: " + why;
+        return CouldConclude(view, &why)
+                   ? ""
+                   : "the group has no primary, and no standby is promoted: " + why;
     }
     if (primary == nullptr || !IsWritable(primary->goal) || view.nodes.size() < 2 ||
         LivenessOf(view, *primary, nullptr) != Liveness::kGone) {

@@ -10,7 +10,8 @@ using enum NodeState;
 
 std::vector<NodeId> IdsOf(const std::vector<const NodeView *> &nodes) {
     std::vector<NodeId> ids;
-    for (const NodeView *node : nodes) ids.push_back(node->id);
+    for (const NodeView *node : nodes)
+        ids.push_back(node->id);
     return ids;
 }
 
@@ -29,7 +30,8 @@ bool HasSealedPrimary(const GroupView &view) {
 
 bool CoveredBy(const GroupView &view, const std::vector<NodeId> &nodes) {
     if (view.accepts_data_loss || HasSealedPrimary(view)) return true;
-    if (IsAsyncByChoice(view)) return true;  // the lease of the old primary decides, and the lag below
+    if (IsAsyncByChoice(view))
+        return true;  // the lease of the old primary decides, and the lag below
     return CoversEveryCommit(view.sync, nodes);
 }
 
@@ -47,7 +49,8 @@ bool MayWin(const GroupView &view, const NodeView &node) {
     return !IsTooFarBehind(view, node);
 }
 
-/// Among these the node whose end the others are compared with: the furthest on the newest right timeline.
+/// Among these the node whose end the others are compared with: the furthest on the newest right
+/// timeline.
 const NodeView *ReferenceOf(const GroupView &view, const std::vector<const NodeView *> &nodes) {
     const int right = view.accepted_timeline > 0 ? view.accepted_timeline : view.timeline;
     const NodeView *best = nullptr;
@@ -62,7 +65,8 @@ const NodeView *ReferenceOf(const GroupView &view, const std::vector<const NodeV
     };
     find([right](const NodeView &n) { return right > 0 && IsOnLineage(PositionOf(n), right); });
     // Nobody has come as far as the right timeline: whoever is the furthest before it.
-    if (best == nullptr) find([right](const NodeView &n) { return right == 0 || n.report.timeline <= right; });
+    if (best == nullptr)
+        find([right](const NodeView &n) { return right == 0 || n.report.timeline <= right; });
     return best;
 }
 
@@ -119,7 +123,8 @@ std::string ListMissing(const GroupView &view, const std::vector<NodeId> &presen
         for (const NodeId member : set.members) {
             if (std::find(present.begin(), present.end(), member) != present.end()) continue;
             const NodeView *node = view.Find(member);
-            text += node == nullptr ? " node " + std::to_string(member.value) : " " + Describe(*node);
+            text +=
+                node == nullptr ? " node " + std::to_string(member.value) : " " + Describe(*node);
         }
     }
     return text.empty() ? "replication to the standbys was not synchronous" : text;
@@ -157,7 +162,8 @@ bool CouldSeal(const GroupView &view, const NodeView &node) {
     if (node.id == view.primary || !IsServing(view, node) || !node.report.in_recovery) return false;
     if (IsInElection(node.goal) || node.goal == kSecondary) return true;
     if (node.goal == kWaitMaintenance) return true;  // a dead primary comes first
-    // What a standby has that is still catching up may be inconsistent; as a member it was complete once.
+    // What a standby has that is still catching up may be inconsistent; as a member it was complete
+    // once.
     return node.goal == kCatchingup && IsStandby(node.reported) && IsMemberOfAny(view, node.id);
 }
 
@@ -181,9 +187,8 @@ bool CouldConclude(const GroupView &view, std::string *why_not) {
 }
 
 bool IsOnRightTimeline(const GroupView &view, const NodeView &node) {
-    auto nodes = Collect(view, [&](const NodeView &other) {
-        return other.id == node.id || HasSealed(view, other);
-    });
+    auto nodes = Collect(
+        view, [&](const NodeView &other) { return other.id == node.id || HasSealed(view, other); });
     nodes = OnRightTimeline(view, std::move(nodes));
     return std::find(nodes.begin(), nodes.end(), &node) != nodes.end();
 }
@@ -232,14 +237,14 @@ NodeId BestCandidate(const GroupView &view) {
 
 std::string DescribeLoss(const GroupView &view) {
     const auto nodes = OnRightTimeline(view, Collect(view, [&](const NodeView &node) {
-        return CouldSeal(view, node) || IsSealed(view, node);
-    }));
+                                           return CouldSeal(view, node) || IsSealed(view, node);
+                                       }));
     std::string text = CoveredBy(view, IdsOf(nodes)) ? "Nothing" : ListMissing(view, IdsOf(nodes));
     const NodeView *best = MostAdvanced(nodes);
     const NodeView *primary = view.Find(view.primary);
     if (best == nullptr || primary == nullptr || !primary->report.lsn.IsValid()) return text;
-    text += "; the primary last reported " + ToString(primary->report.lsn) + ", the best standby, " +
-            Describe(*best) + ", holds " + ToString(best->report.lsn);
+    text += "; the primary last reported " + ToString(primary->report.lsn) +
+            ", the best standby, " + Describe(*best) + ", holds " + ToString(best->report.lsn);
     if (best->report.lsn < primary->report.lsn) {
         text += ": " + std::to_string(Distance(best->report.lsn, primary->report.lsn)) +
                 " bytes of WAL are known to be missing";

@@ -50,7 +50,8 @@ bool IsStandbyLost(const GroupView &view, const NodeView &primary, const NodeVie
                    std::string *why) {
     const Milliseconds limit = view.timeouts.unhealthy;
     const StandbyFact *fact = StandbyFactOf(primary, standby.id);
-    // Only a primary that reports now is a witness against its standby: one that has just frozen is not.
+    // Only a primary that reports now is a witness against its standby: one that has just frozen is
+    // not.
     if (primary.report_age >= limit / 2) return false;
     const bool is_mute = fact != nullptr && fact->reply_age >= limit;
     if (fact != nullptr && fact->streaming && !is_mute) return false;
@@ -76,11 +77,12 @@ bool IsStandbyLost(const GroupView &view, const NodeView &primary, const NodeVie
 }
 
 bool IsUnheard(const GroupView &view, const NodeView &primary) {
-    // A primary that has lost the monitor writes a WAL record every quarter of a lease, so a standby that
-    // hears it hears it more often than this.
+    // A primary that has lost the monitor writes a WAL record every quarter of a lease, so a
+    // standby that hears it hears it more often than this.
     const Milliseconds quiet = view.timeouts.lease * 3 / 4;
     return std::all_of(view.nodes.begin(), view.nodes.end(), [&](const NodeView &node) {
-        if (node.id == primary.id || !IsReporting(view, node) || !node.report.pg_running) return true;
+        if (node.id == primary.id || !IsReporting(view, node) || !node.report.pg_running)
+            return true;
         return !node.report.receiver.streaming || node.report.receiver.stream_age >= quiet;
     });
 }
@@ -93,11 +95,13 @@ Liveness LivenessOf(const GroupView &view, const NodeView &node, std::string *wh
     }
     const bool unheard = IsUnheard(view, node);
     if (IsProcessGone(node) && unheard) {
-        Say(why, Describe(node) + " lost its session, its port refuses connections, and its standby "
-                                  "no longer streams from it");
+        Say(why, Describe(node) +
+                     " lost its session, its port refuses connections, and its standby "
+                     "no longer streams from it");
         return Liveness::kGone;
     }
-    // A node that has never reported since the monitor started may be on its way: silence counts from then.
+    // A node that has never reported since the monitor started may be on its way: silence counts
+    // from then.
     const bool is_silent = node.silent_age >= view.timeouts.unhealthy;
     if (is_silent && node.lease_left <= Milliseconds{0}) {
         if (unheard) {
@@ -132,8 +136,8 @@ bool HasSealed(const GroupView &view, const NodeView &standby) {
     if (!standby.has_report || report.goal_version != standby.goal_version) return false;
     if (!report.in_recovery || !IsInElection(report.state)) return false;
     // On its way to what another standby has, it can hear nothing of the old primary.
-    const bool fetches = standby.goal == NodeState::kFastForward &&
-                         report.receiver.upstream != view.primary;
+    const bool fetches =
+        standby.goal == NodeState::kFastForward && report.receiver.upstream != view.primary;
     return report.receiver.sealed || fetches;
 }
 

@@ -30,8 +30,8 @@ bool IsStandbyLost(const GroupView &view, const NodeView &primary, const NodeVie
 /// Every other node that could hear the primary hears nothing.
 bool IsUnheard(const GroupView &view, const NodeView &primary);
 
-/// The node takes part in an election, and has durably stopped receiving from any primary since it was told to.
-/// True also when its process has died since: the seal is on its disk.
+/// The node takes part in an election, and has durably stopped receiving from any primary since it
+/// was told to. True also when its process has died since: the seal is on its disk.
 bool HasSealed(const GroupView &view, const NodeView &standby);
 /// HasSealed, and its PostgreSQL runs.
 bool IsSealed(const GroupView &view, const NodeView &standby);

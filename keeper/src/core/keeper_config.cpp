@@ -67,7 +67,8 @@ Result<KeeperConfig> DecodeKeeperConfig(std::string_view text) {
         }
         const char *end = it->second.data() + it->second.size();
         const auto [stop, error] = std::from_chars(it->second.data(), end, value);
-        if (error != std::errc{} || stop != end) problem = "\"" + std::string(key) + "\" is not a number";
+        if (error != std::errc{} || stop != end)
+            problem = "\"" + std::string(key) + "\" is not a number";
     });
     const auto ssl = values.find("ssl");
     config.ssl = ssl != values.end() && ssl->second == "1";

@@ -179,7 +179,8 @@ constexpr bool EveryEdgeMovesAndIsUnique() {
     }
     return true;
 }
-static_assert(EveryEdgeMovesAndIsUnique(), "an edge leads elsewhere, and there is one for each pair");
+static_assert(EveryEdgeMovesAndIsUnique(),
+              "an edge leads elsewhere, and there is one for each pair");
 
 }  // namespace
 

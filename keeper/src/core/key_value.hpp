@@ -22,7 +22,8 @@ inline std::map<std::string, std::string, std::less<>> ReadLines(std::string_vie
         if (line.starts_with('#') || equals == std::string_view::npos) continue;
         std::string_view key = line.substr(0, equals);
         std::string_view value = line.substr(equals + 1);
-        while (key.ends_with(' ')) key.remove_suffix(1);
+        while (key.ends_with(' '))
+            key.remove_suffix(1);
         if (value.starts_with(' ')) value.remove_prefix(1);
         values.insert_or_assign(std::string(key), std::string(value));
     }

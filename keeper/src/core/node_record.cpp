@@ -16,7 +16,8 @@ constexpr std::uint32_t Crc32c(std::string_view text) {
     std::uint32_t crc = 0xFFFFFFFFU;
     for (const char c : text) {
         crc ^= static_cast<unsigned char>(c);
-        for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1U) ^ ((crc & 1U) != 0 ? 0x82F63B78U : 0U);
+        for (int bit = 0; bit < 8; ++bit)
+            crc = (crc >> 1U) ^ ((crc & 1U) != 0 ? 0x82F63B78U : 0U);
     }
     return crc ^ 0xFFFFFFFFU;
 }
@@ -71,15 +72,14 @@ Result<NodeRecord> DecodeNodeRecord(std::string_view text) {
     const Values values = ReadLines(body);
     NodeRecord record;
     int had_peer = 0;
-    const bool complete = GetNumber(values, "node_id", record.node.value) &&
-                          GetNumber(values, "group", record.group) &&
-                          GetState(values, "state", record.state) &&
-                          GetState(values, "goal", record.goal) &&
-                          GetNumber(values, "term", record.term) &&
-                          GetNumber(values, "keeper_epoch", record.keeper_epoch) &&
-                          GetNumber(values, "sync_version", record.sync_version) &&
-                          GetNumber(values, "had_peer", had_peer) &&
-                          GetNumber(values, "system_identifier", record.system_identifier);
+    const bool complete =
+        GetNumber(values, "node_id", record.node.value) &&
+        GetNumber(values, "group", record.group) && GetState(values, "state", record.state) &&
+        GetState(values, "goal", record.goal) && GetNumber(values, "term", record.term) &&
+        GetNumber(values, "keeper_epoch", record.keeper_epoch) &&
+        GetNumber(values, "sync_version", record.sync_version) &&
+        GetNumber(values, "had_peer", had_peer) &&
+        GetNumber(values, "system_identifier", record.system_identifier);
     if (!complete) return corrupt("A line is missing or has an invalid value.");
     record.had_peer = had_peer != 0;
     return record;

@@ -28,11 +28,13 @@ constexpr std::array kNodeSettings{
     FixedSetting{"hot_standby_feedback", "on", ""},
     FixedSetting{"wal_sender_timeout", "10s", ""},
     FixedSetting{"wal_receiver_timeout", "10s", ""},
-    FixedSetting{"wal_receiver_status_interval", "1s", "the primary knows that its standby is there"},
+    FixedSetting{"wal_receiver_status_interval", "1s",
+                 "the primary knows that its standby is there"},
     FixedSetting{"wal_retrieve_retry_interval", "100ms", "a promotion may wait for the rest of it"},
     FixedSetting{"wal_keep_size", "512MB", "a short absence needs no new copy"},
     FixedSetting{"max_slot_wal_keep_size", "16GB", "a dead standby must not fill the disk"},
-    FixedSetting{"restart_after_crash", "off", "a new postmaster starts the keeper before recovery"},
+    FixedSetting{"restart_after_crash", "off",
+                 "a new postmaster starts the keeper before recovery"},
     FixedSetting{"synchronous_commit", "on", ""},
     FixedSetting{"log_lock_waits", "on", ""},
 };
@@ -40,7 +42,8 @@ constexpr std::array kNodeSettings{
 std::string HbaAddress(std::string_view host) {
     if (host.find('/') != std::string_view::npos) return std::string(host);  // a network already
     const bool is_ipv6 = host.find(':') != std::string_view::npos;
-    const bool is_ipv4 = !host.empty() && host.find_first_not_of("0123456789.") == std::string_view::npos;
+    const bool is_ipv4 =
+        !host.empty() && host.find_first_not_of("0123456789.") == std::string_view::npos;
     if (is_ipv6) return std::string(host) + "/128";
     if (is_ipv4) return std::string(host) + "/32";
     return std::string(host);
@@ -63,7 +66,8 @@ std::vector<std::string> WantedHbaLines(const KeeperConfig &config, std::span<co
     }
     for (std::string_view rest = config.lan_networks; !rest.empty() && !config.username.empty();) {
         const std::size_t comma = std::min(rest.find(','), rest.size());
-        lines.push_back(HbaLine(config, QuoteHba(config.dbname), config.username, rest.substr(0, comma)));
+        lines.push_back(
+            HbaLine(config, QuoteHba(config.dbname), config.username, rest.substr(0, comma)));
         rest.remove_prefix(std::min(comma + 1, rest.size()));
     }
     if (!config.monitor_host.empty()) {
@@ -82,18 +86,21 @@ bool IsUnreserved(char c) {
            c == '-' || c == '.' || c == '/' || c == ':' || c == '*';
 }
 
-/// Replaces what stands between `begin` (after "password=" and an optional quote) and the end of the value.
+/// Replaces what stands between `begin` (after "password=" and an optional quote) and the end of
+/// the value.
 std::string RedactKeyword(std::string text) {
     constexpr std::string_view kKey = "password";
     for (std::size_t at = text.find(kKey); at != std::string::npos; at = text.find(kKey, at)) {
         std::size_t value = at + kKey.size();
-        while (value < text.size() && text[value] == ' ') ++value;
+        while (value < text.size() && text[value] == ' ')
+            ++value;
         if (value >= text.size() || text[value] != '=') {
             at = value;
             continue;
         }
         ++value;
-        while (value < text.size() && text[value] == ' ') ++value;
+        while (value < text.size() && text[value] == ' ')
+            ++value;
         std::size_t end = value;
         if (end < text.size() && text[end] == '\'') {
             for (++end; end < text.size() && text[end] != '\''; ++end) {
@@ -163,7 +170,8 @@ std::string EnsureInclude(std::string_view postgresql_conf) {
 
 std::string SettingsText(const ServerSettings &settings) {
     std::string text =
-        "# Written by pg_autoctl; changes are overwritten. Put your own settings into postgresql.conf.\n";
+        "# Written by pg_autoctl; changes are overwritten. Put your own settings into "
+        "postgresql.conf.\n";
     Set(text, "shared_preload_libraries", settings.preload_library);
     Set(text, "listen_addresses", settings.listen_addresses);
     text.append("port = ").append(std::to_string(settings.port)).append("\n");
@@ -245,13 +253,14 @@ std::string EnsureHba(std::string_view pg_hba_conf, const KeeperConfig &config,
         const std::string_view line = rest.substr(0, end);
         rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
         const auto known = std::find(wanted.begin(), wanted.end(), line);
-        const bool is_peer_line = line.ends_with(kMark) &&
-                                  line.find(QuoteHba(kReplicatorRole)) != std::string_view::npos;
+        const bool is_peer_line =
+            line.ends_with(kMark) && line.find(QuoteHba(kReplicatorRole)) != std::string_view::npos;
         if (known == wanted.end() && is_peer_line) continue;
         if (known != wanted.end()) wanted.erase(known);
         out.append(line).append("\n");
     }
-    for (const std::string &line : wanted) out.append(line).append("\n");
+    for (const std::string &line : wanted)
+        out.append(line).append("\n");
     return out;
 }
 

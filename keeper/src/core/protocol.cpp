@@ -104,7 +104,8 @@ Peer ReadPeer(const rapidjson::Value &value, std::string &problem) {
 
 /// Parses, checks the version, and leaves the first problem in `problem`.
 bool Parse(std::string_view text, rapidjson::Document &document, std::string &problem) {
-    // The iterative parser: a hostile depth of nesting must not exhaust the stack of a server process.
+    // The iterative parser: a hostile depth of nesting must not exhaust the stack of a server
+    // process.
     document.Parse<rapidjson::kParseIterativeFlag>(text.data(), text.size());
     if (document.HasParseError()) {
         problem = "the text is not JSON";
@@ -160,7 +161,8 @@ std::string Encode(const Report &report) {
         out.PutFlag("lease_mode", report.lease_mode);
         out.Name("standbys");
         writer.StartArray();
-        for (const StandbyFact &fact : report.standbys) WriteStandby(writer, fact);
+        for (const StandbyFact &fact : report.standbys)
+            WriteStandby(writer, fact);
         writer.EndArray();
         out.Name("receiver");
         WriteReceiver(writer, report.receiver);
@@ -241,7 +243,8 @@ std::string Encode(const Reply &reply) {
         out.Put("upstream", reply.upstream);
         out.Name("peers");
         writer.StartArray();
-        for (const Peer &peer : reply.peers) WritePeer(writer, peer);
+        for (const Peer &peer : reply.peers)
+            WritePeer(writer, peer);
         writer.EndArray();
         out.Put("candidate_priority", reply.candidate_priority);
         out.PutFlag("replication_quorum", reply.replication_quorum);
@@ -257,7 +260,8 @@ Result<Reply> DecodeReply(std::string_view text) {
     Reply reply;
     if (Parse(text, document, problem)) {
         ObjectReader in(document, problem);
-        for (const char *name : {"node_id", "goal", "term", "grant", "lease_ms"}) in.Required(name);
+        for (const char *name : {"node_id", "goal", "term", "grant", "lease_ms"})
+            in.Required(name);
         in.Get("node_id", reply.node);
         in.Get("group", reply.group);
         GetState(in, "goal", reply.goal);
@@ -279,7 +283,8 @@ Result<Reply> DecodeReply(std::string_view text) {
         reply.extension = DecodeSets(extension);
         in.Get("upstream", reply.upstream);
         if (const auto *peers = in.FindArray("peers")) {
-            for (const auto &value : peers->GetArray()) reply.peers.push_back(ReadPeer(value, problem));
+            for (const auto &value : peers->GetArray())
+                reply.peers.push_back(ReadPeer(value, problem));
         }
         in.Get("candidate_priority", reply.candidate_priority);
         in.Get("replication_quorum", reply.replication_quorum);

@@ -9,8 +9,8 @@ namespace {
 using enum NodeState;
 
 /// Only the worker inside the server holds a lease, and only while its node may write. Without a
-/// promotable node (goals single and wait_primary: a standby becomes promotable only after the primary has
-/// reported that it obeys timed grants again) the grant has no limit.
+/// promotable node (goals single and wait_primary: a standby becomes promotable only after the
+/// primary has reported that it obeys timed grants again) the grant has no limit.
 GrantKind GrantFor(const NodeView &node, KeeperHolder holder) {
     if (holder != KeeperHolder::kWorker) return GrantKind::kNone;
     if (node.goal == kSingle || node.goal == kWaitPrimary) return GrantKind::kUnlimited;
@@ -39,15 +39,16 @@ NodeId UpstreamOf(const GroupView &view, const NodeView &node, const NodeView *p
         return primary != nullptr && primary != &node ? primary->id : NodeId{};
     }
     for (const NodeView &other : view.nodes) {
-        const bool has_it = other.id != node.id && IsSealed(view, other) &&
-                            other.report.lsn >= view.target_lsn;
+        const bool has_it =
+            other.id != node.id && IsSealed(view, other) && other.report.lsn >= view.target_lsn;
         if (has_it) return other.id;
     }
     return {};
 }
 
-/// An election needs members of every set that may be in use, so enough confirmations of each exclude that
-/// one was concluded without a node that confirmed. See docs/architecture.md, section 4.
+/// An election needs members of every set that may be in use, so enough confirmations of each
+/// exclude that one was concluded without a node that confirmed. See docs/architecture.md,
+/// section 4.
 std::vector<SyncSet> ExtensionOf(const GroupView &view) {
     std::vector<SyncSet> sets = PossibleSets(view.sync);
     std::erase_if(sets, [](const SyncSet &set) { return set.members.empty(); });

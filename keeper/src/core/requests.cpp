@@ -16,8 +16,8 @@ Assignment Assign(const NodeView &node, NodeState goal, int pos, std::string rea
 }
 
 std::string StateOf(const NodeView &node) {
-    return Describe(node) + " reports " + std::string(ToString(node.reported)) + " and is assigned " +
-           std::string(ToString(node.goal)) + ".";
+    return Describe(node) + " reports " + std::string(ToString(node.reported)) +
+           " and is assigned " + std::string(ToString(node.goal)) + ".";
 }
 
 Problem NoSuchNode(NodeId id) {
@@ -45,16 +45,18 @@ Result<void> CheckPreferred(const GroupView &view, NodeId preferred) {
 /// The group has a healthy primary: it drains, and hands over.
 Result<Decision> SwitchOver(const GroupView &view, const NodeView &primary, NodeId preferred) {
     if (!IsStable(primary, kPrimary)) {
-        return Fail(ProblemCode::kRefused, "cannot fail over while the primary is not in state primary",
-                    StateOf(primary), "Watch it: pg_autoctl show state.");
+        return Fail(ProblemCode::kRefused,
+                    "cannot fail over while the primary is not in state primary", StateOf(primary),
+                    "Watch it: pg_autoctl show state.");
     }
     GroupView wish = view;
     wish.preferred = preferred;
     std::string why;
     if (!BestCandidate(wish).IsValid() || !CouldConclude(wish, &why)) {
         return Fail(ProblemCode::kRefused, "cannot fail over while no standby can take over",
-                    why.empty() ? "No standby is a healthy secondary with a candidate priority above 0."
-                                : "The obstacle: " + why + ".",
+                    why.empty()
+                        ? "No standby is a healthy secondary with a candidate priority above 0."
+                        : "The obstacle: " + why + ".",
                     "Wait until one is a synchronous secondary: pg_autoctl show state.");
     }
     Decision decision;
@@ -78,7 +80,8 @@ Result<Decision> ForceElection(const GroupView &view, const NodeView &old,
     std::string why;
     if (LivenessOf(view, old, &why) == Liveness::kHealthy ||
         (!request.primary_is_off && !IsUnheard(view, old))) {
-        return Fail(ProblemCode::kRefused, "cannot accept the loss of data while the primary is alive",
+        return Fail(ProblemCode::kRefused,
+                    "cannot accept the loss of data while the primary is alive",
                     StateOf(old) + (why.empty() ? "" : " " + why + "."),
                     "Perform a failover without --allow-data-loss.");
     }
@@ -119,7 +122,8 @@ Result<Decision> RemovePrimary(const GroupView &view, const NodeView &node) {
                     "The obstacle: " + why + ".",
                     "Drop the standbys first, or wait until one is a secondary.");
     }
-    decision.assignments.push_back(Assign(node, kDropped, 13, "removal of the primary was requested"));
+    decision.assignments.push_back(
+        Assign(node, kDropped, 13, "removal of the primary was requested"));
     return decision;
 }
 
@@ -149,7 +153,8 @@ Result<NodeState> GoalForNewNode(const GroupView &view) {
     if (view.nodes.empty()) return kSingle;
     if (view.nodes.size() >= kGroupNodesMax) {
         return Fail(ProblemCode::kBadState, "cannot register another node in the group",
-                    "It has " + std::to_string(view.nodes.size()) + " nodes, the most that a group can have.",
+                    "It has " + std::to_string(view.nodes.size()) +
+                        " nodes, the most that a group can have.",
                     "Register it in another formation.");
     }
     const NodeView *primary = FindPrimary(view);
@@ -185,7 +190,8 @@ Result<Decision> RequestFailover(const GroupView &view, const FailoverRequest &r
     return Fail(ProblemCode::kRefused,
                 why.empty() ? "cannot request a failover: one is under way"
                             : "cannot fail over without the risk of losing acknowledged commits",
-                old == nullptr ? "The group has no primary." : StateOf(*old) + (why.empty() ? "" : " The obstacle: " + why + "."),
+                old == nullptr ? "The group has no primary."
+                               : StateOf(*old) + (why.empty() ? "" : " The obstacle: " + why + "."),
                 why.empty() ? "Watch it: pg_autoctl show state."
                             : "Bring a missing node back, or accept the loss: --allow-data-loss.");
 }
@@ -205,7 +211,8 @@ Result<Decision> RequestRemoval(const GroupView &view, NodeId id, bool force) {
         return Fail(ProblemCode::kRefused, "cannot drop " + Describe(*node) + " during a failover",
                     StateOf(*node), "Try again when the group has a primary.");
     }
-    decision.assignments.push_back(Assign(*node, kDropped, 15, "removal of the node was requested"));
+    decision.assignments.push_back(
+        Assign(*node, kDropped, 15, "removal of the node was requested"));
     return decision;
 }
 

@@ -16,8 +16,8 @@ Decision One(const NodeView &node, NodeState goal, int pos, std::string reason) 
 }
 
 std::string StateOf(const NodeView &node) {
-    return Describe(node) + " reports " + std::string(ToString(node.reported)) + " and is assigned " +
-           std::string(ToString(node.goal)) + ".";
+    return Describe(node) + " reports " + std::string(ToString(node.reported)) +
+           " and is assigned " + std::string(ToString(node.goal)) + ".";
 }
 
 tl::unexpected<Problem> NoSuchNode(NodeId id) {
@@ -45,8 +45,9 @@ Result<Decision> RestPrimary(const GroupView &view, const NodeView &node) {
     if (!BestCandidate(view).IsValid() || !CouldConclude(view, &why)) {
         return Fail(ProblemCode::kRefused,
                     "cannot start maintenance of the primary while no standby can take over",
-                    why.empty() ? "No standby is a healthy secondary with a candidate priority above 0."
-                                : "The obstacle: " + why + ".",
+                    why.empty()
+                        ? "No standby is a healthy secondary with a candidate priority above 0."
+                        : "The obstacle: " + why + ".",
                     "Wait until one is a synchronous secondary: pg_autoctl show state.");
     }
     return One(node, kPrepareMaintenance, 25, "maintenance of the primary was requested");
@@ -68,13 +69,15 @@ Result<Decision> RequestMaintenance(const GroupView &view, NodeId id, std::strin
                     StateOf(*node), "Try again when the group has a primary.");
     }
     if (!IsStable(*node, kSecondary) && !IsStable(*node, kCatchingup)) {
-        return Fail(ProblemCode::kRefused, "cannot start maintenance of " + Describe(*node) + " now",
-                    StateOf(*node), "Wait until it is a secondary: pg_autoctl show state.");
+        return Fail(ProblemCode::kRefused,
+                    "cannot start maintenance of " + Describe(*node) + " now", StateOf(*node),
+                    "Wait until it is a secondary: pg_autoctl show state.");
     }
     GroupView after = view;
     after.Find(id)->goal = kWaitMaintenance;
     if (DesiredSync(after).Contains(id) && warning != nullptr) {
-        *warning = "writes will wait while " + Describe(*node) + " does not replicate: the formation asks for " +
+        *warning = "writes will wait while " + Describe(*node) +
+                   " does not replicate: the formation asks for " +
                    std::to_string(view.number_sync_standbys) + " synchronous standbys";
     }
     return One(*node, kWaitMaintenance, 27, "maintenance of the standby was requested");
@@ -111,7 +114,8 @@ Result<void> CheckNumberSyncStandbys(const GroupView &view, int number) {
     return Fail(ProblemCode::kBadArgument,
                 "cannot set the number of synchronous standbys to " + std::to_string(number),
                 "Group " + std::to_string(view.group) + " has " + std::to_string(count) +
-                    " standbys that count for it; " + std::to_string(number + 1) + " are needed, so that one may fail.",
+                    " standbys that count for it; " + std::to_string(number + 1) +
+                    " are needed, so that one may fail.",
                 "Add a standby, or set the replication quorum of another one to true.");
 }
 
@@ -119,16 +123,17 @@ Result<void> CheckQuorumChange(const GroupView &view, NodeId id, bool quorum) {
     if (view.Find(id) == nullptr) return NoSuchNode(id);
     const NodeView *primary = FindPrimary(view);
     if (view.nodes.size() > 1 && (primary == nullptr || !IsWritable(primary->goal))) {
-        return Fail(ProblemCode::kRefused,
-                    "cannot change the replication quorum during a failover", StateOf(*view.Find(id)),
-                    "Try again when the group has a primary.");
+        return Fail(ProblemCode::kRefused, "cannot change the replication quorum during a failover",
+                    StateOf(*view.Find(id)), "Try again when the group has a primary.");
     }
     const int number = view.number_sync_standbys;
     if (quorum || number == 0 || CountQuorum(view, id) >= number + 1) return {};
     return Fail(ProblemCode::kBadArgument,
                 "cannot set the replication quorum of " + Describe(*view.Find(id)) + " to false",
-                std::to_string(CountQuorum(view, id)) + " standbys would count for synchronous replication; with " +
-                    std::to_string(number) + " synchronous standbys " + std::to_string(number + 1) + " are needed.",
+                std::to_string(CountQuorum(view, id)) +
+                    " standbys would count for synchronous replication; with " +
+                    std::to_string(number) + " synchronous standbys " + std::to_string(number + 1) +
+                    " are needed.",
                 "Lower the number first: pg_autoctl set formation number-sync-standbys.");
 }
 

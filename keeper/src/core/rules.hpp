@@ -15,18 +15,18 @@ struct RuleContext {
     const NodeView *primary;      ///< FindPrimary; may be the node itself, may be null
     const NodeView *old_primary;  ///< who must be fenced before another node may write; may be null
     const Election &election;
-    std::string *why;             ///< facts for the reason
+    std::string *why;  ///< facts for the reason
 };
 
 enum class Extra {
     kNone,
-    kRemoveNode,      ///< the row goes
-    kSetSync,         ///< the synchronous set becomes DesiredSync
-    kEndElection,     ///< the old primary goes on: what was found out about its end is void
-    kRestartElection, ///< who was chosen is not available any more
-    kRecordTarget,    ///< the standby must hold the sealed position of the old primary
-    kRecordRequired,  ///< the winner must hold what the election requires
-    kNewTerm,         ///< a promotion is decided: next term
+    kRemoveNode,       ///< the row goes
+    kSetSync,          ///< the synchronous set becomes DesiredSync
+    kEndElection,      ///< the old primary goes on: what was found out about its end is void
+    kRestartElection,  ///< who was chosen is not available any more
+    kRecordTarget,     ///< the standby must hold the sealed position of the old primary
+    kRecordRequired,   ///< the winner must hold what the election requires
+    kNewTerm,          ///< a promotion is decided: next term
 };
 
 /// One row: for a node in such a situation, these goals.
@@ -44,8 +44,8 @@ struct Rule {
 /// In order of precedence.
 std::span<const Rule> RuleTable();
 
-/// The synchronous set that the group should have, as it is now: the healthy standbys that count. With too few of
-/// them for number_sync_standbys the set stays as it is, and writes wait.
+/// The synchronous set that the group should have, as it is now: the healthy standbys that count.
+/// With too few of them for number_sync_standbys the set stays as it is, and writes wait.
 SyncSet DesiredSync(const GroupView &view);
 /// primary or wait_primary, as the standbys allow.
 NodeState DesiredPrimaryState(const GroupView &view);

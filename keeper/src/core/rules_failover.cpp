@@ -26,8 +26,8 @@ bool IsPrimaryGone(const RuleContext &c) {
     if (old == nullptr) return c.node.id != c.view.primary && c.primary == nullptr;
     if (old->goal == kDropped) return IsProvedFenced(c.view, *old, c.why);
     if (old->goal == kDemoteTimeout) return true;  // an earlier election came to nothing
-    const bool counts = IsWritable(old->goal) || old->goal == kDraining ||
-                        old->goal == kPrepareMaintenance;
+    const bool counts =
+        IsWritable(old->goal) || old->goal == kDraining || old->goal == kPrepareMaintenance;
     return counts && LivenessOf(c.view, *old, c.why) == Liveness::kGone;
 }
 
@@ -73,7 +73,8 @@ bool CanBePromotedForMaintenance(const RuleContext &c) {
     return HasGoal(c.old_primary, kPrepareMaintenance) && IsReadyForPromotion(c);
 }
 
-/// A switchover whose standbys are gone: the primary is drained, or its supervisor can start it again.
+/// A switchover whose standbys are gone: the primary is drained, or its supervisor can start it
+/// again.
 bool MustCallOff(const RuleContext &c) {
     if (!CanGoOn(c)) return false;
     if (!CouldConclude(c.view, c.why)) return true;
@@ -86,13 +87,13 @@ bool HasDrainExpired(const RuleContext &c) {
            c.node.goal_age > c.view.timeouts.drain;
 }
 
-/// The election cannot be concluded without nodes that are away, and the old primary has returned: it has
-/// everything.
+/// The election cannot be concluded without nodes that are away, and the old primary has returned:
+/// it has everything.
 bool IsPrimaryBack(const RuleContext &c) {
     if (c.node.id != c.view.primary || c.node.goal != kDemoteTimeout) return false;
     if (!IsReporting(c.view, c.node)) return false;
-    const bool is_out_of_reach = std::all_of(
-        c.view.nodes.begin(), c.view.nodes.end(), [&](const NodeView &other) {
+    const bool is_out_of_reach =
+        std::all_of(c.view.nodes.begin(), c.view.nodes.end(), [&](const NodeView &other) {
             return other.id == c.node.id || CouldSeal(c.view, other) ||
                    other.silent_age >= c.view.timeouts.unhealthy || !IsInElection(other.goal);
         });
@@ -105,7 +106,8 @@ bool MustWaitForLease(const RuleContext &c) {
 }
 
 bool IsCandidateLost(const RuleContext &c) {
-    if (!c.election.is_open || !IsBeingPromoted(c.node.goal) || IsReporting(c.view, c.node)) return false;
+    if (!c.election.is_open || !IsBeingPromoted(c.node.goal) || IsReporting(c.view, c.node))
+        return false;
     GroupView without = c.view;
     std::erase_if(without.nodes, [&](const NodeView &node) { return node.id == c.node.id; });
     if (!CouldConclude(without, nullptr)) return false;
@@ -127,9 +129,9 @@ bool LacksWal(const RuleContext &c) {
 
 bool HasLostPrimaryAlone(const RuleContext &c) {
     // With two nodes there is nobody to be elected against.
-    const auto others = std::count_if(c.view.nodes.begin(), c.view.nodes.end(), [&](const NodeView &node) {
-        return node.id != c.view.primary && node.goal != kDropped;
-    });
+    const auto others = std::count_if(
+        c.view.nodes.begin(), c.view.nodes.end(),
+        [&](const NodeView &node) { return node.id != c.view.primary && node.goal != kDropped; });
     return others == 1 && CanStartElection(c);
 }
 
@@ -144,11 +146,12 @@ bool IsPrimarySealed(const RuleContext &c) {
 }
 
 bool MustJoinElection(const RuleContext &c) {
-    if (!c.election.is_open || IsInElection(c.node.goal) || !CouldSeal(c.view, c.node)) return false;
+    if (!c.election.is_open || IsInElection(c.node.goal) || !CouldSeal(c.view, c.node))
+        return false;
     // A switchover has its candidate; the others stay as they are unless it fails.
-    const bool is_switchover = c.view.target_lsn.IsValid() && c.old_primary != nullptr &&
-                               (c.old_primary->goal == kDraining ||
-                                c.old_primary->goal == kPrepareMaintenance);
+    const bool is_switchover =
+        c.view.target_lsn.IsValid() && c.old_primary != nullptr &&
+        (c.old_primary->goal == kDraining || c.old_primary->goal == kPrepareMaintenance);
     return !is_switchover || !HasCandidate(c.view);
 }
 
@@ -170,10 +173,11 @@ bool HasFastForwarded(const RuleContext &c) {
 }
 
 bool HasLostSource(const RuleContext &c) {
-    if (!c.election.is_open || c.node.goal != kFastForward || !IsServing(c.view, c.node)) return false;
+    if (!c.election.is_open || c.node.goal != kFastForward || !IsServing(c.view, c.node))
+        return false;
     if (c.node.report.lsn >= c.view.target_lsn) return false;
-    const bool has_source = std::any_of(
-        c.view.nodes.begin(), c.view.nodes.end(), [&](const NodeView &other) {
+    const bool has_source =
+        std::any_of(c.view.nodes.begin(), c.view.nodes.end(), [&](const NodeView &other) {
             return other.id != c.node.id && IsSealed(c.view, other) &&
                    other.report.lsn >= c.view.target_lsn;
         });
@@ -187,14 +191,16 @@ bool HasLostElection(const RuleContext &c) {
 }
 
 bool HasDiverged(const RuleContext &c) {
-    const bool follows = IsInElection(c.node.goal) || c.node.goal == kSecondary || c.node.goal == kCatchingup;
-    if (!HasOtherPrimary(c) || !follows || !IsServing(c.view, c.node) || !c.node.report.in_recovery) return false;
+    const bool follows =
+        IsInElection(c.node.goal) || c.node.goal == kSecondary || c.node.goal == kCatchingup;
+    if (!HasOtherPrimary(c) || !follows || !IsServing(c.view, c.node) || !c.node.report.in_recovery)
+        return false;
     if (!IsReadyPrimary(c.view, c.primary)) return false;
     const Report &primary = c.primary->report;
     if (!HasLeftHistory(PositionOf(c.node), primary.timeline, primary.history)) return false;
     *c.why = Describe(c.node) + " is at " + ToString(c.node.report.lsn) + " of timeline " +
-             std::to_string(c.node.report.timeline) + ", " + Describe(*c.primary) + " writes on timeline " +
-             std::to_string(primary.timeline);
+             std::to_string(c.node.report.timeline) + ", " + Describe(*c.primary) +
+             " writes on timeline " + std::to_string(primary.timeline);
     return true;
 }
 

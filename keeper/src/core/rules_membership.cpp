@@ -25,7 +25,8 @@ bool HasOtherPrimary(const RuleContext &c) {
 }
 
 bool IsReadyPrimary(const GroupView &view, const NodeView *primary) {
-    if (primary == nullptr || !IsServing(view, *primary) || primary->report.in_recovery) return false;
+    if (primary == nullptr || !IsServing(view, *primary) || primary->report.in_recovery)
+        return false;
     // On the way between these states it writes all the time.
     const auto serves = [](NodeState state) {
         return state == kWaitPrimary || state == kPrimary || state == kApplySettings;
@@ -37,8 +38,8 @@ bool IsForgettable(const RuleContext &c) {
     if (!IsStable(c.node, kDropped)) return false;
     // While a standby still has to take over, the row says that the old primary is fenced.
     return c.node.id != c.view.primary || !AnyOther(c, [](const NodeView &other) {
-        return IsStandby(other.goal) || IsStandby(other.reported);
-    });
+               return IsStandby(other.goal) || IsStandby(other.reported);
+           });
 }
 
 bool IsLonePrimary(const RuleContext &c) {
@@ -59,7 +60,8 @@ bool HasNewStandby(const RuleContext &c) {
 }
 
 bool CanBeCopied(const RuleContext &c) {
-    return HasOtherPrimary(c) && IsStable(c.node, kWaitStandby) && IsReadyPrimary(c.view, c.primary);
+    return HasOtherPrimary(c) && IsStable(c.node, kWaitStandby) &&
+           IsReadyPrimary(c.view, c.primary);
 }
 
 bool CanRejoin(const RuleContext &c) {
@@ -70,8 +72,8 @@ bool IsReadyForMaintenance(const RuleContext &c) {
     if (!IsStable(c.node, kWaitMaintenance) || !HasOtherPrimary(c)) return false;
     const SyncState &sync = c.view.sync;
     const bool has_left = !sync.goal.Contains(c.node.id) && sync.IsSettled();
-    // With too few others the set cannot do without it. Its acknowledgements count all the same: no election is
-    // held without it then.
+    // With too few others the set cannot do without it. Its acknowledgements count all the same: no
+    // election is held without it then.
     return has_left || DesiredSync(c.view).Contains(c.node.id);
 }
 

@@ -62,9 +62,9 @@ bool IsServingGoal(NodeState goal) {
 /// Too few members of the recorded set are left for PostgreSQL to use it.
 bool IsOutOfReach(const GroupView &view) {
     const SyncSet &set = view.sync.goal;
-    const auto healthy = std::count_if(view.nodes.begin(), view.nodes.end(), [&](const NodeView &node) {
-        return set.Contains(node.id) && IsHealthyMember(view, node);
-    });
+    const auto healthy = std::count_if(
+        view.nodes.begin(), view.nodes.end(),
+        [&](const NodeView &node) { return set.Contains(node.id) && IsHealthyMember(view, node); });
     return healthy < set.k;
 }
 
@@ -86,7 +86,8 @@ SyncSet DesiredSync(const GroupView &view) {
         return CountsForQuorum(view, node) &&
                (view.sync.goal.Contains(node.id) || IsHealthyMember(view, node));
     });
-    if (static_cast<int>(members.size()) < view.number_sync_standbys) members = QuorumStandbys(view);
+    if (static_cast<int>(members.size()) < view.number_sync_standbys)
+        members = QuorumStandbys(view);
     return AnyOf(view.number_sync_standbys, std::move(members));
 }
 
@@ -124,8 +125,9 @@ bool HasLostStandby(const RuleContext &c) {
 }
 
 bool HasCaughtUp(const RuleContext &c) {
-    return HasOtherPrimary(c) && IsStable(c.node, kCatchingup) && IsReadyPrimary(c.view, c.primary) &&
-           IsServing(c.view, c.node) && IsStreamingFrom(c.node, *c.primary) &&
+    return HasOtherPrimary(c) && IsStable(c.node, kCatchingup) &&
+           IsReadyPrimary(c.view, c.primary) && IsServing(c.view, c.node) &&
+           IsStreamingFrom(c.node, *c.primary) &&
            Distance(c.node.report.lsn, c.primary->report.lsn) <=
                c.view.timeouts.enable_sync_lag_bytes;
 }

@@ -70,9 +70,9 @@ bool CoversEveryCommit(const SyncSet &set, const std::vector<NodeId> &sealed) {
 }
 
 void ReplaceGoal(SyncState &sync, SyncSet set) {
-    const bool is_on_record =
-        sync.IsSettled() || sync.goal == sync.confirmed ||
-        std::find(sync.superseded.begin(), sync.superseded.end(), sync.goal) != sync.superseded.end();
+    const bool is_on_record = sync.IsSettled() || sync.goal == sync.confirmed ||
+                              std::find(sync.superseded.begin(), sync.superseded.end(),
+                                        sync.goal) != sync.superseded.end();
     if (!is_on_record) sync.superseded.push_back(sync.goal);
     sync.goal = std::move(set);
     ++sync.goal_version;
@@ -89,16 +89,16 @@ std::vector<SyncSet> PossibleSets(const SyncState &sync) {
     const auto add = [&sets](const SyncSet &set) {
         if (std::find(sets.begin(), sets.end(), set) == sets.end()) sets.push_back(set);
     };
-    for (const SyncSet &set : sync.superseded) add(set);
+    for (const SyncSet &set : sync.superseded)
+        add(set);
     add(sync.goal);
     return sets;
 }
 
 bool CoversEveryCommit(const SyncState &sync, const std::vector<NodeId> &sealed) {
     const std::vector<SyncSet> sets = PossibleSets(sync);
-    return std::all_of(sets.begin(), sets.end(), [&sealed](const SyncSet &set) {
-        return CoversEveryCommit(set, sealed);
-    });
+    return std::all_of(sets.begin(), sets.end(),
+                       [&sealed](const SyncSet &set) { return CoversEveryCommit(set, sealed); });
 }
 
 }  // namespace pgaf::core

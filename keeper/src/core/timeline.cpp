@@ -9,9 +9,8 @@ namespace {
 /// `a` holds nothing that `b` does not hold.
 bool IsPrefix(const WalPosition &a, const WalPosition &b) {
     if (a.timeline == b.timeline) return a.lsn <= b.lsn;
-    const auto it = std::find_if(b.history.begin(), b.history.end(), [&](const TimelineSwitch &s) {
-        return s.timeline == a.timeline;
-    });
+    const auto it = std::find_if(b.history.begin(), b.history.end(),
+                                 [&](const TimelineSwitch &s) { return s.timeline == a.timeline; });
     return it != b.history.end() && a.lsn <= it->at;
 }
 

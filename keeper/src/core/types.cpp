@@ -11,8 +11,7 @@ constexpr std::string_view kStandbyPrefix = "pgautofailover_standby_";
 std::optional<std::uint32_t> ParseHex(std::string_view text) {
     std::uint32_t value = 0;
     if (text.empty() || text.size() > 8) return std::nullopt;
-    const auto [end, error] =
-        std::from_chars(text.data(), text.data() + text.size(), value, 16);
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
     if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
     return value;
 }

@@ -3,9 +3,10 @@
 
 #include "group_builder.hpp"
 
-/// S45. Goal: every goal that the monitor can assign can be reached from every state that can be reported, and from
-/// every situation the group heals by itself. Method: all situations that a group can get into are enumerated, by
-/// letting nodes die, return, report and reach their goals in every order; in each of them the real rules decide.
+/// S45. Goal: every goal that the monitor can assign can be reached from every state that can be
+/// reported, and from every situation the group heals by itself. Method: all situations that a
+/// group can get into are enumerated, by letting nodes die, return, report and reach their goals in
+/// every order; in each of them the real rules decide.
 namespace pgaf::core::test {
 namespace {
 
@@ -71,23 +72,27 @@ GroupView ViewOf(const Situation &s) {
     GroupView view;
     view.primary = NodeId{s.primary};
     view.timeline = view.highest_timeline = 1;
-    for (std::size_t i = 0; i < s.nodes.size(); ++i) view.nodes.push_back(ViewOf(s, i));
+    for (std::size_t i = 0; i < s.nodes.size(); ++i)
+        view.nodes.push_back(ViewOf(s, i));
     const auto to_set = [](const std::vector<NodeId> &members) {
         return members.empty() ? SyncSet{} : SyncSet{1, members};
     };
     view.sync.confirmed = to_set(s.sets.front());
     view.sync.goal = to_set(s.sets.back());
     view.sync.goal_version = s.is_settled ? 1 : 2;
-    for (std::size_t i = 1; i + 1 < s.sets.size(); ++i) view.sync.superseded.push_back(to_set(s.sets.at(i)));
+    for (std::size_t i = 1; i + 1 < s.sets.size(); ++i)
+        view.sync.superseded.push_back(to_set(s.sets.at(i)));
     if (s.has_target) view.target_lsn = Lsn{0x3000000};
     const NodeView *primary = FindPrimary(view);
-    if (primary == nullptr || !IsWritable(primary->reported) || !primary->report.pg_running) return view;
+    if (primary == nullptr || !IsWritable(primary->reported) || !primary->report.pg_running)
+        return view;
     for (const NodeView &node : view.nodes) {
         const bool follows = node.reported == kSecondary || node.reported == kCatchingup ||
                              node.reported == kWaitMaintenance;
         const Life life = s.nodes.at(static_cast<std::size_t>(node.id.value) - 1).life;
         const Life other = s.nodes.at(static_cast<std::size_t>(primary->id.value) - 1).life;
-        if (follows && node.report.pg_running && life == Life::kServing && other == Life::kServing) {
+        if (follows && node.report.pg_running && life == Life::kServing &&
+            other == Life::kServing) {
             Stream(view, primary->id, node.id);
         }
     }
@@ -111,7 +116,8 @@ void TakeOver(Situation &s, const GroupView &view) {
     }
     s.nodes = nodes;
     s.sets = {view.sync.confirmed.members};
-    for (const SyncSet &set : view.sync.superseded) s.sets.push_back(set.members);
+    for (const SyncSet &set : view.sync.superseded)
+        s.sets.push_back(set.members);
     s.sets.push_back(view.sync.goal.members);
     s.is_settled = view.sync.IsSettled();
     s.has_target = view.target_lsn.IsValid();
@@ -129,8 +135,9 @@ bool Move(Situation &s, std::size_t i) {
     NodeSituation &node = s.nodes.at(i);
     if (node.life == Life::kSilent) return false;
     if (node.reported == node.goal) {
-        const bool starts = node.life == Life::kDown && !IsStopped(node.goal) && node.goal != kMaintenance &&
-                            node.goal != kDraining && node.goal != kPrepareMaintenance;
+        const bool starts = node.life == Life::kDown && !IsStopped(node.goal) &&
+                            node.goal != kMaintenance && node.goal != kDraining &&
+                            node.goal != kPrepareMaintenance;
         if (node.is_fresh && !starts) return false;
         node.is_fresh = true;
         if (starts) node.life = Life::kServing;
@@ -173,12 +180,15 @@ std::string Describe(const Situation &s) {
     std::string text;
     for (const NodeSituation &node : s.nodes) {
         text += std::string(ToString(node.reported)) + "/" + std::string(ToString(node.goal)) +
-                (node.life == Life::kServing ? "" : node.life == Life::kDown ? " down" : " silent") +
+                (node.life == Life::kServing ? ""
+                 : node.life == Life::kDown  ? " down"
+                                             : " silent") +
                 (node.is_fresh ? "; " : " stale; ");
     }
-    for (const auto &set : s.sets) text += "{" + std::to_string(set.size()) + "}";
-    return text + (s.is_settled ? "" : " unsettled") + (s.has_target ? " target" : "") + " primary " +
-           std::to_string(s.primary) + "; " + Decide(ViewOf(s)).blocked;
+    for (const auto &set : s.sets)
+        text += "{" + std::to_string(set.size()) + "}";
+    return text + (s.is_settled ? "" : " unsettled") + (s.has_target ? " target" : "") +
+           " primary " + std::to_string(s.primary) + "; " + Decide(ViewOf(s)).blocked;
 }
 
 /// Everybody returns, the operator ends maintenance, and nothing else goes wrong.
@@ -189,7 +199,8 @@ bool Heals(Situation s) {
     for (int round = 0; round < 60 && !IsHealthy(s); ++round) {
         GroupView view = ViewOf(s);
         for (const NodeView &node : std::vector<NodeView>(view.nodes)) {
-            if (const auto end = RequestEndOfMaintenance(view, node.id); end && !end->IsEmpty()) Apply(*end, view);
+            if (const auto end = RequestEndOfMaintenance(view, node.id); end && !end->IsEmpty())
+                Apply(*end, view);
         }
         TakeOver(s, view);
         Decided(s);
@@ -213,7 +224,8 @@ std::vector<Situation> Next(const Situation &s) {
         if (Situation next = s; Move(next, i)) add(next);
         if (s.nodes.at(i).life != Life::kServing) {
             Situation next = s;
-            next.nodes.at(i).life = s.nodes.at(i).life == Life::kSilent ? Life::kDown : Life::kServing;
+            next.nodes.at(i).life =
+                s.nodes.at(i).life == Life::kSilent ? Life::kDown : Life::kServing;
             if (next.nodes.at(i).life == Life::kDown) add(next);
         }
         if (s.faults_left > 0) {
@@ -228,8 +240,9 @@ std::vector<Situation> Next(const Situation &s) {
         if (s.requests_left > 0) {
             GroupView view = ViewOf(s);
             const NodeId id{static_cast<std::int64_t>(i) + 1};
-            for (const auto &request : {RequestMaintenance(view, id, nullptr), RequestEndOfMaintenance(view, id),
-                                        RequestFailover(view, {.preferred = id})}) {
+            for (const auto &request :
+                 {RequestMaintenance(view, id, nullptr), RequestEndOfMaintenance(view, id),
+                  RequestFailover(view, {.preferred = id})}) {
                 if (!request || request->IsEmpty()) continue;
                 GroupView after = view;
                 Apply(*request, after);

@@ -89,7 +89,8 @@ TEST(Election, DoubleFailureIsBlockedAndSaysWhy) {
     LoseProcess(*view.Find(kC));
     const Decision decision = Decide(view);
     EXPECT_TRUE(decision.assignments.empty());
-    EXPECT_NE(decision.blocked.find("missing are node 3 \"c\""), std::string::npos) << decision.blocked;
+    EXPECT_NE(decision.blocked.find("missing are node 3 \"c\""), std::string::npos)
+        << decision.blocked;
     // The node's return unblocks.
     GroupView back = view;
     back.Find(kC)->session = SessionFact::kConnected;
@@ -193,7 +194,8 @@ TEST(Election, StandbyThatReportsButIsNotThereYetIsWaitedForALittle) {
     const Decision waiting = Decide(view);
     EXPECT_TRUE(waiting.IsEmpty());
     EXPECT_LE(waiting.again_in, Milliseconds{501});
-    for (NodeView &node : view.nodes) node.goal_age = Milliseconds{501};
+    for (NodeView &node : view.nodes)
+        node.goal_age = Milliseconds{501};
     Advance(view);
     EXPECT_EQ(view.Find(kB)->goal, kPreparePromotion);
 }
@@ -203,7 +205,8 @@ TEST(Election, LostCandidateIsReplaced) {
     GroupView view = Steady(4, 2);
     KillPrimary(view);
     Advance(view);
-    for (const NodeId id : {kB, kC, kD}) ReachSealed(view, id);
+    for (const NodeId id : {kB, kC, kD})
+        ReachSealed(view, id);
     Advance(view);
     ASSERT_EQ(view.Find(kB)->goal, kPreparePromotion);
     LoseProcess(*view.Find(kB));
@@ -295,7 +298,8 @@ TEST(Election, SwitchoverFindsAnotherCandidate) {
     EXPECT_EQ(view.Find(kC)->goal, kFastForward) << "still the preferred one, from b";
 }
 
-// S5: a primary that is cut off may still write; only its end, or the operator's word, allows another.
+// S5: a primary that is cut off may still write; only its end, or the operator's word, allows
+// another.
 TEST(Override, DataLossIsRefusedWhileTheOldPrimaryMayWrite) {
     GroupView view = Steady(3);
     EXPECT_EQ(RequestFailover(view, {.allow_data_loss = true})->assignments.front().goal, kDraining)
@@ -405,11 +409,13 @@ TEST(Maintenance, PrimaryHandsOverFirst) {
     EXPECT_EQ(view.Find(kA)->goal, kMaintenance);
 }
 
-// S15 with three nodes: the set changes while the primary goes on, and counts when PostgreSQL uses it.
+// S15 with three nodes: the set changes while the primary goes on, and counts when PostgreSQL uses
+// it.
 TEST(SyncSet, LostStandbyLeavesTheOthers) {
     GroupView view = Steady(3);
     LoseProcess(*view.Find(kC));
-    std::erase_if(view.Find(kA)->report.standbys, [](const StandbyFact &f) { return f.node == kC; });
+    std::erase_if(view.Find(kA)->report.standbys,
+                  [](const StandbyFact &f) { return f.node == kC; });
     Advance(view);
     EXPECT_EQ(view.Find(kC)->goal, kCatchingup);
     EXPECT_EQ(view.Find(kA)->goal, kApplySettings);
@@ -426,7 +432,8 @@ TEST(SyncSet, LostStandbyLeavesTheOthers) {
 // Durability first: with number_sync_standbys = 1 the last standby's loss makes writes wait.
 TEST(SyncSet, WritesWaitRatherThanGoUnprotected) {
     GroupView view = Steady(3);
-    for (const NodeId id : {kB, kC}) LoseProcess(*view.Find(id));
+    for (const NodeId id : {kB, kC})
+        LoseProcess(*view.Find(id));
     view.Find(kA)->report.standbys.clear();
     Advance(view);
     EXPECT_EQ(view.Find(kA)->goal, kPrimary);

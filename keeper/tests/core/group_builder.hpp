@@ -44,7 +44,8 @@ inline void Stream(GroupView &view, NodeId from, NodeId to) {
     view.Find(to)->report.receiver = {from, true, Milliseconds{10}, false};
 }
 
-/// a is primary with a lease; the others, `count` nodes in all, are its synchronous secondaries (ANY k).
+/// a is primary with a lease; the others, `count` nodes in all, are its synchronous secondaries
+/// (ANY k).
 inline GroupView Steady(int count, int k = 1) {
     GroupView view;
     view.primary = kA;
@@ -61,7 +62,8 @@ inline GroupView Steady(int count, int k = 1) {
     view.nodes[0].lease_left = Milliseconds{2800};
     view.nodes[0].report.lease_mode = true;
     view.nodes[0].report.sync_version = 5;
-    for (const NodeId member : set.members) Stream(view, kA, member);
+    for (const NodeId member : set.members)
+        Stream(view, kA, member);
     return view;
 }
 
@@ -96,7 +98,9 @@ inline void Reach(GroupView &view, NodeId id) {
 }
 
 /// The standby no longer receives from anybody, as when its upstream is gone.
-inline void StopStream(GroupView &view, NodeId id) { view.Find(id)->report.receiver.streaming = false; }
+inline void StopStream(GroupView &view, NodeId id) {
+    view.Find(id)->report.receiver.streaming = false;
+}
 
 /// The node reaches its goal, and has durably stopped receiving.
 inline void ReachSealed(GroupView &view, NodeId id, Lsn lsn = {}) {

@@ -203,7 +203,8 @@ TEST(SyncSet, TextSurvivesTheRoundTrip) {
     EXPECT_EQ(DecodeSets(EncodeSets(sets)), sets);
     EXPECT_TRUE(DecodeSets("").empty());
     for (const char *bad : {"x", "1", "1:2;3", "1:2x", "1:a"}) {
-        for (const SyncSet &set : DecodeSets(bad)) EXPECT_TRUE(set.members.empty()) << bad;
+        for (const SyncSet &set : DecodeSets(bad))
+            EXPECT_TRUE(set.members.empty()) << bad;
     }
 }
 
@@ -218,7 +219,8 @@ TEST(Timeline, AncestryIsDecidedBySwitchPoints) {
     EXPECT_EQ(Compare(on_two, on_three), Ancestry::kDiverged);
     EXPECT_EQ(Compare(on_two, on_two), Ancestry::kEqual);
     EXPECT_EQ(Compare({0, Lsn{1}, {}}, on_two), Ancestry::kUnknown);
-    EXPECT_EQ(Compare(on_one, {2, Lsn{120}, {}}), Ancestry::kUnknown) << "its history is not read yet";
+    EXPECT_EQ(Compare(on_one, {2, Lsn{120}, {}}), Ancestry::kUnknown)
+        << "its history is not read yet";
     // The same number, given twice.
     EXPECT_EQ(Compare(on_two, {2, Lsn{130}, {{1, Lsn{80}}}}), Ancestry::kDiverged);
     EXPECT_EQ(Compare(on_two, {2, Lsn{130}, {{1, Lsn{90}}}}), Ancestry::kBehind);
@@ -228,7 +230,8 @@ TEST(Timeline, AncestryIsDecidedBySwitchPoints) {
 TEST(Timeline, HistoryTextKeepsTheNewest) {
     std::string file = "# comment\n";
     for (int i = 1; i <= 2000; ++i) {
-        file += std::to_string(i) + "\t0/" + ToString(Lsn{static_cast<std::uint64_t>(i)}).substr(2) + "\tno reason\n";
+        file += std::to_string(i) + "\t0/" +
+                ToString(Lsn{static_cast<std::uint64_t>(i)}).substr(2) + "\tno reason\n";
     }
     const TimelineHistory history = ParseTimelineHistory(file + "x\n\n");
     ASSERT_EQ(history.size(), 2000U);

@@ -17,14 +17,14 @@ enum class SessionFact { kNone, kConnected, kLost };
 /// Answer of the port at the last probe.
 enum class ProbeFact {
     kUnknown,
-    kAlive,    ///< the server asked for authentication, or accepted or refused the user
-    kStarting, ///< 57P03: starting up or shutting down
-    kRefused,  ///< nothing listens
-    kSilent,   ///< no answer within the limit
+    kAlive,     ///< the server asked for authentication, or accepted or refused the user
+    kStarting,  ///< 57P03: starting up or shutting down
+    kRefused,   ///< nothing listens
+    kSilent,    ///< no answer within the limit
 };
 
-/// One node as the monitor sees it: its row, and the facts in shared memory. Ages are relative to the moment
-/// the view was made, on the monitor's CLOCK_BOOTTIME.
+/// One node as the monitor sees it: its row, and the facts in shared memory. Ages are relative to
+/// the moment the view was made, on the monitor's CLOCK_BOOTTIME.
 struct NodeView {
     NodeId id;
     std::string name;
@@ -34,20 +34,22 @@ struct NodeView {
     NodeState goal = NodeState::kInit;
     int candidate_priority = 50;
     bool replication_quorum = true;
-    std::int64_t goal_version = 0; ///< raised with every new goal
-    Milliseconds goal_age{0};      ///< since the goal was assigned
+    std::int64_t goal_version = 0;  ///< raised with every new goal
+    Milliseconds goal_age{0};       ///< since the goal was assigned
 
-    bool has_report = false;       ///< reported since the monitor started
+    bool has_report = false;  ///< reported since the monitor started
     Milliseconds report_age{0};
-    Report report;                 ///< the last one; state is also in `reported`
-    /// How long a grant given to this node may still be in use; <= 0: none is. kNoLimit: unlimited grant.
+    Report report;  ///< the last one; state is also in `reported`
+    /// How long a grant given to this node may still be in use; <= 0: none is. kNoLimit: unlimited
+    /// grant.
     Milliseconds lease_left{0};
-    bool proved_fenced = false;    ///< LeaseRecord::proved_fenced
+    bool proved_fenced = false;  ///< LeaseRecord::proved_fenced
     SessionFact session = SessionFact::kNone;
     ProbeFact probe = ProbeFact::kUnknown;
     bool probed_since_session_lost = false;
-    Milliseconds probe_age{0};     ///< since that answer
-    Milliseconds silent_age{0};    ///< since the last report or, before any, since the monitor started
+    Milliseconds probe_age{0};  ///< since that answer
+    Milliseconds silent_age{
+        0};  ///< since the last report or, before any, since the monitor started
 };
 
 struct Timeouts {
@@ -57,7 +59,8 @@ struct Timeouts {
     Milliseconds unhealthy{3000};
     /// A switchover that has not been decided after this long is called off.
     Milliseconds drain{30000};
-    /// An election that could be concluded waits so long for the standbys that report but are not there yet.
+    /// An election that could be concluded waits so long for the standbys that report but are not
+    /// there yet.
     Milliseconds stragglers{500};
     /// The candidate of a switchover gets so long to hold the last position of the primary.
     Milliseconds candidate{3000};
@@ -73,14 +76,14 @@ struct GroupView {
     NodeId primary;         ///< who was decided to be the primary of this term; its row may be gone
     NodeId preferred;       ///< whom the operator wants to be the next primary; 0: nobody
     int timeline = 0;       ///< the primary of this term is known to write on it; 0: not known yet
-    /// The highest number that a timeline of the group has, or may have been given: the next one is higher, so that
-    /// no number is given twice.
+    /// The highest number that a timeline of the group has, or may have been given: the next one is
+    /// higher, so that no number is given twice.
     int highest_timeline = 0;
     int accepted_timeline = 0;  ///< the operator says that this one is right; 0: he has not said
     /// The operator accepts that the election under way loses acknowledged commits.
     bool accepts_data_loss = false;
     SyncState sync;
-    Lsn target_lsn;         ///< of the switchover under way; 0 otherwise
+    Lsn target_lsn;               ///< of the switchover under way; 0 otherwise
     std::vector<NodeView> nodes;  ///< ascending id, those being dropped included
     Timeouts timeouts;
 

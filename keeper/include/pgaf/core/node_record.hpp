@@ -17,14 +17,15 @@ struct NodeRecord {
     NodeState goal = NodeState::kInit;   ///< last goal from the monitor
     std::int64_t term = 0;
     std::int64_t keeper_epoch = 0;
-    std::int64_t sync_version = 0;       ///< last synchronous set that was written
+    std::int64_t sync_version = 0;  ///< last synchronous set that was written
     /// The group has had another node: a restart waits for a grant even in state single.
     bool had_peer = false;
     std::uint64_t system_identifier = 0;
     friend bool operator==(const NodeRecord &, const NodeRecord &) = default;
 };
 
-/// Lines "key = value", the first names the format and version, the last carries a CRC-32C of the others.
+/// Lines "key = value", the first names the format and version, the last carries a CRC-32C of the
+/// others.
 std::string Encode(const NodeRecord &record);
 /// kCorrupt with the reason when the text is cut, changed, or of a newer version.
 Result<NodeRecord> DecodeNodeRecord(std::string_view text);

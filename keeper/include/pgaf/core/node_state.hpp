@@ -33,12 +33,28 @@ enum class NodeState {
 };
 
 inline constexpr std::array<std::string_view, 22> kNodeStateNames{
-    "unknown",          "init",           "single",           "wait_primary",
-    "primary",          "draining",       "demote_timeout",   "demoted",
-    "catchingup",       "secondary",      "prepare_promotion", "stop_replication",
-    "wait_standby",     "maintenance",    "join_primary",     "apply_settings",
-    "prepare_maintenance", "wait_maintenance", "report_lsn",  "fast_forward",
-    "join_secondary",   "dropped",
+    "unknown",
+    "init",
+    "single",
+    "wait_primary",
+    "primary",
+    "draining",
+    "demote_timeout",
+    "demoted",
+    "catchingup",
+    "secondary",
+    "prepare_promotion",
+    "stop_replication",
+    "wait_standby",
+    "maintenance",
+    "join_primary",
+    "apply_settings",
+    "prepare_maintenance",
+    "wait_maintenance",
+    "report_lsn",
+    "fast_forward",
+    "join_secondary",
+    "dropped",
 };
 
 constexpr std::string_view ToString(NodeState state) {
@@ -52,7 +68,8 @@ constexpr std::optional<NodeState> ParseNodeState(std::string_view name) {
     return std::nullopt;
 }
 
-/// The node runs read-write PostgreSQL: single, wait_primary, primary, join_primary, apply_settings.
+/// The node runs read-write PostgreSQL: single, wait_primary, primary, join_primary,
+/// apply_settings.
 constexpr bool IsWritable(NodeState s) {
     return s == NodeState::kSingle || s == NodeState::kWaitPrimary || s == NodeState::kPrimary ||
            s == NodeState::kJoinPrimary || s == NodeState::kApplySettings;

@@ -20,9 +20,11 @@ enum class KeeperHolder { kWorker, kSupervisor };
 struct StandbyFact {
     NodeId node;             ///< from the name of the slot it uses
     bool streaming = false;  ///< caught up and streaming
-    bool in_sync_set = false;  ///< the walsender itself has priority > 0: the set is in force for it
+    bool in_sync_set =
+        false;  ///< the walsender itself has priority > 0: the set is in force for it
     Lsn flush_lsn;
-    /// Since the last answer of the standby; never an overestimate by more than a loop of the worker.
+    /// Since the last answer of the standby; never an overestimate by more than a loop of the
+    /// worker.
     Milliseconds reply_age{0};
 };
 
@@ -42,7 +44,8 @@ struct Report {
     NodeId node;
     int group = 0;
     std::int64_t keeper_epoch = 0;
-    std::int64_t sequence = 0;  ///< grows with every report of this keeper; 0: it does not count them
+    std::int64_t sequence =
+        0;  ///< grows with every report of this keeper; 0: it does not count them
     KeeperHolder holder = KeeperHolder::kWorker;
     NodeState state = NodeState::kInit;
     /// Number of the goal that the keeper obeys: what it says about sealing holds under that goal.
@@ -54,8 +57,8 @@ struct Report {
     TimelineHistory history;  ///< how the timeline came to be
     Lsn lsn;  ///< primary: flushed; standby: received and flushed (replayed if that is further)
     std::uint64_t system_identifier = 0;
-    /// The gate is closed and every commit that passed it has ended: nothing is acknowledged any more
-    /// until a new grant. True also when PostgreSQL and all its processes are gone.
+    /// The gate is closed and every commit that passed it has ended: nothing is acknowledged any
+    /// more until a new grant. True also when PostgreSQL and all its processes are gone.
     bool fenced = false;
     /// With `fenced` on a draining primary: end of WAL after sessions ended; 0 otherwise.
     Lsn sealed_lsn;
@@ -90,36 +93,37 @@ struct Reply {
     NodeId node;
     int group = 0;
     NodeState goal = NodeState::kInit;
-    std::int64_t goal_version = 0;    ///< raised with every new goal of the node
+    std::int64_t goal_version = 0;  ///< raised with every new goal of the node
     std::int64_t term = 0;
     GrantKind grant = GrantKind::kNone;
-    Milliseconds lease{0};            ///< valid with kTimed; also the window of the stream extension
+    Milliseconds lease{0};  ///< valid with kTimed; also the window of the stream extension
     Milliseconds report_interval{500};
-    std::int64_t sync_version = 0;    ///< the synchronous set that the primary must use
-    std::string sync_names;           ///< value of synchronous_standby_names for it
-    Lsn target_lsn;                   ///< prepare_promotion, fast_forward: hold at least this
+    std::int64_t sync_version = 0;  ///< the synchronous set that the primary must use
+    std::string sync_names;         ///< value of synchronous_standby_names for it
+    Lsn target_lsn;                 ///< prepare_promotion, fast_forward: hold at least this
     /// A promotion must begin a timeline of exactly this number, or a higher one; 0: no matter.
     int next_timeline = 0;
-    /// Who extends the lease of a primary when the monitor is silent: at least k members of each of these must
-    /// have confirmed. k = 0: every member, and every other standby that has streamed since. Empty: nobody can.
+    /// Who extends the lease of a primary when the monitor is silent: at least k members of each of
+    /// these must have confirmed. k = 0: every member, and every other standby that has streamed
+    /// since. Empty: nobody can.
     std::vector<SyncSet> extension;
-    NodeId upstream;                  ///< whom a standby follows; 0: nobody
-    std::vector<Peer> peers;          ///< the other nodes of the group, without those being dropped
+    NodeId upstream;          ///< whom a standby follows; 0: nobody
+    std::vector<Peer> peers;  ///< the other nodes of the group, without those being dropped
     int candidate_priority = 50;
     bool replication_quorum = true;
-    std::string channel;              ///< LISTEN here; a notification means: report now
-    std::string reason;               ///< why the goal is what it is
+    std::string channel;  ///< LISTEN here; a notification means: report now
+    std::string reason;   ///< why the goal is what it is
 };
 
-/// JSON texts. Decoding ignores unknown members (a newer peer may send them), and fails with kCorrupt on a
-/// missing or mistyped required member, naming it.
+/// JSON texts. Decoding ignores unknown members (a newer peer may send them), and fails with
+/// kCorrupt on a missing or mistyped required member, naming it.
 std::string Encode(const Report &report);
 std::string Encode(const Reply &reply);
 Result<Report> DecodeReport(std::string_view text);
 Result<Reply> DecodeReply(std::string_view text);
 
-/// True when `last` of the same keeper was sent later: the connection that carried `report` was given up
-/// meanwhile, and its facts are of the past.
+/// True when `last` of the same keeper was sent later: the connection that carried `report` was
+/// given up meanwhile, and its facts are of the past.
 constexpr bool IsOvertaken(const Report &report, const Report &last) {
     return report.keeper_epoch == last.keeper_epoch && report.sequence < last.sequence;
 }

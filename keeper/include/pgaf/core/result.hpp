@@ -21,8 +21,8 @@ enum class ProblemCode {
     kInternal,
 };
 
-/// An expected failure. Texts follow PostgreSQL's error message style guide: `message` is lower case
-/// without a full stop; `detail` and `hint` are sentences.
+/// An expected failure. Texts follow PostgreSQL's error message style guide: `message` is lower
+/// case without a full stop; `detail` and `hint` are sentences.
 struct Problem {
     ProblemCode code = ProblemCode::kInternal;
     std::string message;

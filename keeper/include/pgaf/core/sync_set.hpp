@@ -24,13 +24,14 @@ std::string EncodeSets(const std::vector<SyncSet> &sets);
 /// Anything that is not understood becomes a set without members, which proves nothing.
 std::vector<SyncSet> DecodeSets(std::string_view text);
 
-/// True when `sealed` (nodes that have durably stopped receiving and reported) hold every commit that
-/// PostgreSQL may have acknowledged with `set`, and no further one can be: at least n - k + 1 members.
-/// Any two sets of k and n - k + 1 members of n share one. An empty set proves nothing: false.
+/// True when `sealed` (nodes that have durably stopped receiving and reported) hold every commit
+/// that PostgreSQL may have acknowledged with `set`, and no further one can be: at least n - k + 1
+/// members. Any two sets of k and n - k + 1 members of n share one. An empty set proves nothing:
+/// false.
 bool CoversEveryCommit(const SyncSet &set, const std::vector<NodeId> &sealed);
 
-/// The synchronous set of a group on the way from one value to the next. Everything that was recorded since
-/// the last confirmation counts until PostgreSQL is known to use the newest.
+/// The synchronous set of a group on the way from one value to the next. Everything that was
+/// recorded since the last confirmation counts until PostgreSQL is known to use the newest.
 struct SyncState {
     SyncSet goal;
     std::int64_t goal_version = 1;
