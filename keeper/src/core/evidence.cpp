@@ -1,6 +1,10 @@
 #include "evidence.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <vector>
+
+#include "election.hpp"
 
 namespace pgaf::core {
 namespace {
@@ -17,6 +21,53 @@ void Say(std::string *why, std::string text) {
 bool IsPostgresReportedDown(const GroupView &view, const NodeView &node) {
     return IsReporting(view, node) && node.report.holder == KeeperHolder::kSupervisor &&
            !node.report.pg_running && node.report.fenced;
+}
+
+/// How long confirmations of this standby may still extend a lease of the primary. One that has
+/// sealed confirms nothing more. One that has heard nothing for a lease has let it run out, and
+/// what has run out is not extended.
+Milliseconds StreamLeaseLeftBy(const GroupView &view, const NodeView &node) {
+    if (!node.has_report) return kNoLimit;
+    const Milliseconds age = node.report.receiver.stream_age;
+    if (HasSealed(view, node)) {
+        const Milliseconds left = StreamLeaseLeft(age + node.report_age, view.timeouts.lease);
+        return std::max(left, Milliseconds{0});
+    }
+    const bool was_deaf = node.report.in_recovery && node.report.pg_running &&
+                          age >= MonitorLease(view.timeouts.lease);
+    return was_deaf ? Milliseconds{0} : kNoLimit;
+}
+
+/// The primary needs k members of every set that it knows to be possible, the confirmed one always
+/// among them.
+template <typename LeftBy>
+Milliseconds ExtensionLeft(const GroupView &view, LeftBy left_by) {
+    const auto by_set = [&](const SyncSet &set) {
+        std::vector<Milliseconds> left;
+        for (const NodeId member : set.members) {
+            const NodeView *node = view.Find(member);
+            left.push_back(node == nullptr ? kNoLimit : left_by(*node));
+        }
+        std::sort(left.begin(), left.end(), std::greater<>());
+        return left.at(static_cast<std::size_t>(std::clamp<std::ptrdiff_t>(
+            set.k - 1, 0, static_cast<std::ptrdiff_t>(left.size()) - 1)));
+    };
+    if (!view.sync.confirmed.members.empty()) return by_set(view.sync.confirmed);
+    Milliseconds most{0};
+    bool has_sets = false;
+    for (const SyncSet &set : PossibleSets(view.sync)) {
+        if (set.members.empty()) continue;
+        has_sets = true;
+        most = std::max(most, by_set(set));
+    }
+    if (has_sets) return most;
+    // Asynchronous by choice: every standby that could be promoted has to confirm.
+    Milliseconds least = kNoLimit;
+    for (const NodeView &node : view.nodes) {
+        if (node.id != view.primary && IsInElection(node.goal))
+            least = std::min(least, left_by(node));
+    }
+    return least == kNoLimit ? Milliseconds{0} : least;
 }
 
 }  // namespace
@@ -153,15 +204,20 @@ bool IsStreamingFrom(const NodeView &standby, const NodeView &primary) {
 }
 
 Milliseconds LeaseLeftWithStream(const GroupView &view, const NodeView &old_primary) {
-    Milliseconds left = old_primary.lease_left;
-    if (left == kNoLimit) return left;
     if (old_primary.proved_fenced) return Milliseconds{0};
-    for (const NodeView &node : view.nodes) {
-        if (node.id == old_primary.id || !HasSealed(view, node)) continue;
-        left = std::max(left, StreamLeaseLeft(node.report.receiver.stream_age + node.report_age,
-                                              view.timeouts.lease));
+    if (old_primary.lease_left == kNoLimit || old_primary.id != view.primary) {
+        return old_primary.lease_left;
     }
-    return std::max(left, Milliseconds{0});
+    const Milliseconds by_stream = ExtensionLeft(
+        view, [&view](const NodeView &node) { return StreamLeaseLeftBy(view, node); });
+    return std::max({old_primary.lease_left, by_stream, Milliseconds{0}});
+}
+
+bool CanLeaseEnd(const GroupView &view) {
+    const auto left_by = [&view](const NodeView &node) {
+        return CouldSeal(view, node) ? Milliseconds{0} : StreamLeaseLeftBy(view, node);
+    };
+    return ExtensionLeft(view, left_by) != kNoLimit;
 }
 
 bool IsProvedFenced(const GroupView &view, const NodeView &old_primary, std::string *why) {
@@ -178,7 +234,9 @@ bool IsProvedFenced(const GroupView &view, const NodeView &old_primary, std::str
         Say(why, "the lease of " + who + " has expired");
         return true;
     }
-    Say(why, "the lease of " + who + " may still be in use");
+    Say(why, LeaseLeftWithStream(view, old_primary) == kNoLimit
+                 ? "standbys that do not report may still extend the lease of " + who
+                 : "the lease of " + who + " may still be in use");
     return false;
 }
 

@@ -65,13 +65,21 @@ Result<Decision> SwitchOver(const GroupView &view, const NodeView &primary, Node
     return decision;
 }
 
-/// A grant without limit cannot be waited for.
-Result<void> CheckLease(const NodeView &old, bool primary_is_off) {
-    if (primary_is_off || old.proved_fenced || old.lease_left != kNoLimit) return {};
-    return Fail(ProblemCode::kRefused,
-                "cannot fail over while " + Describe(old) + " may still accept writes",
-                "It was alone when it was last heard of, and may write without a limit of time.",
-                "Switch its machine off, then say so: --primary-is-off.");
+/// Not every grant can be waited for.
+Result<void> CheckLease(const GroupView &view, const NodeView &old, bool primary_is_off) {
+    const bool is_gone = IsProcessGone(old) && IsUnheard(view, old);
+    if (primary_is_off || old.proved_fenced || is_gone) return {};
+    const std::string message =
+        "cannot fail over while " + Describe(old) + " may still accept writes";
+    const std::string hint = "Switch its machine off, then say so: --primary-is-off.";
+    if (old.lease_left == kNoLimit) {
+        return Fail(
+            ProblemCode::kRefused, message,
+            "It was alone when it was last heard of, and may write without a limit of time.", hint);
+    }
+    if (CanLeaseEnd(view)) return {};
+    return Fail(ProblemCode::kRefused, message,
+                "Standbys that do not report may be with it, and extend its lease.", hint);
 }
 
 /// The primary is gone. `accepts` goes on without proof that no commit is lost.
@@ -85,7 +93,7 @@ Result<Decision> ForceElection(const GroupView &view, const NodeView &old,
                     StateOf(old) + (why.empty() ? "" : " " + why + "."),
                     "Perform a failover without --allow-data-loss.");
     }
-    if (const auto checked = CheckLease(old, request.primary_is_off); !checked) {
+    if (const auto checked = CheckLease(view, old, request.primary_is_off); !checked) {
         return tl::unexpected(checked.error());
     }
     GroupView forced = view;
