@@ -84,7 +84,7 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
         if (reply_) report.receiver.upstream = UpstreamOf(facts, *config_, *reply_);
         report.receiver.streaming = facts.receiver.streaming;
         report.receiver.stream_age = ages_.StreamAge(now_);
-        report.receiver.sealed = sealed_;
+        report.receiver.sealed = facts.receives_nothing;
     }
     report.problem = problem_.empty() ? housekeeping_problem_ : problem_;
     if (!record_problem_.empty()) report.problem = record_problem_;
@@ -112,7 +112,11 @@ void Keeper::MaybeReport(const ServerFacts &facts) {
     core::Report report = BuildReport(facts);
     std::string signature = SignatureOf(report);
     const bool is_due = now_ >= report_at_;
-    if (!is_due && (signature == signature_ || now_ < reported_at_ + kGapMin)) return;
+    if (!is_due && signature == signature_) return;
+    if (!is_due && now_ < reported_at_ + kGapMin) {
+        report_at_ = std::min(report_at_, reported_at_ + kGapMin);
+        return;
+    }
     signature_ = std::move(signature);
     reported_at_ = now_;
     report.sequence = ++sequence_;

@@ -44,7 +44,8 @@ void Lease::Accept(const core::Reply &reply, core::BootTime sent_at) {
 }
 
 void Lease::ExtendByStream(const StreamInput &input) {
-    if (input.confirmers.empty()) return;
+    is_extending_ = !input.confirmers.empty();
+    if (!is_extending_) return;
     if (input.now >= next_marker_ || markers_.empty()) {
         // The clock is read before the record exists: whoever confirms it does so later.
         const core::BootTime before = pg::BootNow();

@@ -16,6 +16,10 @@ namespace {
 constexpr core::Milliseconds kSealLimit{10'000};
 constexpr core::Milliseconds kGrantLimit{10'000};
 constexpr core::Milliseconds kPromoteAgain{1000};
+constexpr core::Milliseconds kReloadAgain{1000};
+/// Until version 16 nothing tells a process that WAL has arrived, and in no version that a stream began.
+constexpr core::Milliseconds kArrivalLook{5};
+constexpr core::Milliseconds kStreamLook{20};
 
 core::Result<void> WriteStandbyFile(const Context &context, const core::Peer *upstream) {
     const std::string path = context.config.pgdata + "/" + std::string(core::kStandbyFile);
@@ -30,7 +34,16 @@ core::Result<void> WriteStandbyFile(const Context &context, const core::Peer *up
 
 class ApplySyncStep final : public StepMachine {
  public:
-    Progress Poll(Context &context) override { return context.sync.Poll(context); }
+    Progress Poll(Context &context) override {
+        sync_ = &context.sync;
+        return sync_->Poll(context);
+    }
+    [[nodiscard]] core::BootTime NextWake(core::BootTime now) const override {
+        return sync_ == nullptr ? now : sync_->NextWake(now);
+    }
+
+ private:
+    SyncApplier *sync_ = nullptr;  // the keeper's, which outlives every step
 };
 
 class NoneStep final : public StepMachine {
@@ -69,8 +82,16 @@ class FollowStep final : public StepMachine {
     Progress Poll(Context &context) override {
         const bool wants_stream = goal_ == core::NodeState::kSecondary;
         if (!context.reply.upstream.IsValid() && !wants_stream) return Done();
-        const auto pointed = EnsureUpstream(context);
+        // The reload wakes this process too: without a limit, a setting that is overridden would be written
+        // again and again.
+        const auto pointed = PointsAtUpstream(context);
         if (!pointed) return Failed(pointed.error().message);
+        if (!*pointed && context.now >= write_at_) {
+            write_at_ = context.now + kReloadAgain;
+            if (const auto written = PointAtUpstream(context); !written) {
+                return Failed(written.error().message);
+            }
+        }
         if (!wants_stream) return Done();
         const core::Peer *const upstream = context.FindPeer(context.reply.upstream);
         const ReceiverState &receiver = context.facts.receiver;
@@ -78,9 +99,13 @@ class FollowStep final : public StepMachine {
                              receiver.port == upstream->port && receiver.host == upstream->host;
         return streams ? Done() : Running("not streaming from the upstream yet");
     }
+    [[nodiscard]] core::BootTime NextWake(core::BootTime now) const override {
+        return now + kStreamLook;
+    }
 
  private:
     core::NodeState goal_;
+    core::BootTime write_at_;
 };
 
 class SealStep final : public StepMachine {
@@ -99,9 +124,12 @@ class SealStep final : public StepMachine {
             }
             written_ = true;
         }
-        return context.sealed ? Done() : Running();
+        return context.facts.receives_nothing ? Done() : Running();
     }
     [[nodiscard]] bool IsUrgent() const override { return true; }
+    [[nodiscard]] core::BootTime NextWake(core::BootTime now) const override {
+        return written_ ? limit_ : now + kArrivalLook;
+    }
 
  private:
     bool written_ = false;
@@ -132,6 +160,9 @@ class PromoteStep final : public StepMachine {
         return Running();
     }
     [[nodiscard]] bool IsUrgent() const override { return true; }
+    [[nodiscard]] core::BootTime NextWake(core::BootTime) const override {
+        return promoted_ ? again_at_ : limit_;
+    }
 
  private:
     bool promoted_ = false;
@@ -147,16 +178,16 @@ const core::Peer *Context::FindPeer(core::NodeId node) const {
     return at == reply.peers.end() ? nullptr : &*at;
 }
 
-core::Result<bool> EnsureUpstream(const Context &context) {
+core::Result<bool> PointsAtUpstream(const Context &context) {
     const core::Peer *const upstream = context.FindPeer(context.reply.upstream);
     if (upstream == nullptr) {
         return core::Fail(core::ProblemCode::kNotFound, "the upstream is not among the peers");
     }
-    if (context.facts.primary_conninfo == core::PrimaryConninfo(context.config, *upstream)) return true;
-    if (const auto written = WriteStandbyFile(context, upstream); !written) {
-        return tl::unexpected(written.error());
-    }
-    return false;
+    return context.facts.primary_conninfo == core::PrimaryConninfo(context.config, *upstream);
+}
+
+core::Result<void> PointAtUpstream(const Context &context) {
+    return WriteStandbyFile(context, context.FindPeer(context.reply.upstream));
 }
 
 std::unique_ptr<StepMachine> MakeStep(const core::Edge &edge) {
