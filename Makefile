@@ -35,7 +35,7 @@ REGRESS        = $(patsubst sql_tests/sql/%.sql,%,$(sort $(wildcard sql_tests/sq
 REGRESS_OPTS   = --inputdir=sql_tests --outputdir=. --temp-config=sql_tests/regress.conf
 ISOLATION      = $(patsubst sql_tests/specs/%.spec,%,$(wildcard sql_tests/specs/*.spec))
 ISOLATION_OPTS = --inputdir=sql_tests --outputdir=.
-DEPS        = $(patsubst %.o,%.d,$(OBJS) $(WORKER_OBJS))
+DEPS        = $(patsubst %.o,%.d,$(OBJS) $(WORKER_OBJS)) $(wildcard build/bench/*.d)
 EXTRA_CLEAN = $(WORKER_SO) $(WORKER_OBJS) $(DEPS) build
 
 PGXS       := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
@@ -57,6 +57,17 @@ $(WORKER_SO): $(WORKER_OBJS) $(PG_OBJS) $(CORE_OBJS) bgworker/exports.map
 	  $(LDFLAGS) $(LDFLAGS_SL) $(libpq) -lstdc++
 
 modules: all-lib $(WORKER_SO)
+
+# Only for bench/gate.py: the keeper's module with a gate that is on and off by turns. Never installed.
+BENCH_SO    = build/bench/pgautofailover_keeper.so
+BENCH_OBJS  = $(patsubst bgworker/%.o,build/bench/%.o,$(WORKER_OBJS))
+bench-module: $(BENCH_SO)
+build/bench/%.o: bgworker/%.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS) $(CPPFLAGS) -DPGAF_BENCH_ALTERNATE_GATE -c -o $@ $<
+$(BENCH_SO): $(BENCH_OBJS) $(PG_OBJS) $(CORE_OBJS) bgworker/exports.map
+	$(CXX) -shared -o $@ $(filter %.o,$^) -Wl,--version-script=bgworker/exports.map \
+	  $(LDFLAGS) $(LDFLAGS_SL) $(libpq) -lstdc++
 
 pg_autoctl:
 	cmake -S . -B build/cmake -DCMAKE_BUILD_TYPE=Release $(CMAKE_OPTIONS)
@@ -83,5 +94,5 @@ test: deps
 bench: deps
 	tools/bench.sh
 
-.PHONY: modules pg_autoctl install-worker install-programs uninstall-worker uninstall-programs deps demo test bench
+.PHONY: modules bench-module pg_autoctl install-worker install-programs uninstall-worker uninstall-programs deps demo test bench
 -include $(DEPS)

@@ -11,14 +11,18 @@ import argparse
 import pathlib
 import signal
 import statistics
-import subprocess
 import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "keeper/tests/cluster"))
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "keeper/tests/cluster"))
 from faults import signal_all  # noqa: E402
-from harness import BINDIR, Cluster, wait_for  # noqa: E402
+from gate import bootstrap_median, measure_gate, measure_worker  # noqa: E402
+from harness import Cluster, wait_for  # noqa: E402
 from plain import PlainPair  # noqa: E402
+
+# Throughput is compared with the data in memory: there the gate's share is largest, and the noise smallest.
+MEMORY = "/dev/shm" if pathlib.Path("/dev/shm").is_dir() else None
 
 
 def gap_ms(witness, start, end=None):
@@ -127,39 +131,6 @@ def measure_creation():
         cluster.close()
 
 
-def pgbench(node, port, seconds):
-    done = subprocess.run(
-        node.host.command([BINDIR / "pgbench", "-n", "-N", "-c", "4", "-j", "2", "-T", seconds, "-p", port,
-                           "-h", node.sockets, "postgres"], node.env),
-        capture_output=True, text=True, check=True, cwd="/tmp")
-    line = next(line for line in done.stdout.splitlines() if line.startswith("tps"))
-    return float(line.split("=")[1].split()[0])
-
-
-def measure_gate(pairs):
-    """Interleaved pgbench -N on one managed node and on the same server without our module."""
-    cluster = Cluster()
-    pair = PlainPair(cluster)
-    try:
-        cluster.create_monitor()
-        node = cluster.create_node("a")
-        cluster.wait_states(a="single")
-        pair.create(standby=False)
-        for program, port in ((node, node.port), (pair.nodes[0], pair.nodes[0].port)):
-            subprocess.run(program.host.command(
-                [BINDIR / "pgbench", "-i", "-s", "10", "-q", "-h", program.sockets, "-p", port, "postgres"],
-                program.env), check=True, capture_output=True, cwd="/tmp")
-        ratios = []
-        for turn in range(pairs):
-            order = [node, pair.nodes[0]] if turn % 2 == 0 else [pair.nodes[0], node]
-            tps = {program.name: pgbench(program, program.port, 4) for program in order}
-            ratios.append(tps[node.name] / tps[pair.nodes[0].name])
-        return ratios
-    finally:
-        pair.close()
-        cluster.close()
-
-
 def summarize(name, values, unit="ms"):
     ordered = sorted(values)
     print(f"{name:<18} median {statistics.median(ordered):8.0f} {unit}   min {ordered[0]:8.0f}   "
@@ -187,9 +158,9 @@ def measure_events(names, runs, floor):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=10)
-    parser.add_argument("what", nargs="*", help="plain, creation, gate, or names of events (default: all)")
+    parser.add_argument("what", nargs="*", help="plain, creation, gate, worker, or names of events (default: all)")
     options = parser.parse_args()
-    what = options.what or ["plain", "creation", *EVENTS, "gate"]
+    what = options.what or ["plain", "creation", *EVENTS, "gate", "worker"]
     floor = None
     if "plain" in what:
         plain = measure_plain(options.runs)
@@ -202,10 +173,13 @@ def main():
     if events:
         measure_events(events, options.runs, floor)
     if "gate" in what:
-        ratios = measure_gate(2 * options.runs)
-        print(f"gate               pgbench -N with / without: median {statistics.median(ratios):.3f}, "
-              f"quartiles {statistics.quantiles(ratios, n=4)[0]:.3f} to {statistics.quantiles(ratios, n=4)[2]:.3f}, "
-              f"n {len(ratios)}")
+        measure_gate(ROOT / "build/bench/pgautofailover_keeper.so", seconds=12 * options.runs, directory=MEMORY)
+    if "worker" in what:
+        ratios, shares = measure_worker(options.runs, directory=MEMORY)
+        low, median, high = bootstrap_median(ratios)
+        print(f"worker and supervisor use {100 * statistics.median(shares):.3f} % of one processor under pgbench -N")
+        print(f"managed node / its own server alone, pgbench -N: {median:.4f}  (95 %: {low:.4f} to {high:.4f}, "
+              f"{options.runs} pairs)")
 
 
 if __name__ == "__main__":

@@ -35,6 +35,21 @@ class DrainStep final : public StepMachine {
         return progress;
     }
     [[nodiscard]] bool IsUrgent() const override { return phase_ > Phase::kCheckpoint; }
+    [[nodiscard]] core::BootTime NextWake(core::BootTime now) const override {
+        switch (phase_) {
+            case Phase::kStart:
+                return now;
+            case Phase::kCheckpoint:
+                return std::min(limit_, GrantReserve());
+            case Phase::kCommits:
+                return std::min(limit_, std::max(patience_until_, signal_at_));
+            case Phase::kSessions:
+                return std::min(limit_, signal_at_);
+            case Phase::kStandbys:
+                return limit_;
+        }
+        return now;
+    }
 
  private:
     enum class Phase { kStart, kCheckpoint, kCommits, kSessions, kStandbys };
@@ -60,6 +75,13 @@ class DrainStep final : public StepMachine {
                 return Standbys(context);
         }
         return Failed("unknown phase");
+    }
+
+    /// When the grant runs out the outage begins anyway: better spend it on the hand-over.
+    static core::BootTime GrantReserve() {
+        const core::BootTime deadline = gate::Deadline();
+        if (deadline == core::kForever) return deadline;
+        return {deadline.ns - kGrantReserve.count() * 1'000'000};
     }
 
     void Enter(Phase phase, core::BootTime limit) {
@@ -90,10 +112,7 @@ class DrainStep final : public StepMachine {
     }
 
     Progress Checkpoint(const Context &context) {
-        // When the grant runs out the outage begins anyway: better spend it on the hand-over.
-        const bool ends_soon = gate::Deadline() != core::kForever &&
-                               gate::Deadline() <= context.now + kGrantReserve;
-        if (gate::CheckpointsDone() == checkpoints_ && !ends_soon) {
+        if (gate::CheckpointsDone() == checkpoints_ && context.now < GrantReserve()) {
             return context.now < limit_ ? Running()
                                         : Failed("a checkpoint has not completed within 60 s");
         }

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "gate.hpp"
+#include "marks.hpp"
 #include "pg/guard.hpp"
 
 namespace pgaf::keeper {
@@ -20,6 +21,9 @@ struct RawSender {
     int priority;
     XLogRecPtr flush;
     std::int64_t reply_time;
+    bool sends_wal;
+    bool has_mark;
+    std::uint64_t mark;
 };
 
 struct RawSlot {
@@ -32,6 +36,8 @@ struct RawSlot {
 struct RawFacts {
     bool in_recovery;
     bool crash_recovery;
+    bool startup_reads_no_upstream;
+    bool startup_awaits_wal;
     TimeLineID flush_timeline, replay_timeline, received_timeline;
     XLogRecPtr flush, replay, received;
     int sender_count;
@@ -45,16 +51,24 @@ struct RawFacts {
     int receiver_port;
 };
 
-void ReadSenders(RawFacts &raw) {
+void ReadSendersUnsafe(RawFacts &raw) {
     raw.sender_count = 0;
     for (int i = 0; i < max_wal_senders && raw.sender_count < kSendersMax; ++i) {
         WalSnd *const sender = &WalSndCtl->walsnds[i];
         RawSender &out = raw.senders[static_cast<std::size_t>(raw.sender_count)];
         SpinLockAcquire(&sender->mutex);
-        out = {sender->pid, sender->state == WALSNDSTATE_STREAMING, sender->sync_standby_priority,
-               sender->flush, sender->replyTime};
+        out = {sender->pid,
+               sender->state == WALSNDSTATE_STREAMING,
+               sender->sync_standby_priority,
+               sender->flush,
+               sender->replyTime,
+               sender->state >= WALSNDSTATE_CATCHUP,
+               false,
+               0};
         SpinLockRelease(&sender->mutex);
-        if (out.pid != 0) ++raw.sender_count;
+        if (out.pid == 0) continue;
+        out.has_mark = marks::ReadSenderUnsafe(out.pid, &out.mark);
+        ++raw.sender_count;
     }
 }
 
@@ -83,13 +97,29 @@ void ReadReceiver(RawFacts &raw) {
     raw.received = GetWalRcvFlushRecPtr(nullptr, &raw.received_timeline);
 }
 
+/// The startup process has read all WAL that is there, and sleeps until it looks again. Nobody else
+/// waits so.
+bool StartupAwaitsWal() {
+    const std::uint32_t count = ProcGlobal->allProcCount;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        const volatile PGPROC &proc = ProcGlobal->allProcs[i];
+        if (proc.pid != 0 && proc.wait_event_info == WAIT_EVENT_RECOVERY_RETRIEVE_RETRY_INTERVAL)
+            return true;
+    }
+    return false;
+}
+
 void ReadUnsafe(RawFacts &raw) {
     raw.in_recovery = RecoveryInProgress();
     raw.crash_recovery = GetRecoveryState() == RECOVERY_STATE_CRASH;
     raw.flush = raw.in_recovery ? InvalidXLogRecPtr : pg::FlushPosition(&raw.flush_timeline);
     raw.replay = GetXLogReplayRecPtr(&raw.replay_timeline);
+    raw.startup_reads_no_upstream = marks::StartupReadsNoUpstream();  // before the receiver
+    raw.startup_awaits_wal = raw.in_recovery && StartupAwaitsWal();
+    // What is replayed is read again: it must not be older than the wait for more.
+    raw.replay = GetXLogReplayRecPtr(&raw.replay_timeline);
     ReadReceiver(raw);
-    ReadSenders(raw);
+    ReadSendersUnsafe(raw);
     ReadSlotsUnsafe(raw);
 }
 
@@ -122,7 +152,10 @@ void SetSenders(const RawFacts &raw, ServerFacts &facts) {
                         .streaming = sender.streaming,
                         .sync_priority = sender.priority,
                         .flush_lsn = {sender.flush},
-                        .reply_time = sender.reply_time};
+                        .reply_time = sender.reply_time,
+                        .sends_wal = sender.sends_wal,
+                        .sync_mark = {}};
+        if (sender.has_mark) fact.sync_mark = sender.mark;
         for (int j = 0; j < raw.slot_count; ++j) {
             const RawSlot &slot = raw.slots[static_cast<std::size_t>(j)];
             if (slot.active_pid != sender.pid) continue;
@@ -132,18 +165,20 @@ void SetSenders(const RawFacts &raw, ServerFacts &facts) {
     }
 }
 
-void SetReceiver(const RawFacts &raw, ServerFacts &facts) {
-    facts.receiver = {.pid = raw.receiver_pid,
-                      .stopped = raw.receiver_state == WALRCV_STOPPED && raw.receiver_pid == 0,
-                      .streaming = raw.in_recovery && raw.receiver_state == WALRCV_STREAMING,
-                      .received_lsn = {raw.received},
-                      .receipt_time = raw.receipt_time,
-                      .host = raw.receiver_host,
-                      .port = raw.receiver_port};
+ReceiverState ToReceiver(const RawFacts &raw) {
+    return {.pid = raw.receiver_pid,
+            .stopped = raw.receiver_state == WALRCV_STOPPED && raw.receiver_pid == 0,
+            .streaming = raw.in_recovery && raw.receiver_state == WALRCV_STREAMING,
+            .received_lsn = {raw.received},
+            .receipt_time = raw.receipt_time,
+            .host = raw.receiver_host,
+            .port = raw.receiver_port};
 }
 
 /// Settings as this process has read them; the caller reloads on SIGHUP.
 void SetSettings(ServerFacts &facts) {
+    facts.checkpointer_sync = marks::CheckpointerSync();
+    pg_read_barrier();
     facts.sync_defined = gate::SyncStandbysDefined();
     if (SyncRepStandbyNames != nullptr) facts.sync_names = SyncRepStandbyNames;
     if (PrimaryConnInfo != nullptr) facts.primary_conninfo = PrimaryConnInfo;
@@ -176,17 +211,44 @@ ServerFacts Observe() {
     ServerFacts facts;
     SetPosition(raw, facts);
     SetSenders(raw, facts);
-    SetReceiver(raw, facts);
+    facts.receiver = ToReceiver(raw);
     SetSettings(facts);
+    facts.receives_nothing = raw.in_recovery && !raw.crash_recovery &&
+                             raw.startup_reads_no_upstream && facts.primary_conninfo.empty() &&
+                             facts.receiver.stopped;
+    facts.is_lsn_final = raw.received > raw.replay || raw.startup_awaits_wal;
     return facts;
 }
 
-std::uint64_t SystemIdentifier() { return pg::CallPg([] { return GetSystemIdentifier(); }); }
+ReceiverState ObserveReceiver() {
+    static RawFacts raw;
+    pg::CallPg([] {
+        raw.in_recovery = RecoveryInProgress();
+        ReadReceiver(raw);
+    });
+    return ToReceiver(raw);
+}
 
-void Ages::Update(const ServerFacts &facts, core::BootTime now) {
-    const ReceiverState &receiver = facts.receiver;
-    // A receiver that starts stamps its receipt time before it has heard anything, and one that ends
-    // receives nothing: only the same process hears by its stamp. New WAL counts whoever received it.
+void AwaitReceiverEnd() {
+    // The receiver broadcasts when it has ended; that sets the latch of whoever is prepared to
+    // sleep.
+    pg::CallPg([] {
+        if (RecoveryInProgress()) {
+            ConditionVariablePrepareToSleep(&WalRcv->walRcvStoppedCV);
+        } else {
+            (void)ConditionVariableCancelSleep();
+        }
+    });
+}
+
+std::uint64_t SystemIdentifier() {
+    return pg::CallPg([] { return GetSystemIdentifier(); });
+}
+
+void Ages::UpdateReceiver(const ReceiverState &receiver, core::BootTime now) {
+    // A receiver that starts stamps its receipt time before it has heard anything, and one that
+    // ends receives nothing: only the same process hears by its stamp. New WAL counts whoever
+    // received it.
     const bool is_same = receiver.pid != 0 && receiver.pid == receiver_pid_;
     const bool changed = receiver.received_lsn != received_lsn_ ||
                          (is_same && receiver.receipt_time != receipt_time_);
@@ -195,17 +257,20 @@ void Ages::Update(const ServerFacts &facts, core::BootTime now) {
     receiver_pid_ = receiver.pid;
     receipt_time_ = receiver.receipt_time;
     received_lsn_ = receiver.received_lsn;
+}
 
+void Ages::Update(const ServerFacts &facts, core::BootTime now) {
+    UpdateReceiver(facts.receiver, now);
     std::vector<Reply> replies;
     for (const SenderFact &sender : facts.senders) {
         const Reply *const old = Find(sender.pid);
         if (old == nullptr) {
-            replies.push_back({sender.pid, sender.reply_time, sender.flush_lsn, now, 0});
+            replies.push_back({sender.pid, sender.reply_time, sender.flush_lsn, now});
             continue;
         }
         Reply next = *old;
         if (old->reply_time != sender.reply_time || old->flush_lsn != sender.flush_lsn) {
-            next = {sender.pid, sender.reply_time, sender.flush_lsn, now, old->count + 1};
+            next = {sender.pid, sender.reply_time, sender.flush_lsn, now};
         }
         replies.push_back(next);
     }
@@ -225,11 +290,6 @@ const Ages::Reply *Ages::Find(int pid) const {
 core::Milliseconds Ages::ReplyAge(const SenderFact &sender, core::BootTime now) const {
     const Reply *const reply = Find(sender.pid);
     return reply == nullptr ? core::Milliseconds{0} : now - reply->at;
-}
-
-int Ages::ReplyCount(int pid) const {
-    const Reply *const reply = Find(pid);
-    return reply == nullptr ? 0 : reply->count;
 }
 
 }  // namespace pgaf::keeper

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,8 @@ struct SenderFact {
     int sync_priority = 0;
     core::Lsn flush_lsn;
     std::int64_t reply_time = 0;  ///< changes with every answer; not comparable with our clock
+    bool sends_wal = false;       ///< catching up, streaming or about to end: it may release commits
+    std::optional<std::uint64_t> sync_mark;  ///< the synchronous set it has read, see marks.hpp
 };
 
 struct SlotFact {
@@ -40,9 +43,15 @@ struct ServerFacts {
     bool is_crash_recovery = false;
     /// Recovery has begun to replay, or has ended: the slots of the last run are loaded.
     bool slots_ready = false;
+    /// The startup process asks for no WAL receiver, and none is there: nothing more is received.
+    bool receives_nothing = false;
+    /// `lsn` of a standby that receives nothing is the end of all WAL that it has. After a restart it is not,
+    /// until the startup process has read everything that is there.
+    bool is_lsn_final = false;
     int timeline = 0;
     core::Lsn lsn;           ///< primary: flushed; standby: received or replayed, whichever is further
     bool sync_defined = false;
+    std::uint64_t checkpointer_sync = 0;  ///< the set that commits wait for by now, see marks.hpp
     std::string sync_names;  ///< synchronous_standby_names as this process sees it
     int sync_k = 0;          ///< how many of sync_members must confirm
     std::vector<core::NodeId> sync_members;
@@ -51,22 +60,27 @@ struct ServerFacts {
     std::vector<SlotFact> slots;
     ReceiverState receiver;
 
+    /// Nothing more arrives, and what has arrived is known.
+    [[nodiscard]] bool IsSealed() const { return receives_nothing && is_lsn_final; }
     [[nodiscard]] const SenderFact *FindSender(core::NodeId node) const;
     [[nodiscard]] const SlotFact *FindSlot(const std::string &name) const;
 };
 
 ServerFacts Observe();
+/// Only what tells when something was last received.
+ReceiverState ObserveReceiver();
+/// From now on the end of the WAL receiver sets this process's latch, once. Call it before observing.
+void AwaitReceiverEnd();
 std::uint64_t SystemIdentifier();
 
 /// Ages by the node's own clock, from changes of values that carry foreign clocks.
 class Ages {
  public:
     void Update(const ServerFacts &facts, core::BootTime now);
+    void UpdateReceiver(const ReceiverState &receiver, core::BootTime now);
     /// Since anything was received from an upstream, or since the first look. Never an overestimate.
     [[nodiscard]] core::Milliseconds StreamAge(core::BootTime now) const;
     [[nodiscard]] core::Milliseconds ReplyAge(const SenderFact &sender, core::BootTime now) const;
-    /// How often the answer of this walsender's standby was seen to change.
-    [[nodiscard]] int ReplyCount(int pid) const;
 
  private:
     struct Reply {
@@ -74,7 +88,6 @@ class Ages {
         std::int64_t reply_time = 0;
         core::Lsn flush_lsn;
         core::BootTime at;
-        int count = 0;
     };
     [[nodiscard]] const Reply *Find(int pid) const;
     std::vector<Reply> replies_;

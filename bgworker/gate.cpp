@@ -3,6 +3,8 @@
 #include <csignal>
 #include <ctime>
 
+#include "bench_gate.hpp"
+
 namespace pgaf::gate {
 namespace {
 
@@ -16,6 +18,9 @@ struct Shared {
     pg_atomic_uint64 deadline_ns;
     pg_atomic_uint32 worker_proc;  ///< index of its PGPROC, kNoWorker without one
     pg_atomic_uint32 checkpoints_done;
+#ifdef PGAF_BENCH_ALTERNATE_GATE
+    pg_atomic_uint32 bench_is_off;
+#endif
     int slot_count;
     bool sync_status_is_bits;
     alignas(64) CommitSlot slots[FLEXIBLE_ARRAY_MEMBER];
@@ -105,6 +110,9 @@ void CreateSharedMemory() {
         }
     }
     LWLockRelease(AddinShmemInitLock);
+#ifdef PGAF_BENCH_ALTERNATE_GATE
+    bench_gate::Attach(&shared->bench_is_off);
+#endif
 }
 
 bool IsAttached() { return shared != nullptr; }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "bench_gate.hpp"
 #include "gate.hpp"
 #include "pg/clock.hpp"
 #include "pg/guard.hpp"
@@ -13,11 +14,19 @@
 namespace pgaf::keeper {
 namespace {
 
-constexpr core::Milliseconds kTurn{50};
-constexpr core::Milliseconds kStandbyTurn{20};
-constexpr core::Milliseconds kStepTurn{5};
+/// Everything that changes has an event; this is for what an event may have missed.
+constexpr core::Milliseconds kTick{500};
+/// flock tells nobody that a lock has become free.
+constexpr core::Milliseconds kBatonLook{20};
+/// That a walsender has come to stream has no event, nor has the time of the last message received.
+constexpr core::Milliseconds kStandbyLook{50};
+constexpr core::Milliseconds kReceiptLook{50};
 constexpr core::Milliseconds kConfigCheck{500};
 constexpr core::Milliseconds kLogAgain{10'000};
+
+bool AwaitsStandby(core::NodeState state) {
+    return state == core::NodeState::kWaitPrimary || state == core::NodeState::kCatchingup;
+}
 
 }  // namespace
 
@@ -95,8 +104,9 @@ bool Keeper::SetState(core::NodeState state, const std::string &why) {
     const core::NodeState before = next.state;
     next.state = state;
     if (!SaveRecord(next)) return false;
-    std::string line = "node " + std::to_string(next.node.value) + " \"" + config_->name + "\" group " +
-                       std::to_string(next.group) + ": " + std::string(core::ToString(before)) + " -> " +
+    std::string line = "node " + std::to_string(next.node.value) + " \"" + config_->name +
+                       "\" group " + std::to_string(next.group) + ": " +
+                       std::string(core::ToString(before)) + " -> " +
                        std::string(core::ToString(state));
     if (!why.empty()) line += ": " + why;
     server::LogLine(line);
@@ -186,21 +196,26 @@ void Keeper::CloseExpired(const ServerFacts &facts) {
     }
 }
 
+/// From then on the monitor is taken to be silent.
+core::BootTime Keeper::SilentAt() const {
+    return answered_at_ + 2 * reply_->report_interval + core::Milliseconds{1};
+}
+
 void Keeper::ExtendByStream(const ServerFacts &facts) {
     for (const SenderFact &sender : facts.senders) {
         if (!sender.node.IsValid() || !sender.streaming) continue;
         if (std::find(streamed_.begin(), streamed_.end(), sender.node) != streamed_.end()) continue;
         streamed_.push_back(sender.node);
     }
-    const bool silent =
-        reply_ && now_ - answered_at_ > 2 * reply_->report_interval + core::Milliseconds{1};
+    const bool silent = reply_ && now_ > SilentAt();
     if (!silent || record_->state != core::NodeState::kPrimary ||
         reply_->goal != core::NodeState::kPrimary || facts.in_recovery ||
         gate::CurrentFence() != gate::Fence::kOpen || !Lease::IsTimed()) {
         lease_.StopStream();
         return;
     }
-    lease_.ExtendByStream({.facts = facts, .sets = reply_->extension, .streamed = streamed_, .now = now_});
+    lease_.ExtendByStream(
+        {.facts = facts, .sets = reply_->extension, .streamed = streamed_, .now = now_});
 }
 
 void Keeper::OpenIfGranted() {
@@ -213,39 +228,51 @@ void Keeper::OpenIfGranted() {
     server::LogLine("the gate is open");
 }
 
-void Keeper::UpdateSealed(const ServerFacts &facts) {
-    // The startup process may not have read the setting yet when a stopped receiver is first seen; it does
-    // within a turn of its loop, and would start no other receiver after that.
-    constexpr core::Milliseconds kGrace{20};
-    const bool quiet = facts.in_recovery && !facts.is_crash_recovery &&
-                       facts.primary_conninfo.empty() && facts.receiver.stopped;
-    if (!quiet) {
-        quiet_since_ = {};
-    } else if (quiet_since_.ns == 0) {
-        quiet_since_ = now_;
-    }
-    sealed_ = quiet && now_ - quiet_since_ >= kGrace;
-}
-
-void Keeper::ChooseWake() {
-    // A standby looks more often: that its stream has ended is a witness against the primary.
-    core::BootTime wake = now_ + (core::IsStandby(record_->state) ? kStandbyTurn : kTurn);
+void Keeper::ChooseWake(const ServerFacts &facts) {
+    core::BootTime wake = now_ + kTick;
     const auto sooner = [&wake](core::BootTime at) { wake = std::min(wake, at); };
-    if (step_ != nullptr || (quiet_since_.ns != 0 && !sealed_)) sooner(now_ + kStepTurn);
-    if (link_.IsReady()) sooner(report_at_);
+    const auto later_sooner = [&](core::BootTime at) {
+        if (at > now_) sooner(at);
+    };
+    if (has_more_) sooner({});
+    if (step_ != nullptr) sooner(step_->NextWake(now_));
+    later_sooner(step_retry_at_);
+    if (step_ == nullptr && core::IsWritable(record_->state)) sooner(sync_.NextWake(now_));
+    if (stopping_) sooner(stop_again_at_);
+    if (expired_at_.ns != 0) later_sooner(expired_at_ + lease_.length());
+    if (reply_) later_sooner(SilentAt());
+    if (lease_.IsExtending()) sooner(now_ + lease_.length() / 8);
+    if (AwaitsStandby(record_->state)) sooner(now_ + kStandbyLook);
+    if (link_.IsReady() && !stopping_) sooner(report_at_);
     sooner(link_.NextDeadline());
     if (gate::CurrentFence() == gate::Fence::kOpen) sooner(gate::Deadline());
+#ifdef PGAF_BENCH_ALTERNATE_GATE
+    sooner(bench_gate::Alternate(now_));
+#endif
     next_wake_ = wake;
+    receiver_streams_ = facts.receiver.streaming;
+    next_glance_ = receiver_streams_ ? now_ + kReceiptLook : core::kForever;
+}
+
+bool Keeper::Glance() {
+    now_ = pg::BootNow();
+    const ReceiverState receiver = ObserveReceiver();
+    ages_.UpdateReceiver(receiver, now_);
+    next_glance_ = receiver.streaming ? now_ + kReceiptLook : core::kForever;
+    return now_ >= next_wake_ || receiver.streaming != receiver_streams_;
 }
 
 void Keeper::Iterate() {
     now_ = pg::BootNow();
-    next_wake_ = now_ + kTurn;
+    next_glance_ = core::kForever;
+    next_wake_ = now_ + kBatonLook;
+    has_more_ = false;
     heartbeat_.Beat(now_);
+    AwaitReceiverEnd();
     const ServerFacts facts = Observe();
     ages_.Update(facts, now_);
-    UpdateSealed(facts);
     if (!baton_.TryTake()) return;
+    next_wake_ = now_ + kTick;
     LoadConfig();
     if (!config_ || !LoadRecord()) return;
     history_.Update(config_->pgdata, facts.timeline, now_);
@@ -253,8 +280,9 @@ void Keeper::Iterate() {
     TakeAnswer();
     KeepLease(facts);
     if (reply_ && !stopping_) {
-        Context context{now_,    facts, ages_,      *reply_, *config_, record_->state,
-                        sealed_, sync_, sealed_lsn_, history_.Of(facts.timeline)};
+        Context context{now_,    facts,       ages_,
+                        *reply_, *config_,    record_->state,
+                        sync_,   sealed_lsn_, history_.Of(facts.timeline)};
         if (step_ == nullptr || !step_->IsUrgent()) {
             housekeeping_problem_ = housekeeping_.Poll(context);
         }
@@ -266,14 +294,14 @@ void Keeper::Iterate() {
         server::StopImmediately();
     }
     MaybeReport(facts);
-    ChooseWake();
+    ChooseWake(facts);
 }
 
 void Keeper::OnFailedIteration() {
     server::CleanUpAfterError();
     step_.reset();
     step_retry_at_ = now_ + core::Milliseconds{500};
-    next_wake_ = now_ + kTurn;
+    next_wake_ = now_ + kTick;
 }
 
 }  // namespace pgaf::keeper

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +24,11 @@ class Keeper {
     void Iterate();
     /// Until when nothing needs to be done unless the latch or the socket says so.
     [[nodiscard]] core::BootTime NextWake() const { return next_wake_; }
+    /// While it waits: looks at what has no event. True when there is more to do than that.
+    bool Glance();
+    /// Until when not even Glance is needed.
+    [[nodiscard]] core::BootTime NextGlance() const { return std::min(next_wake_, next_glance_); }
+    [[nodiscard]] bool HasMore() const { return has_more_; }
     [[nodiscard]] const MonitorLink &link() const { return link_; }
     /// After an exception: forgets the step under way; it is begun again later.
     void OnFailedIteration();
@@ -38,6 +44,7 @@ class Keeper {
     void KeepLease(const ServerFacts &facts);
     void CloseExpired(const ServerFacts &facts);
     void ExtendByStream(const ServerFacts &facts);
+    [[nodiscard]] core::BootTime SilentAt() const;
     void OpenIfGranted();
 
     void Advance(Context &context);
@@ -45,16 +52,16 @@ class Keeper {
     void PollStep(Context &context);
     void StayInState(Context &context);
     void DrainAgain(Context &context);
+    core::Result<void> KeepUpstream(const Context &context);
     void StopServer(core::NodeState record_state, const std::string &why);
     void Drop(Context &context);
 
-    void UpdateSealed(const ServerFacts &facts);
     [[nodiscard]] core::Report BuildReport(const ServerFacts &facts) const;
     void MaybeReport(const ServerFacts &facts);
     [[nodiscard]] core::Milliseconds ReportInterval() const;
     void RecordSyncVersion();
     void SetProblem(std::string problem);
-    void ChooseWake();
+    void ChooseWake(const ServerFacts &facts);
 
     std::string directory_;
     Baton baton_;
@@ -68,6 +75,9 @@ class Keeper {
 
     core::BootTime now_;
     core::BootTime next_wake_;
+    core::BootTime next_glance_ = core::kForever;
+    bool receiver_streams_ = false;
+    bool has_more_ = false;         ///< this turn has made another one necessary
     std::optional<core::NodeRecord> record_;
     std::optional<core::KeeperConfig> config_;
     std::int64_t config_stamp_ = 0;
@@ -86,8 +96,6 @@ class Keeper {
     core::BootTime step_retry_at_;
     core::Milliseconds step_backoff_{0};
     core::Lsn sealed_lsn_;
-    core::BootTime quiet_since_;    ///< receiver stopped with an empty primary_conninfo; 0: not
-    bool sealed_ = false;
     bool drained_for_drop_ = false;
     bool drained_again_ = false;
     bool stopping_ = false;

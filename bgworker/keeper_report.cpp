@@ -18,7 +18,9 @@ constexpr core::Milliseconds kGapMin{10};
 /// Everything that decides something, without what changes all the time.
 std::string SignatureOf(const core::Report &report) {
     std::string text(core::ToString(report.state));
-    const auto add = [&text](std::int64_t value) { text.append(" ").append(std::to_string(value)); };
+    const auto add = [&text](std::int64_t value) {
+        text.append(" ").append(std::to_string(value));
+    };
     add(report.in_recovery);
     add(report.timeline);
     add(report.fenced);
@@ -53,11 +55,11 @@ core::NodeId UpstreamOf(const ServerFacts &facts, const core::KeeperConfig &conf
 }  // namespace
 
 core::Report Keeper::BuildReport(const ServerFacts &facts) const {
-    // A drain under way may fail and open the gate again without a new grant: no promise before its end.
+    // A drain under way may fail and open the gate again without a new grant: no promise before its
+    // end.
     const gate::Fence fence = gate::CurrentFence();
-    const bool is_closed =
-        fence == gate::Fence::kClosed ||
-        (fence == gate::Fence::kDraining && HasDrained(record_->state));
+    const bool is_closed = fence == gate::Fence::kClosed ||
+                           (fence == gate::Fence::kDraining && HasDrained(record_->state));
     core::Report report;
     report.formation = config_->formation;
     report.node = record_->node;
@@ -91,7 +93,7 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
         if (reply_) report.receiver.upstream = UpstreamOf(facts, *config_, *reply_);
         report.receiver.streaming = facts.receiver.streaming;
         report.receiver.stream_age = ages_.StreamAge(now_);
-        report.receiver.sealed = sealed_;
+        report.receiver.sealed = facts.IsSealed();
     }
     report.problem = problem_.empty() ? housekeeping_problem_ : problem_;
     if (!record_problem_.empty()) report.problem = record_problem_;
@@ -119,7 +121,11 @@ void Keeper::MaybeReport(const ServerFacts &facts) {
     core::Report report = BuildReport(facts);
     std::string signature = SignatureOf(report);
     const bool is_due = now_ >= report_at_;
-    if (!is_due && (signature == signature_ || now_ < reported_at_ + kGapMin)) return;
+    if (!is_due && signature == signature_) return;
+    if (!is_due && now_ < reported_at_ + kGapMin) {
+        report_at_ = std::min(report_at_, reported_at_ + kGapMin);
+        return;
+    }
     signature_ = std::move(signature);
     reported_at_ = now_;
     report.sequence = ++sequence_;

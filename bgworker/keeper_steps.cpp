@@ -83,6 +83,7 @@ void Keeper::PollStep(Context &context) {
         case Progress::Kind::kDone:
             if (!SetState(reply_->goal, reply_->reason)) return;
             step_.reset();
+            has_more_ = true;
             step_backoff_ = {};
             drained_again_ = false;
             SetProblem({});
@@ -132,12 +133,18 @@ void Keeper::StayInState(Context &context) {
         step_retry_at_ = now_ + core::Milliseconds{500};
     }
     if (Follows(record_->state) && context.reply.upstream.IsValid() && now_ >= step_retry_at_) {
-        const auto pointed = EnsureUpstream(context);
-        if (!pointed) problem = pointed.error().message;
-        // A file that was just written takes a moment to be read; do not write again meanwhile.
-        if (!pointed || !*pointed) step_retry_at_ = now_ + core::Milliseconds{500};
+        if (const auto kept = KeepUpstream(context); !kept) problem = kept.error().message;
     }
     SetProblem(std::move(problem));
+}
+
+core::Result<void> Keeper::KeepUpstream(const Context &context) {
+    const auto pointed = PointsAtUpstream(context);
+    if (pointed && *pointed) return {};
+    // A file that was just written takes a moment to be read; do not write again meanwhile.
+    step_retry_at_ = now_ + core::Milliseconds{500};
+    if (!pointed) return tl::unexpected(pointed.error());
+    return PointAtUpstream(context);
 }
 
 void Keeper::StopServer(core::NodeState record_state, const std::string &why) {

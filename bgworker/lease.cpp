@@ -60,7 +60,8 @@ void Lease::Accept(const core::Reply &reply, core::BootTime sent_at) {
 }
 
 void Lease::ExtendByStream(const StreamInput &input) {
-    if (input.sets.empty()) return;
+    is_extending_ = !input.sets.empty();
+    if (!is_extending_) return;
     if (input.now >= next_marker_ || markers_.empty()) {
         // The clock is read before the record exists: whoever confirms it does so later.
         const core::BootTime before = pg::BootNow();

@@ -28,11 +28,14 @@ class Lease {
     /// With the monitor silent: extends the deadline by what enough members of every set confirm;
     /// without a set: not at all.
     void ExtendByStream(const StreamInput &input);
-    void StopStream() { markers_.clear(); }
+    void StopStream() {
+        markers_.clear();
+        is_extending_ = false;
+    }
 
     [[nodiscard]] core::Milliseconds length() const { return length_; }
-    /// When the next marker is due; only meaningful while the stream extension is in use.
-    [[nodiscard]] core::BootTime next_marker() const { return next_marker_; }
+    /// Markers are on their way; nothing tells this process that they were confirmed.
+    [[nodiscard]] bool IsExtending() const { return !markers_.empty() || is_extending_; }
 
  private:
     struct Marker {
@@ -42,6 +45,7 @@ class Lease {
     core::Milliseconds length_{3000};
     std::deque<Marker> markers_;
     core::BootTime next_marker_;
+    bool is_extending_ = false;
 };
 
 }  // namespace pgaf::keeper

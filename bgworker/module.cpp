@@ -6,7 +6,9 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "bench_gate.hpp"
 #include "gate.hpp"
+#include "marks.hpp"
 #include "module.hpp"
 
 extern "C" {
@@ -28,11 +30,26 @@ ProcessUtility_hook_type previous_process_utility = nullptr;
 ExecutorStart_hook_type previous_executor_start = nullptr;
 ClientAuthentication_hook_type previous_authentication = nullptr;
 
+bool end_is_watched = false;     // this process wakes the worker when it has ended
 bool session_is_exempt = false;  // superuser on the local socket: may look around on a fenced node
+
+/// Runs when the process has left the server's shared structures: who looks then does not find it there.
+void OnProcessEnd(int, Datum) {
+    if (am_walsender || gate::CurrentFence() != gate::Fence::kOpen) gate::WakeWorker();
+}
+
+void WatchEndUnsafe() {
+    if (end_is_watched) return;
+    end_is_watched = true;
+    on_proc_exit(OnProcessEnd, 0);
+}
 
 void OnTransactionEvent(XactEvent event, void *) {
     switch (event) {
         case XACT_EVENT_PRE_COMMIT:
+            // Whoever connects to a database commits a transaction first, autovacuum and workers too.
+            WatchEndUnsafe();
+            if (bench_gate::IsOff()) break;
             // Without a transaction id there is nothing to make durable.
             if (TransactionIdIsValid(GetTopTransactionIdIfAny())) {
                 gate::EnterUnsafe(gate::Kind::kCommit);
@@ -74,7 +91,7 @@ void OnUtility(PlannedStmt *statement, const char *text, bool read_only_tree,
 }
 
 void OnExecutorStart(QueryDesc *query, int flags) {
-    if (MyBackendType == B_BACKEND && !session_is_exempt && IsFencedPrimary()) {
+    if (MyBackendType == B_BACKEND && !session_is_exempt && !bench_gate::IsOff() && IsFencedPrimary()) {
         ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
                         errmsg("this node is fenced and does not run statements"),
                         errdetail("Its keeper holds no valid grant from the monitor."),
@@ -87,10 +104,6 @@ void OnExecutorStart(QueryDesc *query, int flags) {
     }
 }
 
-void OnSessionExit(int, Datum) {
-    if (am_walsender || gate::CurrentFence() != gate::Fence::kOpen) gate::WakeWorker();
-}
-
 bool IsLocalSuperuserUnsafe(const Port *port) {
     if (port->raddr.addr.ss_family != AF_UNIX) return false;
     const Oid role = get_role_oid(port->user_name, true);
@@ -100,8 +113,9 @@ bool IsLocalSuperuserUnsafe(const Port *port) {
 void OnAuthentication(Port *port, int status) {
     if (previous_authentication != nullptr) previous_authentication(port, status);
     if (status != STATUS_OK) return;
-    on_shmem_exit(OnSessionExit, 0);
+    WatchEndUnsafe();
     if (am_walsender) {
+        marks::NoteSender();
         gate::WakeWorker();  // a peer appears
         return;
     }
@@ -118,12 +132,14 @@ void OnAuthentication(Port *port, int status) {
 void OnShmemRequest() {
     if (previous_shmem_request != nullptr) previous_shmem_request();
     gate::RequestSharedMemory();
+    marks::RequestSharedMemory();
 }
 #endif
 
 void OnShmemStartup() {
     if (previous_shmem_startup != nullptr) previous_shmem_startup();
     gate::CreateSharedMemory();
+    marks::CreateSharedMemory();
 }
 
 /// FATAL while the data directory is being cloned or rewound: whatever it holds must not be started.
@@ -168,6 +184,7 @@ void InstallHooks() {
     shmem_request_hook = OnShmemRequest;
 #else
     gate::RequestSharedMemory();
+    marks::RequestSharedMemory();
 #endif
     previous_shmem_startup = shmem_startup_hook;
     shmem_startup_hook = OnShmemStartup;
@@ -193,6 +210,7 @@ void _PG_init(void) {
         "pgautofailover_keeper.directory", "Directory of the node's keeper, outside the data directory.",
         "Without it the node is not managed: no keeper runs, and the commit gate is open.",
         &directory_setting, "", PGC_POSTMASTER, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
+    pgaf::marks::DefineSettings();
 #if PG_VERSION_NUM >= 150000
     MarkGUCPrefixReserved("pgautofailover_keeper");
 #else
@@ -205,6 +223,8 @@ void _PG_init(void) {
     InstallHooks();
     RegisterWorkerUnsafe("pgautofailover_keeper_main", "pgautofailover keeper",
                          BgWorkerStart_PostmasterStart, 1);
-    RegisterWorkerUnsafe("pgautofailover_keeper_recovered", "pgautofailover recovery end",
+    RegisterWorkerUnsafe("pgautofailover_keeper_wake", "pgautofailover consistent",
+                         BgWorkerStart_ConsistentState, BGW_NEVER_RESTART);
+    RegisterWorkerUnsafe("pgautofailover_keeper_wake", "pgautofailover recovery end",
                          BgWorkerStart_RecoveryFinished, BGW_NEVER_RESTART);
 }

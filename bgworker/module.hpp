@@ -12,6 +12,6 @@ extern char *directory_setting;
 // Entry points of background workers, looked up by name.
 extern "C" {
 PGDLLEXPORT void pgautofailover_keeper_main(Datum argument);
-PGDLLEXPORT void pgautofailover_keeper_recovered(Datum argument);
+PGDLLEXPORT void pgautofailover_keeper_wake(Datum argument);
 PGDLLEXPORT void pgautofailover_keeper_checkpoint(Datum argument);
 }

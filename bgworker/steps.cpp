@@ -19,6 +19,11 @@ constexpr core::Milliseconds kGrantLimit{10'000};
 constexpr core::Milliseconds kFetchLimit{60'000};
 constexpr core::Milliseconds kFetchAgain{1000};
 constexpr core::Milliseconds kPromoteAgain{1000};
+constexpr core::Milliseconds kReloadAgain{1000};
+/// Until version 16 nothing tells a process that WAL has arrived, and in no version that a stream
+/// began.
+constexpr core::Milliseconds kArrivalLook{5};
+constexpr core::Milliseconds kStreamLook{20};
 
 core::Result<void> WriteStandbyFile(const Context &context, const core::Peer *upstream) {
     const std::string path = context.config.pgdata + "/" + std::string(core::kStandbyFile);
@@ -33,7 +38,16 @@ core::Result<void> WriteStandbyFile(const Context &context, const core::Peer *up
 
 class ApplySyncStep final : public StepMachine {
  public:
-    Progress Poll(Context &context) override { return context.sync.Poll(context); }
+    Progress Poll(Context &context) override {
+        sync_ = &context.sync;
+        return sync_->Poll(context);
+    }
+    [[nodiscard]] core::BootTime NextWake(core::BootTime now) const override {
+        return sync_ == nullptr ? now : sync_->NextWake(now);
+    }
+
+ private:
+    SyncApplier *sync_ = nullptr;  // the keeper's, which outlives every step
 };
 
 class NoneStep final : public StepMachine {
@@ -83,8 +97,16 @@ class FollowStep final : public StepMachine {
     Progress Poll(Context &context) override {
         const bool wants_stream = goal_ == core::NodeState::kSecondary;
         if (!context.reply.upstream.IsValid() && !wants_stream) return Done();
-        const auto pointed = EnsureUpstream(context);
+        // The reload wakes this process too: without a limit, a setting that is overridden would be
+        // written again and again.
+        const auto pointed = PointsAtUpstream(context);
         if (!pointed) return Failed(pointed.error().message);
+        if (!*pointed && context.now >= write_at_) {
+            write_at_ = context.now + kReloadAgain;
+            if (const auto written = PointAtUpstream(context); !written) {
+                return Failed(written.error().message);
+            }
+        }
         if (!wants_stream) return Done();
         const core::Peer *const upstream = context.FindPeer(context.reply.upstream);
         const ReceiverState &receiver = context.facts.receiver;
@@ -92,9 +114,13 @@ class FollowStep final : public StepMachine {
                              receiver.port == upstream->port && receiver.host == upstream->host;
         return streams ? Done() : Running("not streaming from the upstream yet");
     }
+    [[nodiscard]] core::BootTime NextWake(core::BootTime now) const override {
+        return now + kStreamLook;
+    }
 
  private:
     core::NodeState goal_;
+    core::BootTime write_at_;
 };
 
 class SealStep final : public StepMachine {
@@ -113,11 +139,16 @@ class SealStep final : public StepMachine {
             }
             written_ = true;
         }
-        return context.sealed ? Done() : Running();
+        awaits_end_ = context.facts.receives_nothing && !context.facts.is_lsn_final;
+        return context.facts.IsSealed() ? Done() : Running();
     }
     [[nodiscard]] bool IsUrgent() const override { return true; }
+    [[nodiscard]] core::BootTime NextWake(core::BootTime now) const override {
+        return written_ && !awaits_end_ ? limit_ : now + kArrivalLook;
+    }
 
  private:
+    bool awaits_end_ = false;  ///< WAL that is there already is still being read
     bool written_ = false;
     core::BootTime limit_;
 };
@@ -133,8 +164,11 @@ class FetchStep final : public StepMachine {
             if (!context.reply.upstream.IsValid()) return Running("no standby has the missing WAL");
             if (context.now < write_at_) return Running();
             write_at_ = context.now + kFetchAgain;
-            const auto pointed = EnsureUpstream(context);
-            return pointed ? Running() : Failed(pointed.error().message);
+            const auto pointed = PointsAtUpstream(context);
+            if (!pointed) return Failed(pointed.error().message);
+            if (*pointed) return Running();
+            const auto written = PointAtUpstream(context);
+            return written ? Running() : Failed(written.error().message);
         }
         if (!written_) {
             if (const auto written = PointAtNobody(context); !written) {
@@ -142,9 +176,12 @@ class FetchStep final : public StepMachine {
             }
             written_ = true;
         }
-        return context.sealed ? Done() : Running();
+        return context.facts.IsSealed() ? Done() : Running();
     }
     [[nodiscard]] bool IsUrgent() const override { return true; }
+    [[nodiscard]] core::BootTime NextWake(core::BootTime now) const override {
+        return now + kArrivalLook;
+    }
 
  private:
     bool written_ = false;
@@ -162,7 +199,8 @@ class PromoteStep final : public StepMachine {
         if (limit_.ns == 0) limit_ = context.now + kGrantLimit;
         if (!promoted_) {
             if (context.reply.grant == core::GrantKind::kNone || gate::Deadline() <= context.now) {
-                return context.now < limit_ ? Running("waiting for a grant") : Failed("no grant came");
+                return context.now < limit_ ? Running("waiting for a grant")
+                                            : Failed("no grant came");
             }
             const Progress prepared = context.sync.Prepare(context);
             if (prepared.kind != Progress::Kind::kDone) return prepared;
@@ -180,6 +218,9 @@ class PromoteStep final : public StepMachine {
         return Running();
     }
     [[nodiscard]] bool IsUrgent() const override { return true; }
+    [[nodiscard]] core::BootTime NextWake(core::BootTime) const override {
+        return promoted_ ? again_at_ : limit_;
+    }
 
  private:
     bool promoted_ = false;
@@ -195,9 +236,11 @@ const core::Peer *Context::FindPeer(core::NodeId node) const {
     return at == reply.peers.end() ? nullptr : &*at;
 }
 
-core::Result<void> PointAtNobody(const Context &context) { return WriteStandbyFile(context, nullptr); }
+core::Result<void> PointAtNobody(const Context &context) {
+    return WriteStandbyFile(context, nullptr);
+}
 
-core::Result<bool> EnsureUpstream(const Context &context) {
+core::Result<bool> PointsAtUpstream(const Context &context) {
     const core::Peer *const upstream = context.FindPeer(context.reply.upstream);
     if (upstream == nullptr) {
         return core::Fail(core::ProblemCode::kNotFound, "the upstream is not among the peers");
@@ -205,11 +248,11 @@ core::Result<bool> EnsureUpstream(const Context &context) {
     if (const auto checked = CheckHistory(context, *upstream); !checked) {
         return tl::unexpected(checked.error());
     }
-    if (context.facts.primary_conninfo == core::PrimaryConninfo(context.config, *upstream)) return true;
-    if (const auto written = WriteStandbyFile(context, upstream); !written) {
-        return tl::unexpected(written.error());
-    }
-    return false;
+    return context.facts.primary_conninfo == core::PrimaryConninfo(context.config, *upstream);
+}
+
+core::Result<void> PointAtUpstream(const Context &context) {
+    return WriteStandbyFile(context, context.FindPeer(context.reply.upstream));
 }
 
 std::unique_ptr<StepMachine> MakeStep(const core::Edge &edge) {

@@ -21,7 +21,6 @@ struct Context {
     const core::Reply &reply;
     const core::KeeperConfig &config;
     core::NodeState state;       ///< reached so far
-    bool sealed;                 ///< see ReceiverFact
     SyncApplier &sync;
     core::Lsn &sealed_lsn;       ///< set by a drain
     const core::TimelineHistory &history;  ///< of facts.timeline
@@ -47,6 +46,9 @@ class StepMachine {
     StepMachine(const StepMachine &) = delete;
     StepMachine &operator=(const StepMachine &) = delete;
     virtual Progress Poll(Context &context) = 0;
+    /// When to poll again unless an event says so. An event wakes the worker for everything a step waits for;
+    /// the times are limits, repetitions, and the looks for which PostgreSQL has no event.
+    [[nodiscard]] virtual core::BootTime NextWake(core::BootTime) const { return core::kForever; }
     /// Other work of the keeper (slots, pg_hba.conf) would delay it.
     [[nodiscard]] virtual bool IsUrgent() const { return false; }
 };
@@ -61,8 +63,10 @@ std::unique_ptr<StepMachine> MakeDrain(DrainPurpose purpose);
 
 /// Empties primary_conninfo.
 core::Result<void> PointAtNobody(const Context &context);
-/// Points primary_conninfo at the upstream in the reply when it does not yet. True when the setting is in
-/// force in this process; false while it is on its way; a problem when there is no such upstream.
-core::Result<bool> EnsureUpstream(const Context &context);
+/// This process has read a primary_conninfo that points at the upstream in the reply; a problem when there is
+/// no such upstream.
+core::Result<bool> PointsAtUpstream(const Context &context);
+/// Makes it so: the files are written and everybody reads them again.
+core::Result<void> PointAtUpstream(const Context &context);
 
 }  // namespace pgaf::keeper

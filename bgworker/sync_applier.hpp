@@ -1,7 +1,6 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "steps.hpp"
 
@@ -17,27 +16,20 @@ class SyncApplier {
     Progress Prepare(const Context &context);
     /// The version that is in force; 0: not known.
     [[nodiscard]] std::int64_t confirmed_version() const { return confirmed_; }
+    /// When to poll again unless an event says so.
+    [[nodiscard]] core::BootTime NextWake(core::BootTime now) const;
 
  private:
-    struct Seen {
-        int pid;
-        int replies;
-    };
     void Begin(const Context &context);
     Progress Write(const Context &context);
     [[nodiscard]] bool IsInForce(const Context &context) const;
-    [[nodiscard]] bool EveryoneAnswered(const Context &context) const;
     [[nodiscard]] bool EnoughHold(const Context &context) const;
-    void Poke(const Context &context);
 
     std::int64_t version_ = -1;
     std::string names_;
-    bool changes_members_ = false;  ///< from one set with members to another
-    bool is_read_ = false;          ///< this process has read the new setting
-    std::vector<Seen> seen_;        ///< answers of each walsender when it was
-    core::Lsn hold_;                ///< flushed when the set came into force
+    core::Lsn hold_;             ///< flushed when the set came into force
     core::BootTime reload_at_;
-    core::BootTime poke_at_;
+    bool awaits_flush_ = false;  ///< in force; its members do not hold enough yet
     std::int64_t confirmed_ = 0;
 };
 

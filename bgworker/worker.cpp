@@ -38,23 +38,35 @@ bool ServerIsStopping() {
     return line != std::string::npos && text->find("stopping", line) != std::string::npos;
 }
 
-void Wait(const Keeper &keeper) {
+/// True when the latch or the monitor's socket was the reason to go on.
+bool Wait(const Keeper &keeper) {
     const core::BootTime now = pg::BootNow();
+    const core::BootTime until = keeper.NextGlance();
+    // Only a turn that is known to have work follows at once: whatever else were wrong, nothing spins.
     const long timeout_ms =
-        std::clamp<long>((keeper.NextWake() - now).count() + 1, 1, 1000);
+        keeper.HasMore() ? 0 : std::clamp<long>((until - now).count() + 1, 1, 1000);
     const int socket = keeper.link().Socket();
     int events = WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH;
     if (socket >= 0) events |= WL_SOCKET_READABLE;
     if (socket >= 0 && keeper.link().WantsWrite()) events |= WL_SOCKET_WRITEABLE;
-    pg::CallPg([socket, events, timeout_ms] {
-        (void)WaitLatchOrSocket(MyLatch, events, socket < 0 ? PGINVALID_SOCKET : socket, timeout_ms,
-                                PG_WAIT_EXTENSION);
+    return pg::CallPg([socket, events, timeout_ms] {
+        const int happened =
+            WaitLatchOrSocket(MyLatch, events, socket < 0 ? PGINVALID_SOCKET : socket, timeout_ms,
+                              PG_WAIT_EXTENSION);
         ResetLatch(MyLatch);
         if (ConfigReloadPending) {
             ConfigReloadPending = false;
             ProcessConfigFile(PGC_SIGHUP);
         }
+        return (happened & ~WL_TIMEOUT) != 0;
     });
+}
+
+/// Waits until there is something to do.
+void Idle(Keeper &keeper) {
+    while (terminate == 0) {
+        if (Wait(keeper) || keeper.Glance()) return;
+    }
 }
 
 void Loop(MemoryContext tick_context) {
@@ -66,7 +78,7 @@ void Loop(MemoryContext tick_context) {
         }
         MemoryContextSwitchTo(tick_context);
         MemoryContextReset(tick_context);
-        (void)pg::RunIteration("keeper wait", [&keeper] { Wait(*keeper); });
+        (void)pg::RunIteration("keeper wait", [&keeper] { Idle(*keeper); });
     }
 }
 
@@ -86,8 +98,8 @@ void pgautofailover_keeper_main(Datum) {
     proc_exit(keeper::terminate != 0 && keeper::ServerIsStopping() ? 0 : 1);
 }
 
-/// Its start is the event: recovery has ended.
-void pgautofailover_keeper_recovered(Datum) {
+/// Its start is the event: the server answers queries, or recovery has ended.
+void pgautofailover_keeper_wake(Datum) {
     BackgroundWorkerUnblockSignals();
     pgaf::gate::WakeWorker();
     proc_exit(0);

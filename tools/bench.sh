@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tools/build.sh
+make --no-print-directory --silent bench-module
 tree=$(mktemp -d /tmp/pgaf-tree-XXXXXX)
 chmod 755 "$tree"
 trap 'rm -rf "$tree"' EXIT

@@ -233,12 +233,16 @@ std::string StandbyText(const KeeperConfig &config, const Peer *upstream) {
     Set(text, "primary_conninfo", upstream == nullptr ? "" : PrimaryConninfo(config, *upstream));
     Set(text, "primary_slot_name", upstream == nullptr ? "" : StandbyName(config.node));
     Set(text, "recovery_target_timeline", "latest");
+    // Last, so that whoever has read it has read the lines before: see bgworker/marks.hpp.
+    Set(text, "pgautofailover_keeper.upstream_mark",
+        upstream == nullptr ? "" : upstream->host + ":" + std::to_string(upstream->port));
     return text;
 }
 
 std::string SyncText(std::string_view synchronous_standby_names) {
     std::string text = "# Written by the keeper of this node, as the monitor has decided.\n";
     Set(text, "synchronous_standby_names", synchronous_standby_names);
+    Set(text, "pgautofailover_keeper.sync_mark", synchronous_standby_names);  // last
     return text;
 }
 

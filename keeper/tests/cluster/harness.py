@@ -231,8 +231,8 @@ class Witness:
 
 
 class Cluster:
-    def __init__(self, network=None, auth="trust", ssl="--no-ssl"):
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="pgaf-", dir="/tmp"))
+    def __init__(self, network=None, auth="trust", ssl="--no-ssl", parent="/tmp"):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="pgaf-", dir=parent))
         self.directory.chmod(0o755)
         self.sockets = self.directory / "s"
         self.sockets.mkdir()

@@ -79,12 +79,12 @@ class Server:
         self.process.send_signal(signal.SIGQUIT)
         self.process.wait(30)
 
-    def worker_pid(self):
+    def child_pid(self, title):
         out = run(["ps", "-o", "pid=,args=", "--ppid", self.process.pid], check=False).stdout
-        for line in out.splitlines():
-            if "pgautofailover keeper" in line:
-                return int(line.split()[0])
-        return None
+        return next((int(line.split()[0]) for line in out.splitlines() if title in line), None)
+
+    def worker_pid(self):
+        return self.child_pid("pgautofailover keeper")
 
 
 class Node(Server):
@@ -421,6 +421,43 @@ def test_a_standby_seals_and_is_promoted_with_its_grant(world):
     primary.reply("demoted", term=2, peers=[standby.peer(state="wait_primary", primary=True)])
     wait_for(lambda: primary.process.poll() is not None, 10, "the old primary stops")
     assert primary.record()["state"] == "demoted" and primary.record()["term"] == "2"
+
+
+def test_sealed_is_reported_only_when_the_startup_process_has_read_it(world):
+    """The receiver is gone, and whoever starts receivers still believes in the old upstream: not sealed."""
+    primary, standby = pair(world)
+    startup = standby.child_pid("startup")
+    os.kill(startup, signal.SIGSTOP)
+    try:
+        primary.stop()
+        wait_for(lambda: standby.child_pid("walreceiver") is None, 10, "the stream has ended")
+        standby.reply("prepare_promotion", peers=[primary.peer(state="draining", primary=True)])
+        wait_for(lambda: standby.sql("SHOW primary_conninfo") == "", 10, "the setting is empty for sessions")
+        since = world.monitor.sql("SELECT max(id) FROM reports WHERE node = 2")
+        wait_for(lambda: int(world.monitor.sql("SELECT max(id) FROM reports WHERE node = 2")) > int(since) + 3, 10,
+                 "several reports are made")
+        report = standby.last_report()
+        assert report["state"] == "secondary" and not report["receiver"]["sealed"]
+    finally:
+        os.kill(startup, signal.SIGCONT)
+    assert standby.wait_report("sealed", state="prepare_promotion")["receiver"]["sealed"]
+
+
+def switches_of(pid):
+    """How often the process has gone to sleep."""
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("voluntary_ctxt_switches")).split()[1])
+
+
+def test_an_idle_primary_does_not_look_around_all_the_time(world):
+    """What the worker waits for are events: nothing happens, nothing is done, apart from the reports."""
+    primary, standby = pair(world)
+    count_reports = "SELECT count(*) FROM reports WHERE node = 1"
+    before, switched = int(world.monitor.sql(count_reports)), switches_of(primary.worker_pid())
+    wait_for(lambda: int(world.monitor.sql(count_reports)) >= before + 10, 20, "ten more reports", interval=0.3)
+    reports = int(world.monitor.sql(count_reports)) - before
+    # Of a report: its time, the answer, and what else arrives in pieces. Not 20 looks a second.
+    assert switches_of(primary.worker_pid()) - switched <= 5 * reports
 
 
 def test_a_failover_that_finds_the_primary_alive_fences_it_at_once(world):

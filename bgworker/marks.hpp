@@ -1,0 +1,34 @@
+#pragma once
+
+#include "headers.hpp"
+
+#include <string_view>
+
+/// Which of the keeper's files each process has read: the proof that a setting is in force where it matters.
+///
+/// The last line of each file assigns a setting of ours. Its assign hook runs in every process that reads the
+/// file, after the lines before it have been assigned there, and writes down in shared memory what was read.
+/// Then it wakes the worker. Nothing here allocates, throws, or waits.
+namespace pgaf::marks {
+
+/// 0 only for the empty text.
+std::uint64_t Of(std::string_view text);
+
+// Set-up, in the postmaster.
+void DefineSettings();
+void RequestSharedMemory();
+void CreateSharedMemory();
+
+/// In a new walsender: what it was born with.
+void NoteSender();
+
+// The worker.
+/// The startup process has read that there is no upstream: it asks for no WAL receiver from now on. Read this
+/// first and the state of the receiver afterwards; together they prove that nothing more is received.
+bool StartupReadsNoUpstream();
+/// What the checkpointer has read, and has put into force for commits that wait.
+std::uint64_t CheckpointerSync();
+/// What the walsender has read, and releases commits by; false when it is not known. May raise.
+bool ReadSenderUnsafe(int pid, std::uint64_t *mark);
+
+}  // namespace pgaf::marks
