@@ -310,7 +310,7 @@ def pair(world, sync=True):
     standby.wait_report("secondary", state="secondary")
     names = "ANY 1 (pgautofailover_standby_2)" if sync else ""
     primary.reply("primary", grant="timed", sync_version=2, sync_names=names,
-                  peers=[standby.peer(promotable=True)])
+                  peers=[standby.peer(promotable=True)], extension="1:2")
     primary.wait_report("primary", state="primary", sync_version=2)
     return primary, standby
 
