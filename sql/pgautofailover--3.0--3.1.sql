@@ -24,6 +24,11 @@ ALTER TABLE pgautofailover.group_state
     ADD COLUMN highest_timeline int NOT NULL DEFAULT 0,
     ADD COLUMN accepts_data_loss bool NOT NULL DEFAULT false,
     ADD COLUMN sync_superseded text NOT NULL DEFAULT '';
+UPDATE pgautofailover.group_state g SET primary_node = coalesce((
+    SELECT n.nodeid FROM pgautofailover.node n
+    WHERE n.formationid = g.formationid AND n.groupid = g.groupid
+      AND n.goalstate IN ('single', 'wait_primary', 'primary', 'apply_settings', 'draining', 'demote_timeout', 'dropped')
+    ORDER BY n.goalstate = 'dropped', n.nodeid LIMIT 1), 0);
 COMMENT ON COLUMN pgautofailover.group_state.primary_node IS 'Who was decided to be the primary of this term.';
 COMMENT ON COLUMN pgautofailover.group_state.preferred_node IS 'Whom the operator wants to be the next primary; 0: nobody.';
 COMMENT ON COLUMN pgautofailover.group_state.timeline IS 'Timeline on which the primary of this term writes; 0: not known yet.';

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs every test, fast ones first. TESTS="unit sql cli cluster style" chooses layers.
+# Runs every test, fast ones first. TESTS="style unit sql cli proof cluster" chooses layers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 top=$PWD
-layers=${TESTS:-style unit sql cli cluster}
+layers=${TESTS:-style unit sql cli proof cluster}
 export PYTHONDONTWRITEBYTECODE=1
 tools/build.sh
 
@@ -55,6 +55,13 @@ fi
 if has cli; then
   echo '=== command line'
   run_pytest keeper/tests/cli
+fi
+
+if has proof; then
+  echo '=== simulation with fresh seeds'
+  build/cmake/pgaf_simulate --first now --seconds "${SIMULATE_SECONDS:-120}"
+  echo '=== mutants'
+  /usr/bin/python3 tools/mutate.py
 fi
 
 if has cluster; then

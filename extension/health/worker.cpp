@@ -35,6 +35,9 @@ constexpr int kHealthyFactor = 5;
 /// Without anything to do the worker looks around this often: the extension may be gone.
 constexpr Milliseconds kIdle{3'000};
 constexpr Milliseconds kRetry{1'000};
+/// Old events are looked for ten times within their retention, within these limits.
+constexpr Milliseconds kPurgeMin{1'000};
+constexpr Milliseconds kPurgeMax{3'600'000};
 /// The row of a registration may not be visible yet; after this long there is none.
 constexpr Milliseconds kOrphanAge{60'000};
 
@@ -58,6 +61,7 @@ class Worker {
  private:
     bool LoadAll();
     void CheckExtension();
+    void PurgeEvents();
     void CollectProbes();
     void StartProbes(const std::vector<facts::Summary> &nodes, BootTime now);
     void LookAtDue(const std::vector<facts::Summary> &nodes, BootTime now);
@@ -68,6 +72,7 @@ class Worker {
     BootTime next_;
     BootTime checked_;  ///< when the extension was last seen
     BootTime missing_since_;
+    BootTime purge_at_;  ///< when old events are looked for again
     bool loaded_ = false;
 };
 
@@ -148,6 +153,22 @@ void Worker::CheckExtension() {
     checked_ = now;
 }
 
+/// A batch at a time: a backlog of years must not become one long transaction.
+void Worker::PurgeEvents() {
+    const BootTime now = pg::BootNow();
+    const Milliseconds retention = settings::EventRetention();
+    if (now < purge_at_ || retention <= Milliseconds{0}) return;
+    purge_at_ = now + kPurgeMin;
+    pg::WorkerTransaction transaction;
+    std::size_t removed = 0;
+    if (HoldExtension()) {
+        pg::Spi spi;
+        removed = store::PurgeEvents(retention);
+    }
+    transaction.Commit();
+    if (removed == 0) purge_at_ = now + std::clamp(retention / 10, kPurgeMin, kPurgeMax);
+}
+
 bool Worker::Round() {
     facts::NoteNextWake(core::kForever);  // from here on whoever has news wakes us
     next_ = pg::BootNow() + kRetry;
@@ -156,6 +177,7 @@ bool Worker::Round() {
     CollectProbes();
     BootTime now = pg::BootNow();
     LookAtDue(facts::Summaries(), now);
+    (void)pg::RunIteration("removing old events", [this] { PurgeEvents(); });
     now = pg::BootNow();
     const std::vector<facts::Summary> nodes = facts::Summaries();
     next_ = now + kIdle;

@@ -28,6 +28,12 @@ pg::Statement insert_event{
     "''),"
     " nullif($16, ''), $17)"};
 
+pg::Statement purge_events{
+    "DELETE FROM pgautofailover.event WHERE eventid IN (SELECT e.eventid FROM pgautofailover.event "
+    "e"
+    " WHERE e.eventtime < pg_catalog.now() - $1 * interval '1 millisecond'"
+    " ORDER BY e.eventtime LIMIT 1000) RETURNING 1"};
+
 void Notify(const std::string &channel, const std::string &payload) {
     const char *const name = channel.c_str();
     const char *const text = payload.c_str();
@@ -69,6 +75,10 @@ void InsertEvent(const GroupKey &group, const NodeRow &node, const std::string &
 std::string Describe(const core::NodeView &node) {
     return "node " + std::to_string(node.id.value) + " \"" + node.name + "\" (" + node.host + ":" +
            std::to_string(node.port) + ")";
+}
+
+std::size_t PurgeEvents(core::Milliseconds age) {
+    return pg::Execute(purge_events, {Param::Int8(age.count())}).size();
 }
 
 void NotifyState(const GroupKey &group, const NodeRow &node) {

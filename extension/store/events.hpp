@@ -20,6 +20,9 @@ struct Cause {
 void Announce(const GroupKey &group, const NodeRow &node, const std::string &description,
               const Cause &cause = {});
 
+/// Removes some of the events that are older, the oldest first; returns how many. 0: none is left.
+std::size_t PurgeEvents(core::Milliseconds age);
+
 /// The state on channel "state" only.
 void NotifyState(const GroupKey &group, const NodeRow &node);
 

@@ -1,5 +1,6 @@
 #include "node/supervisor.hpp"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 
@@ -9,6 +10,8 @@
 
 #include "io/env.hpp"
 #include "io/log.hpp"
+#include "io/pg_client.hpp"
+#include "io/postgres.hpp"
 #include "node/pg_setup.hpp"
 
 namespace pgaf::node {
@@ -110,7 +113,10 @@ void Supervisor::Tick() {
     if (postmaster_.IsRunning() && !was_ready_) {
         const auto file = io::ReadPostmasterFile(options_.paths.pgdata);
         was_ready_ = file && (file->status == "ready" || file->status == "standby");
-        if (was_ready_) failed_starts_ = 0;
+        if (was_ready_) {
+            failed_starts_ = 0;
+            OnReady();
+        }
     }
     OnTick();
 }
@@ -148,6 +154,46 @@ void Supervisor::Escalate() {
 
 void MonitorSupervisor::OnBegin() {
     if (!postmaster_.Attach()) StartServer();
+}
+
+namespace {
+
+/// A newer module may want more of its tables than an older one has made.
+Result<std::string> UpdateExtension(const std::string &pgdata) {
+    const auto postmaster = io::FindPostmaster(pgdata);
+    if (!postmaster) return Fail(ProblemCode::kPostgres, "PostgreSQL is not running");
+    const std::string &directory = postmaster->socket_directory;
+    auto client = io::PgClient::Connect(
+        io::BuildConninfo({{"port", std::to_string(postmaster->port)},
+                           {"host", directory.empty() ? "localhost" : directory},
+                           {"dbname", std::string(core::kMonitorDatabase)},
+                           {"connect_timeout", "5"}}));
+    if (!client) return Pass(client);
+    auto before = client->Query(
+        "SELECT e.extversion, a.default_version FROM pg_catalog.pg_extension e "
+        "JOIN pg_catalog.pg_available_extensions a ON a.name = e.extname "
+        "WHERE e.extname = 'pgautofailover' AND e.extversion <> a.default_version");
+    if (!before) return Pass(before);
+    if (before->IsEmpty()) return std::string();
+    auto updated = client->Query("ALTER EXTENSION pgautofailover UPDATE");
+    if (!updated) return Pass(updated, "could not update the extension");
+    return fmt::format("Updated the extension from version {} to {}", before->At(0, 0),
+                       before->At(0, 1));
+}
+
+}  // namespace
+
+void MonitorSupervisor::OnReady() {
+    auto said = std::make_shared<Result<std::string>>();
+    io::RunInThread(
+        LoopHandle(), [said, pgdata = options_.paths.pgdata] { *said = UpdateExtension(pgdata); },
+        [said] {
+            if (!*said) {
+                io::LogProblem(spdlog::level::warn, said->error());
+            } else if (!(*said)->empty()) {
+                spdlog::info("{}", **said);
+            }
+        });
 }
 
 Result<void> MonitorSupervisor::BeforeStart() {

@@ -47,6 +47,8 @@ class Supervisor {
     virtual void OnStopped() { Exit(0); }  ///< it has ended because we are to end
     virtual void OnStopRequest() {}
     virtual void OnReload() = 0;
+    /// PostgreSQL accepts connections, for the first time since it was started or attached to.
+    virtual void OnReady() {}
     virtual void OnTick() {}
     virtual Result<void> BeforeStart() = 0;  ///< write files, let go of locks
     virtual void OnStartFailed() {}
@@ -93,6 +95,7 @@ class MonitorSupervisor final : public Supervisor {
 
  protected:
     void OnBegin() override;
+    void OnReady() override;
     void OnDown() override { StartServer(); }
     void OnReload() override;
     void OnStartFailed() override { StartServer(); }

@@ -156,3 +156,20 @@ def test_stop_and_status(cluster):
     assert a.autoctl("status", check=False).returncode == 3
     a.start()
     wait_for(lambda: a.sql("CREATE TABLE IF NOT EXISTS t(i int); SELECT 2") == "2", 30, "it accepts writes again")
+
+
+def test_monitor_updates_an_older_extension(cluster):
+    """The modules were upgraded: `pg_autoctl run` brings the extension's objects to the same version, data kept."""
+    cluster.create_monitor()
+    m = cluster.monitor
+    newest = cluster.monitor_sql("SELECT extversion FROM pg_extension WHERE extname = 'pgautofailover'")
+    m.sql("DROP EXTENSION pgautofailover; CREATE EXTENSION pgautofailover VERSION '3.0';"
+          " INSERT INTO pgautofailover.formation (formationid) VALUES ('kept')", dbname="pg_auto_failover")
+    m.stop()
+    m.start()
+    wait_for(lambda: cluster.monitor_sql("SELECT extversion FROM pg_extension WHERE extname = 'pgautofailover'") == newest,
+             30, "the extension is updated")
+    assert cluster.monitor_sql("SELECT count(*) FROM pgautofailover.formation WHERE formationid = 'kept'") == "1"
+    a = cluster.create_node("a")
+    cluster.wait_states(a="single")
+    a.wait_up()
