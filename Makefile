@@ -4,6 +4,7 @@
 #   make test          every test
 #   make               both modules and pg_autoctl
 #   make install       as a package would lay it out (DESTDIR is respected)
+#   make simulate      more seeds of the simulation (SEEDS=10000)
 #   make bench         the measurements of the README
 
 EXTENSION   = extension/pgautofailover
@@ -91,8 +92,10 @@ demo: deps
 	tools/demo.sh
 test: deps
 	tools/test.sh
+simulate: pg_autoctl
+	build/cmake/pgaf_simulate --first now --seeds $(or $(SEEDS),10000)
 bench: deps
 	tools/bench.sh
 
-.PHONY: modules bench-module pg_autoctl install-worker install-programs uninstall-worker uninstall-programs deps demo test bench
+.PHONY: simulate modules bench-module pg_autoctl install-worker install-programs uninstall-worker uninstall-programs deps demo test bench
 -include $(DEPS)
