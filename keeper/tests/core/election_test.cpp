@@ -493,5 +493,71 @@ TEST(Decide, DivergedStandbyIsStopped) {
     EXPECT_EQ(decision.assignments.front().rule, "diverged");
 }
 
+// A grant that was given voids every earlier promise of the node.
+TEST(Lease, GrantEndsWhatAFencedReportProved) {
+    LeaseRecord record;
+    Report report;
+    report.fenced = true;
+    NoteReport(record, report);
+    EXPECT_TRUE(record.proved_fenced);
+    Reply reply;
+    reply.grant = GrantKind::kTimed;
+    reply.lease = Milliseconds{3000};
+    NoteGrant(record, reply, BootTime{1});
+    EXPECT_FALSE(record.proved_fenced);
+}
+
+// Only the node's own word that it obeys timed grants ends an unlimited one.
+TEST(Lease, UnlimitedGrantLastsUntilTheNodeObeysTimedOnes) {
+    LeaseRecord record;
+    Reply reply;
+    reply.grant = GrantKind::kUnlimited;
+    NoteGrant(record, reply, BootTime{1});
+    Report report;
+    report.lease_mode = false;
+    NoteReport(record, report);
+    EXPECT_TRUE(record.unlimited);
+    report.lease_mode = true;
+    NoteReport(record, report);
+    EXPECT_FALSE(record.unlimited);
+}
+
+// What one switchover found out about its end must not count in the next one.
+TEST(Election, CalledOffSwitchoverLeavesNoTarget) {
+    GroupView view = Steady(2);
+    Apply(*RequestFailover(view, {.preferred = kB}), view);
+    Reach(view, kA);
+    view.Find(kA)->report.fenced = view.Find(kA)->proved_fenced = true;
+    view.Find(kA)->report.sealed_lsn = Lsn{0x4000000};
+    Advance(view);
+    ASSERT_TRUE(view.target_lsn.IsValid());
+    LoseProcess(*view.Find(kB));
+    Advance(view);
+    EXPECT_EQ(view.Find(kA)->goal, kWaitPrimary);
+    EXPECT_FALSE(view.target_lsn.IsValid());
+    EXPECT_FALSE(view.preferred.IsValid());
+}
+
+// S28: a copy that has not been whole yet is no candidate, whatever its position says.
+TEST(Election, StandbyThatIsStillCatchingUpTakesNoPart) {
+    GroupView view = Steady(3, 2);
+    view.sync.goal = view.sync.confirmed = {1, {kB}};
+    view.Find(kC)->goal = kCatchingup;
+    Reach(view, kC);
+    view.Find(kC)->report.lsn = Lsn{0x9000000};
+    KillPrimary(view);
+    Advance(view);
+    EXPECT_EQ(view.Find(kB)->goal, kReportLsn);
+    EXPECT_EQ(view.Find(kC)->goal, kCatchingup);
+}
+
+// An election needs members of each set in doubt, so the lease needs confirmations of each.
+TEST(Reply, LeaseIsExtendedByEverySetInDoubt) {
+    GroupView view = Steady(3);
+    ReplaceGoal(view.sync, {1, {kB}});
+    EXPECT_EQ(EncodeSets(BuildReply(view, kA, KeeperHolder::kWorker).extension), "1:2,3 1:2");
+    EXPECT_TRUE(BuildReply(view, kB, KeeperHolder::kWorker).extension.empty());
+}
+
 }  // namespace
 }  // namespace pgaf::core::test
