@@ -39,10 +39,6 @@ std::string SignatureOf(const core::Report &report) {
     return text + report.problem;
 }
 
-bool HasDrained(core::NodeState state) {
-    return state == core::NodeState::kDraining || state == core::NodeState::kPrepareMaintenance;
-}
-
 core::NodeId UpstreamOf(const ServerFacts &facts, const core::KeeperConfig &config,
                         const core::Reply &reply) {
     if (facts.primary_conninfo.empty()) return {};
@@ -59,7 +55,7 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
     // end.
     const gate::Fence fence = gate::CurrentFence();
     const bool is_closed = fence == gate::Fence::kClosed ||
-                           (fence == gate::Fence::kDraining && HasDrained(record_->state));
+                           (fence == gate::Fence::kDraining && core::IsHandingOver(record_->state));
     core::Report report;
     report.formation = config_->formation;
     report.node = record_->node;
@@ -76,7 +72,7 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
     report.lsn = facts.lsn;
     report.system_identifier = SystemIdentifier();
     report.fenced = is_closed && gate::CommittingCount() == 0;
-    if (report.fenced && HasDrained(report.state)) report.sealed_lsn = sealed_lsn_;
+    if (report.fenced && core::IsHandingOver(report.state)) report.sealed_lsn = sealed_lsn_;
     report.sync_version = sync_.confirmed_version();
     report.lease_mode = Lease::IsTimed();
     for (const SenderFact &sender : facts.senders) {

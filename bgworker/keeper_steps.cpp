@@ -107,8 +107,7 @@ void Keeper::DrainAgain(Context &context) {
 }
 
 void Keeper::StayInState(Context &context) {
-    if (record_->state == core::NodeState::kDraining ||
-        record_->state == core::NodeState::kPrepareMaintenance) {
+    if (core::IsHandingOver(record_->state)) {
         DrainAgain(context);
         return;
     }

@@ -62,6 +62,20 @@ bool CheckPromotion(const Group &group, core::NodeId id) {
                   "Wait until it is a secondary.");
 }
 
+/// An unknown node is no error here: the interface says false.
+template <typename Request>
+bool ChangeMaintenance(FunctionCallInfo fcinfo, Request request) {
+    const core::NodeId id{PG_GETARG_INT64(0)};
+    pg::Spi spi;
+    const std::optional<store::NodeAddress> node = store::FindNode(id);
+    if (!node) return false;
+    Group group = Group::Lock(node->group);
+    if (!group.Has(id)) return false;
+    group.Carry(pg::ValueOrRaise(request(group.view(), id)));
+    group.Settle();
+    return true;
+}
+
 }  // namespace
 
 /// perform_failover(formation, group [, allow_data_loss, primary_is_off])
@@ -92,31 +106,18 @@ PGAF_SQL_FUNCTION(pgautofailover_perform_promotion) {
     return BoolGetDatum(must_promote);
 }
 
-/// An unknown node is no error here: the interface says false.
 PGAF_SQL_FUNCTION(pgautofailover_start_maintenance) {
-    const core::NodeId id{PG_GETARG_INT64(0)};
-    pg::Spi spi;
-    const std::optional<store::NodeAddress> node = store::FindNode(id);
-    if (!node) return BoolGetDatum(false);
-    Group group = Group::Lock(node->group);
-    if (!group.Has(id)) return BoolGetDatum(false);
     std::string warning;
-    group.Carry(pg::ValueOrRaise(core::RequestMaintenance(group.view(), id, &warning)));
-    group.Settle();
+    const bool exists =
+        ChangeMaintenance(fcinfo, [&](const core::GroupView &view, core::NodeId id) {
+            return core::RequestMaintenance(view, id, &warning);
+        });
     if (!warning.empty()) Warning(warning);
-    return BoolGetDatum(true);
+    return BoolGetDatum(exists);
 }
 
 PGAF_SQL_FUNCTION(pgautofailover_stop_maintenance) {
-    const core::NodeId id{PG_GETARG_INT64(0)};
-    pg::Spi spi;
-    const std::optional<store::NodeAddress> node = store::FindNode(id);
-    if (!node) return BoolGetDatum(false);
-    Group group = Group::Lock(node->group);
-    if (!group.Has(id)) return BoolGetDatum(false);
-    group.Carry(pg::ValueOrRaise(core::RequestEndOfMaintenance(group.view(), id)));
-    group.Settle();
-    return BoolGetDatum(true);
+    return BoolGetDatum(ChangeMaintenance(fcinfo, core::RequestEndOfMaintenance));
 }
 
 /// Every group of the formation is checked before any is changed.

@@ -5,7 +5,6 @@
 
 #include "cli/follow.hpp"
 #include "cli/json.hpp"
-#include "cli/table.hpp"
 
 /// get and set: settings of nodes and formations, which the monitor keeps. create and drop
 /// formation.
@@ -137,21 +136,6 @@ int SetNumberSyncStandbys(const Session &session, int number) {
     return kOk;
 }
 
-int ShowFormationSettings(const Session &session) {
-    auto access = ConnectMonitor(session);
-    if (!access) return Explain(access.error());
-    auto rows = access->client.Query(
-        "SELECT context, nodename, setting, value FROM pgautofailover.formation_settings($1)",
-        {access->formation});
-    if (!rows) return Explain(rows.error());
-    std::vector<std::vector<std::string>> cells;
-    for (std::size_t i = 0; i < rows->rows.size(); ++i) {
-        cells.push_back({rows->At(i, 0), rows->At(i, 1), rows->At(i, 2), rows->At(i, 3)});
-    }
-    fmt::print("{}", FormatTable({"Context", "Name", "Setting", "Value"}, cells));
-    return kOk;
-}
-
 CLI::Validator CheckOf(ValueKind kind) {
     if (kind == ValueKind::kNumber) return CLI::Range(0, 100);
     if (kind == ValueKind::kBool) return CLI::IsMember({"true", "false"});
@@ -188,7 +172,7 @@ void AddGet(CLI::App &app, Session &session) {
     CLI::App *settings = AddCommand(*formation, session, "settings", "all of them");
     AddMonitorOptions(*settings, session, false);
     settings->callback(
-        [&session] { session.command = [&session] { return ShowFormationSettings(session); }; });
+        [&session] { session.command = [&session] { return ShowSettings(session); }; });
 }
 
 void AddSet(CLI::App &app, Session &session) {

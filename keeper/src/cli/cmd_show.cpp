@@ -91,22 +91,6 @@ int ShowEvents(const Session &session, int count) {
     return kOk;
 }
 
-int ShowSettings(const Session &session) {
-    auto access = ConnectMonitor(session);
-    if (!access) return Explain(access.error());
-    const std::string sql = "SELECT * FROM pgautofailover.formation_settings($1)";
-    if (session.json) return PrintJson(*access, sql, {access->formation});
-    auto rows = access->client.Query(
-        "SELECT context, nodename, setting, value FROM (" + sql + ") s", {access->formation});
-    if (!rows) return Explain(rows.error());
-    std::vector<std::vector<std::string>> cells;
-    for (std::size_t i = 0; i < rows->rows.size(); ++i) {
-        cells.push_back({rows->At(i, 0), rows->At(i, 1), rows->At(i, 2), rows->At(i, 3)});
-    }
-    fmt::print("{}", FormatTable({"Context", "Name", "Setting", "Value"}, cells));
-    return kOk;
-}
-
 int ShowStandbyNames(const Session &session) {
     auto access = ConnectMonitor(session);
     if (!access) return Explain(access.error());
@@ -321,6 +305,22 @@ void AddShowFile(CLI::App &show, Session &session) {
 }
 
 }  // namespace
+
+int ShowSettings(const Session &session) {
+    auto access = ConnectMonitor(session);
+    if (!access) return Explain(access.error());
+    const std::string sql = "SELECT * FROM pgautofailover.formation_settings($1)";
+    if (session.json) return PrintJson(*access, sql, {access->formation});
+    auto rows = access->client.Query(
+        "SELECT context, nodename, setting, value FROM (" + sql + ") s", {access->formation});
+    if (!rows) return Explain(rows.error());
+    std::vector<std::vector<std::string>> cells;
+    for (std::size_t i = 0; i < rows->rows.size(); ++i) {
+        cells.push_back({rows->At(i, 0), rows->At(i, 1), rows->At(i, 2), rows->At(i, 3)});
+    }
+    fmt::print("{}", FormatTable({"Context", "Name", "Setting", "Value"}, cells));
+    return kOk;
+}
 
 void AddShow(CLI::App &app, Session &session) {
     CLI::App *show = AddCommand(app, session, "show", "show the state of the system");

@@ -68,6 +68,9 @@ Result<void> TellMonitor(const node::Paths &paths, const node::Config &config);
 /// Connection string of the monitor itself when it is local: through its socket, as its owner.
 Result<std::string> LocalMonitorConninfo(const node::Config &config);
 
+/// `show settings`, which is also `get formation settings`.
+int ShowSettings(const Session &session);
+
 void AddCreate(CLI::App &app, Session &session);
 void AddRun(CLI::App &app, Session &session);
 void AddShow(CLI::App &app, Session &session);

@@ -54,10 +54,7 @@ void BeginTerm(Decision &decision, GroupView &view, NodeId primary) {
 /// The position that a switchover needs is proved by the old primary; one that an election needs,
 /// by those who were there, and they may be others now.
 void RestartElection(Decision &decision, GroupView &view) {
-    const NodeView *old = view.Find(view.primary);
-    const bool is_switchover = old != nullptr && (old->goal == NodeState::kDraining ||
-                                                  old->goal == NodeState::kPrepareMaintenance);
-    if (!is_switchover) Set(decision.target_lsn, view.target_lsn, Lsn{});
+    if (!HasSealedPrimary(view)) Set(decision.target_lsn, view.target_lsn, Lsn{});
 }
 
 void CarryOut(const Rule &rule, const RuleContext &context, Decision &decision, GroupView &view) {
@@ -140,7 +137,7 @@ Milliseconds NextDeadline(const GroupView &view) {
     for (const NodeView &node : view.nodes) {
         consider(view.timeouts.unhealthy - node.silent_age);
         consider(LeaseLeftWithStream(view, node));
-        if (node.goal == NodeState::kDraining || node.goal == NodeState::kPrepareMaintenance) {
+        if (IsHandingOver(node.goal)) {
             consider(view.timeouts.drain - node.goal_age);
         }
         if (IsInElection(node.goal)) {

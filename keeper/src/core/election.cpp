@@ -21,13 +21,6 @@ bool IsMemberOfAny(const GroupView &view, NodeId node) {
                        [node](const SyncSet &set) { return set.Contains(node); });
 }
 
-/// A switchover: the primary has reported the last position that it can have acknowledged.
-bool HasSealedPrimary(const GroupView &view) {
-    const NodeView *primary = view.Find(view.primary);
-    return view.target_lsn.IsValid() && primary != nullptr &&
-           (primary->goal == kDraining || primary->goal == kPrepareMaintenance);
-}
-
 bool CoveredBy(const GroupView &view, const std::vector<NodeId> &nodes) {
     if (view.accepts_data_loss || HasSealedPrimary(view)) return true;
     if (IsAsyncByChoice(view))
@@ -131,6 +124,11 @@ std::string ListMissing(const GroupView &view, const std::vector<NodeId> &presen
 }
 
 }  // namespace
+
+bool HasSealedPrimary(const GroupView &view) {
+    const NodeView *primary = view.Find(view.primary);
+    return view.target_lsn.IsValid() && primary != nullptr && IsHandingOver(primary->goal);
+}
 
 WalPosition PositionOf(const NodeView &node) {
     return {node.report.timeline, node.report.lsn, node.report.history};

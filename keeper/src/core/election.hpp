@@ -17,6 +17,9 @@ namespace pgaf::core {
 /// Nobody is to write, and somebody has been told to stop receiving.
 bool IsElectionOpen(const GroupView &view);
 
+/// A switchover: the primary has reported the last position that it can have acknowledged.
+bool HasSealedPrimary(const GroupView &view);
+
 /// The group has no standby that counts for synchronous replication: losing what a standby lacks
 /// was chosen.
 bool IsAsyncByChoice(const GroupView &view);

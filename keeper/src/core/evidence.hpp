@@ -42,7 +42,8 @@ bool IsStreamingFrom(const NodeView &standby, const NodeView &primary);
 /// The time until IsProvedFenced by leases alone; 0 when it is.
 Milliseconds LeaseLeftWithStream(const GroupView &view, const NodeView &old_primary);
 
-/// When every standby that could seal does, the lease of the primary ends: nobody else can extend it.
+/// When every standby that could seal does, the lease of the primary ends: nobody else can extend
+/// it.
 bool CanLeaseEnd(const GroupView &view);
 
 std::string Describe(const NodeView &node);

@@ -15,8 +15,7 @@ GrantKind GrantFor(const NodeView &node, KeeperHolder holder) {
     if (holder != KeeperHolder::kWorker) return GrantKind::kNone;
     if (node.goal == kSingle || node.goal == kWaitPrimary) return GrantKind::kUnlimited;
     // A switchover begins with a checkpoint, during which the node still accepts writes.
-    const bool drains = node.goal == kDraining || node.goal == kPrepareMaintenance;
-    if (drains && IsWritable(node.reported)) return GrantKind::kTimed;
+    if (IsHandingOver(node.goal) && IsWritable(node.reported)) return GrantKind::kTimed;
     return IsWritable(node.goal) ? GrantKind::kTimed : GrantKind::kNone;
 }
 

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "pgaf/core/decide.hpp"
+#include "requests.hpp"
 #include "rules.hpp"
 
 /// Failover, removal and registration, as operators ask for them.
@@ -8,22 +8,6 @@ namespace pgaf::core {
 namespace {
 
 using enum NodeState;
-
-constexpr std::string_view kOperator = "operator";
-
-Assignment Assign(const NodeView &node, NodeState goal, int pos, std::string reason) {
-    return {node.id, node.goal, goal, pos, std::string(kOperator), std::move(reason)};
-}
-
-std::string StateOf(const NodeView &node) {
-    return Describe(node) + " reports " + std::string(ToString(node.reported)) +
-           " and is assigned " + std::string(ToString(node.goal)) + ".";
-}
-
-Problem NoSuchNode(NodeId id) {
-    return {ProblemCode::kNotFound, "node " + std::to_string(id.value) + " does not exist", "",
-            "List the nodes: pg_autoctl show state."};
-}
 
 bool HasOthers(const GroupView &view, const NodeView &node) {
     return std::any_of(view.nodes.begin(), view.nodes.end(), [&](const NodeView &other) {
@@ -36,7 +20,7 @@ bool HasOthers(const GroupView &view, const NodeView &node) {
 Result<void> CheckPreferred(const GroupView &view, NodeId preferred) {
     if (!preferred.IsValid()) return {};
     const NodeView *node = view.Find(preferred);
-    if (node == nullptr) return tl::unexpected(NoSuchNode(preferred));
+    if (node == nullptr) return NoSuchNode(preferred);
     if (node->id != view.primary && CouldSeal(view, *node)) return {};
     return Fail(ProblemCode::kRefused, "cannot promote " + Describe(*node) + " now", StateOf(*node),
                 "Wait until it is a secondary: pg_autoctl show state.");
@@ -54,14 +38,12 @@ Result<Decision> SwitchOver(const GroupView &view, const NodeView &primary, Node
     std::string why;
     if (!BestCandidate(wish).IsValid() || !CouldConclude(wish, &why)) {
         return Fail(ProblemCode::kRefused, "cannot fail over while no standby can take over",
-                    why.empty()
-                        ? "No standby is a healthy secondary with a candidate priority above 0."
-                        : "The obstacle: " + why + ".",
+                    WhyNobody(why),
                     "Wait until one is a synchronous secondary: pg_autoctl show state.");
     }
     Decision decision;
     if (preferred != view.preferred) decision.preferred = preferred;
-    decision.assignments.push_back(Assign(primary, kDraining, 11, "a failover was requested"));
+    decision.assignments.push_back(AssignAsked(primary, kDraining, 11, "a failover was requested"));
     return decision;
 }
 
@@ -110,11 +92,11 @@ Result<Decision> ForceElection(const GroupView &view, const NodeView &old,
     const std::string reason =
         "a failover was requested that may lose acknowledged commits: " + DescribeLoss(view);
     if (old.goal != kDropped) {
-        decision.assignments.push_back(Assign(old, kDemoteTimeout, 23, reason));
+        decision.assignments.push_back(AssignAsked(old, kDemoteTimeout, 23, reason));
     }
     for (const NodeView &node : view.nodes) {
         if (!CouldSeal(view, node) || IsInElection(node.goal)) continue;
-        decision.assignments.push_back(Assign(node, kReportLsn, 23, reason));
+        decision.assignments.push_back(AssignAsked(node, kReportLsn, 23, reason));
     }
     return decision;
 }
@@ -131,7 +113,7 @@ Result<Decision> RemovePrimary(const GroupView &view, const NodeView &node) {
                     "Drop the standbys first, or wait until one is a secondary.");
     }
     decision.assignments.push_back(
-        Assign(node, kDropped, 13, "removal of the primary was requested"));
+        AssignAsked(node, kDropped, 13, "removal of the primary was requested"));
     return decision;
 }
 
@@ -206,7 +188,7 @@ Result<Decision> RequestFailover(const GroupView &view, const FailoverRequest &r
 
 Result<Decision> RequestRemoval(const GroupView &view, NodeId id, bool force) {
     const NodeView *node = view.Find(id);
-    if (node == nullptr) return tl::unexpected(NoSuchNode(id));
+    if (node == nullptr) return NoSuchNode(id);
     if (force) return RemoveByForce(view, *node);
     Decision decision;
     if (node->goal == kDropped) {
@@ -220,7 +202,7 @@ Result<Decision> RequestRemoval(const GroupView &view, NodeId id, bool force) {
                     StateOf(*node), "Try again when the group has a primary.");
     }
     decision.assignments.push_back(
-        Assign(*node, kDropped, 15, "removal of the node was requested"));
+        AssignAsked(*node, kDropped, 15, "removal of the node was requested"));
     return decision;
 }
 

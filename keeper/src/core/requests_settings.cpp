@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "pgaf/core/decide.hpp"
+#include "requests.hpp"
 #include "rules.hpp"
 
 /// Maintenance and settings of replication, as operators ask for them.
@@ -11,18 +11,8 @@ using enum NodeState;
 
 Decision One(const NodeView &node, NodeState goal, int pos, std::string reason) {
     Decision decision;
-    decision.assignments.push_back({node.id, node.goal, goal, pos, "operator", std::move(reason)});
+    decision.assignments.push_back(AssignAsked(node, goal, pos, std::move(reason)));
     return decision;
-}
-
-std::string StateOf(const NodeView &node) {
-    return Describe(node) + " reports " + std::string(ToString(node.reported)) +
-           " and is assigned " + std::string(ToString(node.goal)) + ".";
-}
-
-tl::unexpected<Problem> NoSuchNode(NodeId id) {
-    return Fail(ProblemCode::kNotFound, "node " + std::to_string(id.value) + " does not exist", "",
-                "List the nodes: pg_autoctl show state.");
 }
 
 /// Standbys that count for synchronous replication, in any state, `without` left out.
@@ -45,9 +35,7 @@ Result<Decision> RestPrimary(const GroupView &view, const NodeView &node) {
     if (!BestCandidate(view).IsValid() || !CouldConclude(view, &why)) {
         return Fail(ProblemCode::kRefused,
                     "cannot start maintenance of the primary while no standby can take over",
-                    why.empty()
-                        ? "No standby is a healthy secondary with a candidate priority above 0."
-                        : "The obstacle: " + why + ".",
+                    WhyNobody(why),
                     "Wait until one is a synchronous secondary: pg_autoctl show state.");
     }
     return One(node, kPrepareMaintenance, 25, "maintenance of the primary was requested");

@@ -14,6 +14,12 @@ constexpr std::string_view kElection = "election";
 constexpr std::string_view kStandby = "standby";
 constexpr std::string_view kReturn = "return";
 
+/// One that is dropped, or goes to maintenance, keeps that goal: it is stopped by it as well.
+bool CanBeDemoted(const RuleContext &c) {
+    return c.old_primary != nullptr && c.old_primary->goal != kDropped &&
+           c.old_primary->goal != kPrepareMaintenance;
+}
+
 constexpr std::array kRules{
     Rule{101, "forget_dropped", kMembership, "the node has stopped and is dropped",
          when::IsForgettable, kUnknown, kUnknown, Extra::kRemoveNode},
@@ -46,26 +52,17 @@ constexpr std::array kRules{
          when::IsPrimaryBack, kPrimary, kUnknown, Extra::kEndElection},
     Rule{213, "wait_for_lease", kFailover,
          "the standby has stopped receiving; the old primary may still hold its lease",
-         [](const RuleContext &c) {
-             return when::MustWaitForLease(c) && c.old_primary->goal != kDropped &&
-                    c.old_primary->goal != kPrepareMaintenance;
-         },
+         [](const RuleContext &c) { return when::MustWaitForLease(c) && CanBeDemoted(c); },
          kStopReplication, kDemoteTimeout},
     Rule{215, "primary_sealed", kFailover, "the primary has stopped accepting writes",
          when::IsPrimarySealed, kPreparePromotion, kUnknown, Extra::kRecordTarget},
     Rule{217, "primary_lost", kFailover, "the primary is gone",
-         [](const RuleContext &c) {
-             return when::HasLostPrimaryAlone(c) && c.old_primary != nullptr &&
-                    c.old_primary->goal != kDropped && c.old_primary->goal != kPrepareMaintenance;
-         },
+         [](const RuleContext &c) { return CanBeDemoted(c) && when::HasLostPrimaryAlone(c); },
          kPreparePromotion, kDemoteTimeout},
     Rule{219, "primary_left", kFailover, "the group has no primary any more",
          when::HasLostPrimaryAlone, kPreparePromotion},
     Rule{221, "primary_lost_election", kElection, "the primary is gone, and a successor is elected",
-         [](const RuleContext &c) {
-             return when::HasLostPrimary(c) && c.old_primary != nullptr &&
-                    c.old_primary->goal != kDropped && c.old_primary->goal != kPrepareMaintenance;
-         },
+         [](const RuleContext &c) { return CanBeDemoted(c) && when::HasLostPrimary(c); },
          kReportLsn, kDemoteTimeout},
     Rule{223, "primary_left_election", kElection,
          "the group has no primary any more, and a successor is elected", when::HasLostPrimary,

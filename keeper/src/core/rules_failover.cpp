@@ -26,8 +26,7 @@ bool IsPrimaryGone(const RuleContext &c) {
     if (old == nullptr) return c.node.id != c.view.primary && c.primary == nullptr;
     if (old->goal == kDropped) return IsProvedFenced(c.view, *old, c.why);
     if (old->goal == kDemoteTimeout) return true;  // an earlier election came to nothing
-    const bool counts =
-        IsWritable(old->goal) || old->goal == kDraining || old->goal == kPrepareMaintenance;
+    const bool counts = IsWritable(old->goal) || IsHandingOver(old->goal);
     return counts && LivenessOf(c.view, *old, c.why) == Liveness::kGone;
 }
 
@@ -54,8 +53,7 @@ bool HasGoal(const NodeView *node, NodeState goal) { return node != nullptr && n
 
 /// The way back to the old primary is open: it drains, or was sealed, and its keeper speaks.
 bool CanGoOn(const RuleContext &c) {
-    return IsPrimary(c) && (c.node.goal == kDraining || c.node.goal == kPrepareMaintenance) &&
-           IsReporting(c.view, c.node);
+    return IsPrimary(c) && IsHandingOver(c.node.goal) && IsReporting(c.view, c.node);
 }
 
 }  // namespace
@@ -140,7 +138,7 @@ bool HasLostPrimary(const RuleContext &c) { return CanStartElection(c); }
 bool IsPrimarySealed(const RuleContext &c) {
     const NodeView *old = c.old_primary;
     if (old == nullptr || c.election.is_open) return false;
-    if (!IsStable(*old, kDraining) && !IsStable(*old, kPrepareMaintenance)) return false;
+    if (!IsHandingOver(old->goal) || old->reported != old->goal) return false;
     return old->proved_fenced && old->report.sealed_lsn.IsValid() &&
            BestCandidate(c.view) == c.node.id;
 }
@@ -149,10 +147,7 @@ bool MustJoinElection(const RuleContext &c) {
     if (!c.election.is_open || IsInElection(c.node.goal) || !CouldSeal(c.view, c.node))
         return false;
     // A switchover has its candidate; the others stay as they are unless it fails.
-    const bool is_switchover =
-        c.view.target_lsn.IsValid() && c.old_primary != nullptr &&
-        (c.old_primary->goal == kDraining || c.old_primary->goal == kPrepareMaintenance);
-    return !is_switchover || !HasCandidate(c.view);
+    return !HasSealedPrimary(c.view) || !HasCandidate(c.view);
 }
 
 bool IsElected(const RuleContext &c) {

@@ -11,8 +11,7 @@ constexpr std::string_view kIncomplete =
 
 /// PostgreSQL is not started in this state: it must not run, or it is the operator's.
 bool StaysDown(NodeState state) {
-    return core::IsStopped(state) || state == NodeState::kDraining ||
-           state == NodeState::kPrepareMaintenance || state == NodeState::kMaintenance;
+    return core::IsStopped(state) || core::IsHandingOver(state) || state == NodeState::kMaintenance;
 }
 
 Plan StartAs(const PlanFacts &facts, NodeState next) {

@@ -1,4 +1,5 @@
 """The life of a node through its commands, on one cluster; the tests build on each other, in order."""
+import json
 import subprocess
 import time
 
@@ -68,6 +69,41 @@ def test_settings_of_a_node_on_the_monitor(group):
     refused(a, 6, "nobody", "set", "node", "candidate-priority", 50, "--name", "nobody")
     assert monitor_sql(group, "SELECT candidatepriority FROM pgautofailover.node") == "70"
     a.autoctl("set", "node", "candidate-priority", 50)
+    assert a.autoctl("get", "node", "candidate-priority").stdout.strip() == "50"
+    assert json.loads(a.autoctl("get", "node", "replication-quorum", "--json").stdout) == \
+        {"name": "a", "replication-quorum": True}
+    refused(a, 6, "nobody", "get", "node", "candidate-priority", "--name", "nobody")
+    assert a.autoctl("set", "node", "region", "paris").stdout.strip() == "paris"
+    assert a.autoctl("get", "node", "region").stdout.strip() == "paris"
+
+
+def test_settings_of_a_formation(group):
+    a = group.node("a")
+    assert a.autoctl("get", "formation", "number-sync-standbys").stdout.strip() == "0"
+    refused(a, 6, "standbys", "set", "formation", "number-sync-standbys", 1)
+    rows = json.loads(a.autoctl("get", "formation", "settings", "--json").stdout)
+    assert {"candidate priority", "replication quorum", "number_sync_standbys"} <= {row["setting"] for row in rows}
+    assert a.autoctl("get", "formation", "settings").stdout == a.autoctl("show", "settings").stdout
+
+
+def test_formations_come_and_go(group):
+    a = group.node("a")
+    monitor = ("--monitor", group.monitor_uri())
+    a.autoctl("create", "formation", "--formation", "other", "--dbname", "app", *monitor)
+    assert monitor_sql(group, "SELECT dbname FROM pgautofailover.formation WHERE formationid = 'other'") == "app"
+    refused(a, 6, "other", "create", "formation", "--formation", "other", *monitor)
+    refused(a, 1, "required", "create", "formation", *monitor)
+    a.autoctl("disable", "secondary", "--formation", "other", *monitor)
+    a.autoctl("enable", "secondary", "--formation", "other", *monitor)
+    a.autoctl("drop", "formation", "--formation", "other", *monitor)
+    refused(a, 6, "it has nodes", "drop", "formation", "--formation", "default", *monitor)
+
+
+def test_maintenance_is_refused_without_another_node(group):
+    a = group.node("a")
+    refused(a, 1, "--allow-failover", "enable", "maintenance")
+    refused(a, 6, "primary", "enable", "maintenance", "--allow-failover")
+    refused(a, 6, "not in maintenance", "disable", "maintenance")
 
 
 def test_configuration_is_read_changed_checked_and_reloaded(group):

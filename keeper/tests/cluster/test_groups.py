@@ -83,7 +83,6 @@ def test_two_nodes_lost(cluster):
     a.start()
     cluster.wait_steady()
     witness.verify()
-    assert c.postmaster()
 
 
 def test_loss_of_data_is_accepted_by_command_only(cluster):
@@ -108,7 +107,6 @@ def test_loss_of_data_is_accepted_by_command_only(cluster):
 def test_number_sync_standbys(cluster):
     """0: asynchronous without standbys; 1: writes wait; 2 is refused, for one more standby is needed."""
     a, b, c = cluster.group("a", "b", "c")
-    uri = cluster.monitor_uri()
     refused = a.autoctl("set", "formation", "number-sync-standbys", "2", check=False)
     assert refused.returncode != 0 and "needed" in refused.stderr
     assert cluster.sync_names().startswith("ANY 1 (")
@@ -128,7 +126,6 @@ def test_number_sync_standbys(cluster):
     b.start()
     c.start()
     assert cluster.wait_steady() == "a"
-    assert uri
 
 
 def test_maintenance_of_each_role(cluster):
@@ -150,7 +147,6 @@ def test_maintenance_of_each_role(cluster):
     a.autoctl("disable", "maintenance")
     assert cluster.wait_steady() in ("b", "c")
     witness.verify()
-    assert c.postmaster()
 
 
 def test_dropped_primary_is_replaced(cluster):
@@ -162,7 +158,6 @@ def test_dropped_primary_is_replaced(cluster):
     assert cluster.wait_steady() in ("b", "c")
     assert number_sync_standbys(cluster) == 0
     witness.verify()
-    assert b.postmaster() and c.postmaster()
 
 
 def test_node_joins_during_a_failover(cluster):

@@ -488,6 +488,7 @@ TEST(Decide, DivergedStandbyIsStopped) {
     view.Find(kB)->report.timeline = 2;
     view.Find(kB)->report.history = primary->report.history;
     const Decision decision = Advance(view);
+    ASSERT_FALSE(decision.assignments.empty());
     EXPECT_EQ(view.Find(kC)->goal, kDemoted) << "0/3000000 of timeline 1 is beyond 0/2000000";
     EXPECT_EQ(view.Find(kB)->goal, kSecondary);
     EXPECT_EQ(decision.assignments.front().rule, "diverged");

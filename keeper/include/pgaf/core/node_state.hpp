@@ -75,10 +75,14 @@ constexpr bool IsWritable(NodeState s) {
            s == NodeState::kJoinPrimary || s == NodeState::kApplySettings;
 }
 
+/// The primary drains, for a switchover or before maintenance, and then says where it ended.
+constexpr bool IsHandingOver(NodeState s) {
+    return s == NodeState::kDraining || s == NodeState::kPrepareMaintenance;
+}
+
 /// Writable, or on the way out of it.
 constexpr bool IsPrimaryIsh(NodeState s) {
-    return IsWritable(s) || s == NodeState::kDraining || s == NodeState::kDemoteTimeout ||
-           s == NodeState::kPrepareMaintenance;
+    return IsWritable(s) || IsHandingOver(s) || s == NodeState::kDemoteTimeout;
 }
 
 /// PostgreSQL must be down in this state; the supervisor is the keeper.
