@@ -19,7 +19,8 @@ bool is_timed = false;
 template <typename Check>
 double NanosecondsOf(Check check) {
     const core::BootTime start = pg::BootNow();
-    for (int i = 0; i < kRounds; ++i) check();
+    for (int i = 0; i < kRounds; ++i)
+        check();
     return static_cast<double>(pg::BootNow().ns - start.ns) / kRounds;
 }
 
@@ -32,7 +33,7 @@ void TimeChecks() {
     });
     const double statement = NanosecondsOf([] { (void)gate::IsOpen(); });
     keeper::server::LogLine("gate: " + std::to_string(commit) + " ns per commit, " +
-                    std::to_string(statement) + " ns per statement");
+                            std::to_string(statement) + " ns per statement");
 }
 
 }  // namespace
@@ -48,8 +49,10 @@ core::BootTime Alternate(core::BootTime now) {
     }
     const std::int64_t length_ns = kTurn.count() * 1'000'000;
     const std::int64_t turn = now.ns / length_ns;
-    // Thue-Morse: on off off on, off on on off; neither a drift nor a period of the machine favours one side.
-    const auto off = static_cast<std::uint32_t>(std::popcount(static_cast<std::uint64_t>(turn)) % 2);
+    // Thue-Morse: on off off on, off on on off; neither a drift nor a period of the machine favours
+    // one side.
+    const auto off =
+        static_cast<std::uint32_t>(std::popcount(static_cast<std::uint64_t>(turn)) % 2);
     pg_atomic_write_u32(flag, off);
     return {(turn + 1) * length_ns};
 }

@@ -17,8 +17,8 @@ constexpr core::Milliseconds kSessionsLimit{5'000};
 constexpr core::Milliseconds kSignalAgain{100};
 constexpr core::Milliseconds kStandbyLimit{5'000};
 
-/// A planned hand-over, the primary's part: checkpoint while it still serves, then close the gate, end what
-/// is under way and everybody's sessions, and see that the standbys hold the last byte.
+/// A planned hand-over, the primary's part: checkpoint while it still serves, then close the gate,
+/// end what is under way and everybody's sessions, and see that the standbys hold the last byte.
 class DrainStep final : public StepMachine {
  public:
     explicit DrainStep(DrainPurpose purpose) : purpose_(purpose) {}
@@ -101,7 +101,8 @@ class DrainStep final : public StepMachine {
             return sender.node.IsValid() && sender.streaming;
         });
         if (!hands_over_ || gate::CurrentFence() != gate::Fence::kOpen) {
-            // Nobody streams: this is a failover that found us alive. Or closed already. No time to lose.
+            // Nobody streams: this is a failover that found us alive. Or closed already. No time to
+            // lose.
             Close(context);
             return Running();
         }
@@ -135,7 +136,8 @@ class DrainStep final : public StepMachine {
             (void)gate::TerminateSyncWaiters();
             signal_at_ = context.now + kSignalAgain;
         }
-        return context.now < limit_ ? Running() : Failed("commits under way have not ended within 5 s");
+        return context.now < limit_ ? Running()
+                                    : Failed("commits under way have not ended within 5 s");
     }
 
     Progress Sessions(Context &context) {
@@ -178,9 +180,11 @@ class DrainStep final : public StepMachine {
         const auto members = std::count_if(senders_.begin(), senders_.end(), [&](const Sender &s) {
             return s.is_member && holds(s);
         });
-        const int needed = context.facts.sync_members.empty() ? 0 : std::max(context.facts.sync_k, 1);
+        const int needed =
+            context.facts.sync_members.empty() ? 0 : std::max(context.facts.sync_k, 1);
         if (!everyone && context.now < limit_) return Running();
-        if (members < needed) return Failed("the synchronous standbys have not confirmed the end of WAL");
+        if (members < needed)
+            return Failed("the synchronous standbys have not confirmed the end of WAL");
         context.sealed_lsn = end_;
         return Done();
     }

@@ -12,12 +12,12 @@ namespace pgaf::keeper {
 
 struct SenderFact {
     int pid = 0;
-    core::NodeId node;       ///< from the slot it uses; 0: not one of ours
+    core::NodeId node;  ///< from the slot it uses; 0: not one of ours
     bool streaming = false;
     int sync_priority = 0;
     core::Lsn flush_lsn;
     std::int64_t reply_time = 0;  ///< changes with every answer; not comparable with our clock
-    bool sends_wal = false;       ///< catching up, streaming or about to end: it may release commits
+    bool sends_wal = false;  ///< catching up, streaming or about to end: it may release commits
     std::optional<std::uint64_t> sync_mark;  ///< the synchronous set it has read, see marks.hpp
 };
 
@@ -29,9 +29,9 @@ struct SlotFact {
 
 struct ReceiverState {
     int pid = 0;
-    bool stopped = true;     ///< no process, and none was asked for
+    bool stopped = true;  ///< no process, and none was asked for
     bool streaming = false;
-    core::Lsn received_lsn;  ///< flushed
+    core::Lsn received_lsn;         ///< flushed
     std::int64_t receipt_time = 0;  ///< changes with every message
     std::string host;
     int port = 0;
@@ -45,15 +45,15 @@ struct ServerFacts {
     bool slots_ready = false;
     /// The startup process asks for no WAL receiver, and none is there: nothing more is received.
     bool receives_nothing = false;
-    /// `lsn` of a standby that receives nothing is the end of all WAL that it has. After a restart it is not,
-    /// until the startup process has read everything that is there.
+    /// `lsn` of a standby that receives nothing is the end of all WAL that it has. After a restart
+    /// it is not, until the startup process has read everything that is there.
     bool is_lsn_final = false;
     int timeline = 0;
-    core::Lsn lsn;           ///< primary: flushed; standby: received or replayed, whichever is further
+    core::Lsn lsn;  ///< primary: flushed; standby: received or replayed, whichever is further
     bool sync_defined = false;
     std::uint64_t checkpointer_sync = 0;  ///< the set that commits wait for by now, see marks.hpp
-    std::string sync_names;  ///< synchronous_standby_names as this process sees it
-    int sync_k = 0;          ///< how many of sync_members must confirm
+    std::string sync_names;               ///< synchronous_standby_names as this process sees it
+    int sync_k = 0;                       ///< how many of sync_members must confirm
     std::vector<core::NodeId> sync_members;
     std::string primary_conninfo;
     std::vector<SenderFact> senders;
@@ -69,7 +69,8 @@ struct ServerFacts {
 ServerFacts Observe();
 /// Only what tells when something was last received.
 ReceiverState ObserveReceiver();
-/// From now on the end of the WAL receiver sets this process's latch, once. Call it before observing.
+/// From now on the end of the WAL receiver sets this process's latch, once. Call it before
+/// observing.
 void AwaitReceiverEnd();
 std::uint64_t SystemIdentifier();
 
@@ -78,7 +79,8 @@ class Ages {
  public:
     void Update(const ServerFacts &facts, core::BootTime now);
     void UpdateReceiver(const ReceiverState &receiver, core::BootTime now);
-    /// Since anything was received from an upstream, or since the first look. Never an overestimate.
+    /// Since anything was received from an upstream, or since the first look. Never an
+    /// overestimate.
     [[nodiscard]] core::Milliseconds StreamAge(core::BootTime now) const;
     [[nodiscard]] core::Milliseconds ReplyAge(const SenderFact &sender, core::BootTime now) const;
 

@@ -18,7 +18,8 @@ constexpr std::size_t kFileBytesMax = 4 * 1024 * 1024;
 
 tl::unexpected<core::Problem> FailErrno(std::string_view doing, const std::string &path) {
     const int code = errno;
-    return core::Fail(core::ProblemCode::kIo, "could not " + std::string(doing) + " file \"" + path +
+    return core::Fail(core::ProblemCode::kIo, "could not " + std::string(doing) + " file \"" +
+                                                  path +
                                                   "\": " + std::generic_category().message(code));
 }
 

@@ -11,8 +11,8 @@
 namespace pgaf::keeper {
 
 core::Result<std::string> ReadFile(const std::string &path);
-/// Replaces the file so that a crash leaves the old text or the new one: temporary file, fsync, rename,
-/// fsync of the directory. An existing file keeps its mode; a new one gets 0600.
+/// Replaces the file so that a crash leaves the old text or the new one: temporary file, fsync,
+/// rename, fsync of the directory. An existing file keeps its mode; a new one gets 0600.
 core::Result<void> WriteFileAtomic(const std::string &path, std::string_view text);
 bool FileExists(const std::string &path);
 /// Changes whenever the file is replaced or written; 0 without the file.

@@ -29,11 +29,13 @@ struct Shared {
 constexpr std::uint32_t kNoWorker = UINT32_MAX;
 
 Shared *shared = nullptr;
-bool entered = false;   // this backend's slot is set
-bool may_wait = false;  // its transaction has written WAL, so that it waits for synchronous standbys
+bool entered = false;  // this backend's slot is set
+bool may_wait =
+    false;  // its transaction has written WAL, so that it waits for synchronous standbys
 
 Size SharedSize() {
-    return offsetof(Shared, slots) + sizeof(CommitSlot) * static_cast<Size>(pg::ProcIndexLimit()) + 64;
+    return offsetof(Shared, slots) + sizeof(CommitSlot) * static_cast<Size>(pg::ProcIndexLimit()) +
+           64;
 }
 
 std::int64_t NowNs() {
@@ -57,7 +59,8 @@ void ClearSlot() {
     CommitSlot *const slot = MySlot();
     // The exchange is a full barrier: what was decided before stays before.
     if (slot != nullptr) (void)pg_atomic_exchange_u32(&slot->committing, 0);
-    if (pg_atomic_read_u32(&shared->fence) != static_cast<std::uint32_t>(Fence::kOpen)) WakeWorker();
+    if (pg_atomic_read_u32(&shared->fence) != static_cast<std::uint32_t>(Fence::kOpen))
+        WakeWorker();
 }
 
 [[noreturn]] void RefuseUnsafe() {
@@ -68,8 +71,8 @@ void ClearSlot() {
     pg_unreachable();
 }
 
-/// True when this commit should have been confirmed by synchronous standbys and was not: its wait was
-/// cancelled. SyncRepWaitMode is static in the server, so it is computed again here.
+/// True when this commit should have been confirmed by synchronous standbys and was not: its wait
+/// was cancelled. SyncRepWaitMode is static in the server, so it is computed again here.
 bool SyncWaitWasCancelled(bool is_prepare) {
     if (!may_wait || !SyncRepRequested() || !SyncStandbysDefined()) return false;
     int mode = SYNC_REP_WAIT_FLUSH;
@@ -124,7 +127,8 @@ bool IsOpen() {
 
 void EnterUnsafe(Kind kind) {
     if (entered) return;
-    // A transaction with an id that wrote nothing (temporary tables, txid_current) commits asynchronously.
+    // A transaction with an id that wrote nothing (temporary tables, txid_current) commits
+    // asynchronously.
     may_wait = kind == Kind::kPrepared || XactLastRecEnd != InvalidXLogRecPtr;
     CommitSlot *const slot = MySlot();
     if (slot == nullptr) RefuseUnsafe();
@@ -141,8 +145,9 @@ void LeaveCommitted(bool is_prepare) {
     const bool closed =
         pg_atomic_read_u32(&shared->fence) == static_cast<std::uint32_t>(Fence::kClosed);
     if (closed || !LeaseHolds() || !PostmasterIsAlive() || SyncWaitWasCancelled(is_prepare)) {
-        // The transaction is committed here and an ERROR would be a PANIC. Saying nothing and ending the
-        // session is the only correct answer; SyncRepWaitForLSN does the same when it is terminated.
+        // The transaction is committed here and an ERROR would be a PANIC. Saying nothing and
+        // ending the session is the only correct answer; SyncRepWaitForLSN does the same when it is
+        // terminated.
         whereToSendOutput = DestNone;
         ProcDiePending = true;
         InterruptPending = true;

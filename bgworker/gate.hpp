@@ -4,8 +4,8 @@
 
 #include "pgaf/core/types.hpp"
 
-/// The commit gate: shared memory that every backend reads when it commits, and that only the keeper worker
-/// changes. Nothing here allocates, throws, or waits.
+/// The commit gate: shared memory that every backend reads when it commits, and that only the
+/// keeper worker changes. Nothing here allocates, throws, or waits.
 namespace pgaf::gate {
 
 enum class Fence : std::uint32_t {

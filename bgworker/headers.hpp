@@ -1,6 +1,7 @@
 #pragma once
 
-/// The server's headers that only the keeper needs. Include this first in every file of this folder.
+/// The server's headers that only the keeper needs. Include this first in every file of this
+/// folder.
 #include "pg/headers.hpp"
 
 extern "C" {
@@ -13,8 +14,8 @@ extern "C" {
 #include <catalog/pg_control.h>
 #include <commands/user.h>
 #include <executor/executor.h>
-// Port keeps its layout without GSSAPI ("for extension ABI compatibility", libpq-be.h), and this way
-// Kerberos' development files are not needed.
+// Port keeps its layout without GSSAPI ("for extension ABI compatibility", libpq-be.h), and this
+// way Kerberos' development files are not needed.
 #pragma push_macro("ENABLE_GSS")
 #undef ENABLE_GSS
 #include <libpq/auth.h>

@@ -10,7 +10,8 @@ namespace pgaf::keeper {
 /// Replication slots for every peer, and the lines of pg_hba.conf that peers need.
 class Housekeeping {
  public:
-    /// Works when the peers changed, and every few seconds. Returns what it could not do; empty: all well.
+    /// Works when the peers changed, and every few seconds. Returns what it could not do; empty:
+    /// all well.
     std::string Poll(const Context &context);
 
  private:

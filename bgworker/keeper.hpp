@@ -77,7 +77,7 @@ class Keeper {
     core::BootTime next_wake_;
     core::BootTime next_glance_ = core::kForever;
     bool receiver_streams_ = false;
-    bool has_more_ = false;         ///< this turn has made another one necessary
+    bool has_more_ = false;  ///< this turn has made another one necessary
     std::optional<core::NodeRecord> record_;
     std::optional<core::KeeperConfig> config_;
     std::int64_t config_stamp_ = 0;
@@ -88,8 +88,8 @@ class Keeper {
     core::BootTime answered_at_;
     std::vector<core::NodeId> streamed_;  ///< nodes that were seen streaming since the last answer
     bool warned_old_term_ = false;
-    bool was_granted_ = false;      ///< by the monitor, to this server
-    core::BootTime expired_at_;     ///< when the worker closed the gate; 0: it did not
+    bool was_granted_ = false;   ///< by the monitor, to this server
+    core::BootTime expired_at_;  ///< when the worker closed the gate; 0: it did not
 
     std::unique_ptr<StepMachine> step_;
     core::NodeState step_goal_ = core::NodeState::kUnknown;
@@ -103,10 +103,10 @@ class Keeper {
 
     core::BootTime report_at_;
     core::BootTime reported_at_;
-    std::int64_t sequence_ = 0;     ///< of the last report
-    std::string signature_;         ///< what decides, as last reported
+    std::int64_t sequence_ = 0;  ///< of the last report
+    std::string signature_;      ///< what decides, as last reported
     std::string problem_;
-    std::string record_problem_;    ///< the node's record cannot be written
+    std::string record_problem_;  ///< the node's record cannot be written
     std::string logged_problem_;
     core::BootTime logged_at_;
     std::string housekeeping_problem_;

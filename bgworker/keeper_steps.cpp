@@ -32,7 +32,8 @@ void Keeper::Advance(Context &context) {
         step_retry_at_ = {};
         step_backoff_ = {};
     }
-    // It was stopped before it had been promoted, or between the end of recovery and our record of it.
+    // It was stopped before it had been promoted, or between the end of recovery and our record of
+    // it.
     const bool must_promote = record_->state == goal && core::IsWritable(goal) &&
                               context.facts.in_recovery && !context.facts.is_crash_recovery;
     if (record_->state == goal && !must_promote) {
@@ -92,8 +93,8 @@ void Keeper::PollStep(Context &context) {
 }
 
 void Keeper::DrainAgain(Context &context) {
-    // Only the position is missing: the fence has survived in shared memory. After a restart of the server it
-    // has not, and nobody needs the position any more.
+    // Only the position is missing: the fence has survived in shared memory. After a restart of the
+    // server it has not, and nobody needs the position any more.
     const bool needs = !sealed_lsn_.IsValid() && !drained_again_ && !context.facts.in_recovery &&
                        gate::CurrentFence() == gate::Fence::kDraining;
     if (!needs || now_ < step_retry_at_) return;
@@ -125,10 +126,11 @@ void Keeper::StayInState(Context &context) {
         if (sync_.confirmed_version() != before) report_at_ = now_;
     }
     // A step that was given up may have left it pointing at somebody.
-    const bool must_be_sealed = core::IsInElection(record_->state) &&
-                                record_->state != core::NodeState::kFastForward;
+    const bool must_be_sealed =
+        core::IsInElection(record_->state) && record_->state != core::NodeState::kFastForward;
     if (must_be_sealed && !context.facts.primary_conninfo.empty() && now_ >= step_retry_at_) {
-        if (const auto written = PointAtNobody(context); !written) problem = written.error().message;
+        if (const auto written = PointAtNobody(context); !written)
+            problem = written.error().message;
         step_retry_at_ = now_ + core::Milliseconds{500};
     }
     if (Follows(record_->state) && context.reply.upstream.IsValid() && now_ >= step_retry_at_) {

@@ -25,7 +25,8 @@ core::BootTime Now() {
 std::string OneLine(const char *text) {
     std::string line = text == nullptr ? "" : text;
     std::replace(line.begin(), line.end(), '\n', ' ');
-    while (!line.empty() && line.back() == ' ') line.pop_back();
+    while (!line.empty() && line.back() == ' ')
+        line.pop_back();
     return line;
 }
 
@@ -49,8 +50,8 @@ void MonitorLink::SetConninfo(const std::string &conninfo) {
 void MonitorLink::Connect(core::BootTime now) {
     // The first entry is expanded; what follows wins over it.
     const std::array<const char *, 8> keywords{
-        "dbname",          "application_name",    "gssencmode",     "tcp_user_timeout", "keepalives_idle",
-        "keepalives_interval", "keepalives_count", nullptr};
+        "dbname",          "application_name",    "gssencmode",       "tcp_user_timeout",
+        "keepalives_idle", "keepalives_interval", "keepalives_count", nullptr};
     const std::array<const char *, 8> values{
         conninfo_.c_str(), "pgautofailover_keeper", "disable", "3000", "2", "1", "2", nullptr};
     conn_.reset(PQconnectStartParams(keywords.data(), values.data(), 1));
@@ -86,15 +87,16 @@ void MonitorLink::Poll(core::BootTime now) {
     } else {
         PollSession();
     }
-    const bool waits = state_ == State::kConnecting || state_ == State::kReporting ||
-                       state_ == State::kListening;
+    const bool waits =
+        state_ == State::kConnecting || state_ == State::kReporting || state_ == State::kListening;
     if (waits && now >= limit_) {
-        Drop(state_ == State::kConnecting ? "no connection within 2 s" : "no answer within 2 s", now);
+        Drop(state_ == State::kConnecting ? "no connection within 2 s" : "no answer within 2 s",
+             now);
     }
 }
 
-/// Without waiting. PQconnectPoll takes a socket that is still connecting for a connected one, and then
-/// blocks in its first send, so it must only be called when the socket has become ready.
+/// Without waiting. PQconnectPoll takes a socket that is still connecting for a connected one, and
+/// then blocks in its first send, so it must only be called when the socket has become ready.
 bool MonitorLink::IsSocketReady() const {
     pollfd fd{PQsocket(conn_.get()), POLLIN, 0};
     if (polling_ == PGRES_POLLING_WRITING) fd.events = POLLOUT;
@@ -143,8 +145,8 @@ void MonitorLink::TakeResults() {
                 listening_ = listen_wanted_;
                 wake_up_ = true;  // what happened before LISTEN was not notified
             } else if (received_) {
-                // Only now: the transaction is committed. The row itself is sent before that, and an error
-                // may follow it.
+                // Only now: the transaction is committed. The row itself is sent before that, and
+                // an error may follow it.
                 answer_ = std::exchange(received_, {});
                 problem_.clear();
                 backoff_ = {};
@@ -165,8 +167,8 @@ void MonitorLink::TakeResults() {
 void MonitorLink::SendReport(const std::string &report, core::BootTime now) {
     const std::array<const char *, 1> values{report.c_str()};
     sent_at_ = Now();
-    if (PQsendQueryParams(conn_.get(), "SELECT pgautofailover.report($1)", 1, nullptr, values.data(),
-                          nullptr, nullptr, 0) == 0) {
+    if (PQsendQueryParams(conn_.get(), "SELECT pgautofailover.report($1)", 1, nullptr,
+                          values.data(), nullptr, nullptr, 0) == 0) {
         Drop(OneLine(PQerrorMessage(conn_.get())), now);
         return;
     }

@@ -10,8 +10,9 @@
 
 namespace pgaf::keeper {
 
-/// The keeper's session with the monitor: asynchronous libpq, one statement under way at a time, a limit on
-/// every wait, reconnects with a bounded back-off. Never blocks; names must have been resolved already.
+/// The keeper's session with the monitor: asynchronous libpq, one statement under way at a time, a
+/// limit on every wait, reconnects with a bounded back-off. Never blocks; names must have been
+/// resolved already.
 class MonitorLink {
  public:
     struct Answer {
@@ -34,7 +35,8 @@ class MonitorLink {
     /// What went wrong last; empty once a report has been answered.
     [[nodiscard]] const std::string &problem() const { return problem_; }
 
-    /// For the wait: descriptor (-1: none), whether to wait for writing too, and when to look again.
+    /// For the wait: descriptor (-1: none), whether to wait for writing too, and when to look
+    /// again.
     [[nodiscard]] int Socket() const;
     [[nodiscard]] bool WantsWrite() const;
     [[nodiscard]] core::BootTime NextDeadline() const;
@@ -57,12 +59,12 @@ class MonitorLink {
     State state_ = State::kClosed;
     PostgresPollingStatusType polling_ = PGRES_POLLING_WRITING;
     bool flush_pending_ = false;
-    core::BootTime limit_;       ///< of the wait under way
+    core::BootTime limit_;  ///< of the wait under way
     core::BootTime retry_at_;
     core::BootTime now_;
     core::Milliseconds backoff_{0};
     core::BootTime sent_at_;
-    std::string listening_;      ///< channel that this session listens on
+    std::string listening_;  ///< channel that this session listens on
     std::string listen_wanted_;
     std::optional<Answer> received_;  ///< not committed by the monitor yet
     std::optional<Answer> answer_;

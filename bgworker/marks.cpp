@@ -45,9 +45,9 @@ void OnUpstreamRead(const char *value, void *) {
 }
 
 void OnSyncRead(const char *value, void *) {
-    // synchronous_standby_names stands before this line and has been assigned in this process. Both kinds of
-    // processes apply it right after reading their settings, without telling anybody: doing it here, where
-    // it is repeated then, makes its end known.
+    // synchronous_standby_names stands before this line and has been assigned in this process. Both
+    // kinds of processes apply it right after reading their settings, without telling anybody:
+    // doing it here, where it is repeated then, makes its end known.
     if (shared == nullptr || !IsUnderPostmaster) return;
     if (AmCheckpointerProcess()) {
         SyncRepUpdateSyncStandbysDefined();
@@ -63,8 +63,7 @@ void OnSyncRead(const char *value, void *) {
 }
 
 Size SharedSize() {
-    return offsetof(Shared, senders) +
-           sizeof(SenderMark) * static_cast<Size>(pg::ProcIndexLimit());
+    return offsetof(Shared, senders) + sizeof(SenderMark) * static_cast<Size>(pg::ProcIndexLimit());
 }
 
 }  // namespace
@@ -81,8 +80,8 @@ std::uint64_t Of(std::string_view text) {
 void DefineSettings() {
     constexpr int kFlags = GUC_SUPERUSER_ONLY | GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE;
     DefineCustomStringVariable("pgautofailover_keeper.upstream_mark",
-                               "Tells the keeper that its file with the upstream was read.", nullptr,
-                               &upstream_setting, "unset", PGC_SIGHUP, kFlags, nullptr,
+                               "Tells the keeper that its file with the upstream was read.",
+                               nullptr, &upstream_setting, "unset", PGC_SIGHUP, kFlags, nullptr,
                                OnUpstreamRead, nullptr);
     DefineCustomStringVariable("pgautofailover_keeper.sync_mark",
                                "Tells the keeper that its file with the synchronous set was read.",
@@ -95,10 +94,11 @@ void RequestSharedMemory() { RequestAddinShmemSpace(SharedSize()); }
 void CreateSharedMemory() {
     bool found = false;
     LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-    shared = static_cast<Shared *>(
-        ShmemInitStruct("pgautofailover_keeper marks", SharedSize(), &found));
+    shared =
+        static_cast<Shared *>(ShmemInitStruct("pgautofailover_keeper marks", SharedSize(), &found));
     if (!found) {
-        // The startup process and the checkpointer are born from here before settings can be read again.
+        // The startup process and the checkpointer are born from here before settings can be read
+        // again.
         pg_atomic_init_u64(&shared->startup_upstream, OfSetting(upstream_setting));
         pg_atomic_init_u64(&shared->checkpointer_sync, OfSetting(sync_setting));
         for (int i = 0; i < pg::ProcIndexLimit(); ++i) {

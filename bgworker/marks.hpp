@@ -4,11 +4,12 @@
 
 #include <string_view>
 
-/// Which of the keeper's files each process has read: the proof that a setting is in force where it matters.
+/// Which of the keeper's files each process has read: the proof that a setting is in force where it
+/// matters.
 ///
-/// The last line of each file assigns a setting of ours. Its assign hook runs in every process that reads the
-/// file, after the lines before it have been assigned there, and writes down in shared memory what was read.
-/// Then it wakes the worker. Nothing here allocates, throws, or waits.
+/// The last line of each file assigns a setting of ours. Its assign hook runs in every process that
+/// reads the file, after the lines before it have been assigned there, and writes down in shared
+/// memory what was read. Then it wakes the worker. Nothing here allocates, throws, or waits.
 namespace pgaf::marks {
 
 /// 0 only for the empty text.
@@ -23,8 +24,9 @@ void CreateSharedMemory();
 void NoteSender();
 
 // The worker.
-/// The startup process has read that there is no upstream: it asks for no WAL receiver from now on. Read this
-/// first and the state of the receiver afterwards; together they prove that nothing more is received.
+/// The startup process has read that there is no upstream: it asks for no WAL receiver from now on.
+/// Read this first and the state of the receiver afterwards; together they prove that nothing more
+/// is received.
 bool StartupReadsNoUpstream();
 /// What the checkpointer has read, and has put into force for commits that wait.
 std::uint64_t CheckpointerSync();

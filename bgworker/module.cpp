@@ -33,7 +33,8 @@ ClientAuthentication_hook_type previous_authentication = nullptr;
 bool end_is_watched = false;     // this process wakes the worker when it has ended
 bool session_is_exempt = false;  // superuser on the local socket: may look around on a fenced node
 
-/// Runs when the process has left the server's shared structures: who looks then does not find it there.
+/// Runs when the process has left the server's shared structures: who looks then does not find it
+/// there.
 void OnProcessEnd(int, Datum) {
     if (am_walsender || gate::CurrentFence() != gate::Fence::kOpen) gate::WakeWorker();
 }
@@ -47,7 +48,8 @@ void WatchEndUnsafe() {
 void OnTransactionEvent(XactEvent event, void *) {
     switch (event) {
         case XACT_EVENT_PRE_COMMIT:
-            // Whoever connects to a database commits a transaction first, autovacuum and workers too.
+            // Whoever connects to a database commits a transaction first, autovacuum and workers
+            // too.
             WatchEndUnsafe();
             if (bench_gate::IsOff()) break;
             // Without a transaction id there is nothing to make durable.
@@ -80,7 +82,8 @@ void OnUtility(PlannedStmt *statement, const char *text, bool read_only_tree,
     if (IsA(statement->utilityStmt, TransactionStmt)) {
         const auto *const node = reinterpret_cast<TransactionStmt *>(statement->utilityStmt);
         // Their WAL record is written inside the utility, not when its transaction commits.
-        if ((node->kind == TRANS_STMT_COMMIT_PREPARED || node->kind == TRANS_STMT_ROLLBACK_PREPARED) &&
+        if ((node->kind == TRANS_STMT_COMMIT_PREPARED ||
+             node->kind == TRANS_STMT_ROLLBACK_PREPARED) &&
             !RecoveryInProgress()) {
             gate::EnterUnsafe(gate::Kind::kPrepared);
         }
@@ -91,7 +94,8 @@ void OnUtility(PlannedStmt *statement, const char *text, bool read_only_tree,
 }
 
 void OnExecutorStart(QueryDesc *query, int flags) {
-    if (MyBackendType == B_BACKEND && !session_is_exempt && !bench_gate::IsOff() && IsFencedPrimary()) {
+    if (MyBackendType == B_BACKEND && !session_is_exempt && !bench_gate::IsOff() &&
+        IsFencedPrimary()) {
         ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
                         errmsg("this node is fenced and does not run statements"),
                         errdetail("Its keeper holds no valid grant from the monitor."),
@@ -142,7 +146,8 @@ void OnShmemStartup() {
     marks::CreateSharedMemory();
 }
 
-/// FATAL while the data directory is being cloned or rewound: whatever it holds must not be started.
+/// FATAL while the data directory is being cloned or rewound: whatever it holds must not be
+/// started.
 void RefuseUnsafeDataDirectory() {
     char path[MAXPGPATH];
     char why[128] = "";
@@ -165,7 +170,8 @@ void RefuseUnsafeDataDirectory() {
                     errhint("\"pg_autoctl run\" completes the copy and removes the mark.")));
 }
 
-void RegisterWorkerUnsafe(const char *function, const char *name, BgWorkerStartTime start, int restart) {
+void RegisterWorkerUnsafe(const char *function, const char *name, BgWorkerStartTime start,
+                          int restart) {
     BackgroundWorker worker;
     memset(&worker, 0, sizeof worker);
     worker.bgw_flags = BGWORKER_SHMEM_ACCESS;
@@ -203,11 +209,13 @@ void InstallHooks() {
 void _PG_init(void) {
     using namespace pgaf::keeper;
     if (!process_shared_preload_libraries_in_progress) {
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("pgautofailover_keeper must be loaded via shared_preload_libraries")));
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                 errmsg("pgautofailover_keeper must be loaded via shared_preload_libraries")));
     }
     DefineCustomStringVariable(
-        "pgautofailover_keeper.directory", "Directory of the node's keeper, outside the data directory.",
+        "pgautofailover_keeper.directory",
+        "Directory of the node's keeper, outside the data directory.",
         "Without it the node is not managed: no keeper runs, and the commit gate is open.",
         &directory_setting, "", PGC_POSTMASTER, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
     pgaf::marks::DefineSettings();

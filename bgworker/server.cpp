@@ -34,7 +34,8 @@ int ForEachSession(Visit visit) {
     for (std::uint32_t i = 0; i < limit; ++i) {
         const volatile PGPROC *const proc = &ProcGlobal->allProcs[i];
         const int pid = proc->pid;
-        if (pid == 0 || pid == MyProcPid || !OidIsValid(proc->databaseId) || IsWalSender(pid)) continue;
+        if (pid == 0 || pid == MyProcPid || !OidIsValid(proc->databaseId) || IsWalSender(pid))
+            continue;
         if (BackendPidGetProc(pid) != proc) continue;  // ended: the structure keeps the old pid
         visit(proc);
         ++count;
@@ -42,8 +43,8 @@ int ForEachSession(Visit visit) {
     return count;
 }
 
-/// The insert position after a page switch already counts the header of the next page, which no record has
-/// filled: what can be flushed ends before it.
+/// The insert position after a page switch already counts the header of the next page, which no
+/// record has filled: what can be flushed ends before it.
 XLogRecPtr WithoutPageHeader(XLogRecPtr position) {
     if (XLogSegmentOffset(position, wal_segment_size) == SizeOfXLogLongPHD) {
         return position - SizeOfXLogLongPHD;
@@ -132,9 +133,8 @@ bool StartCheckpointProcess() {
 }
 
 void TerminateSessions() {
-    pg::CallPg([] {
-        (void)ForEachSession([](const volatile PGPROC *proc) { Terminate(proc->pid); });
-    });
+    pg::CallPg(
+        [] { (void)ForEachSession([](const volatile PGPROC *proc) { Terminate(proc->pid); }); });
 }
 
 void TerminateClients() {

@@ -18,8 +18,8 @@ void RequestImmediateCheckpoint();
 /// A helper process that checkpoints and wakes the worker at its end; false when none is free.
 bool StartCheckpointProcess();
 
-/// Ends client sessions, autovacuum and everything else that works in a database, walsenders excepted.
-/// They end by themselves, soon after.
+/// Ends client sessions, autovacuum and everything else that works in a database, walsenders
+/// excepted. They end by themselves, soon after.
 void TerminateSessions();
 /// How many of those there still are.
 int CountSessions();

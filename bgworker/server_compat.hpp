@@ -1,7 +1,7 @@
 #pragma once
 
-/// Differences between the supported server versions (14 to 18) in what only the keeper uses. Include only
-/// through headers.hpp.
+/// Differences between the supported server versions (14 to 18) in what only the keeper uses.
+/// Include only through headers.hpp.
 namespace pgaf::pg {
 
 inline int MyProcIndex() {
@@ -71,8 +71,8 @@ inline void WakeWalWriter() {
 #endif
 }
 
-/// Minor releases of May 2025 turned the flag into bits; a module may run under an older server than it was
-/// compiled for, or a newer one. `server` is the running server's server_version_num.
+/// Minor releases of May 2025 turned the flag into bits; a module may run under an older server
+/// than it was compiled for, or a newer one. `server` is the running server's server_version_num.
 inline bool SyncStatusIsBits(int server) {
     switch (server / 10000) {
         case 14:

@@ -20,9 +20,9 @@ struct Context {
     const Ages &ages;
     const core::Reply &reply;
     const core::KeeperConfig &config;
-    core::NodeState state;       ///< reached so far
+    core::NodeState state;  ///< reached so far
     SyncApplier &sync;
-    core::Lsn &sealed_lsn;       ///< set by a drain
+    core::Lsn &sealed_lsn;                 ///< set by a drain
     const core::TimelineHistory &history;  ///< of facts.timeline
 
     [[nodiscard]] const core::Peer *FindPeer(core::NodeId node) const;
@@ -31,7 +31,8 @@ struct Context {
 struct Progress {
     enum class Kind { kRunning, kDone, kFailed };
     Kind kind = Kind::kRunning;
-    std::string problem;  ///< with kFailed: why; with kRunning: what it waits for, when that is a problem
+    std::string
+        problem;  ///< with kFailed: why; with kRunning: what it waits for, when that is a problem
 };
 inline Progress Running(std::string waits_for = {}) {
     return {Progress::Kind::kRunning, std::move(waits_for)};
@@ -46,8 +47,9 @@ class StepMachine {
     StepMachine(const StepMachine &) = delete;
     StepMachine &operator=(const StepMachine &) = delete;
     virtual Progress Poll(Context &context) = 0;
-    /// When to poll again unless an event says so. An event wakes the worker for everything a step waits for;
-    /// the times are limits, repetitions, and the looks for which PostgreSQL has no event.
+    /// When to poll again unless an event says so. An event wakes the worker for everything a step
+    /// waits for; the times are limits, repetitions, and the looks for which PostgreSQL has no
+    /// event.
     [[nodiscard]] virtual core::BootTime NextWake(core::BootTime) const { return core::kForever; }
     /// Other work of the keeper (slots, pg_hba.conf) would delay it.
     [[nodiscard]] virtual bool IsUrgent() const { return false; }
@@ -63,8 +65,8 @@ std::unique_ptr<StepMachine> MakeDrain(DrainPurpose purpose);
 
 /// Empties primary_conninfo.
 core::Result<void> PointAtNobody(const Context &context);
-/// This process has read a primary_conninfo that points at the upstream in the reply; a problem when there is
-/// no such upstream.
+/// This process has read a primary_conninfo that points at the upstream in the reply; a problem
+/// when there is no such upstream.
 core::Result<bool> PointsAtUpstream(const Context &context);
 /// Makes it so: the files are written and everybody reads them again.
 core::Result<void> PointAtUpstream(const Context &context);

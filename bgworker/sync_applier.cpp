@@ -42,17 +42,18 @@ Progress SyncApplier::Write(const Context &context) {
         }
     }
     server::Reload();
-    return Running(again ? "synchronous_standby_names does not take the value that was written; another "
-                           "configuration file sets it"
-                         : "");
+    return Running(
+        again ? "synchronous_standby_names does not take the value that was written; another "
+                "configuration file sets it"
+              : "");
 }
 
 bool SyncApplier::IsInForce(const Context &context) const {
     const ServerFacts &facts = context.facts;
     const std::uint64_t mark = marks::Of(names_);
     if (facts.checkpointer_sync != mark || facts.sync_defined != !names_.empty()) return false;
-    // A walsender releases commits by the setting that it has read itself. One without a priority releases
-    // none, and gets a priority only by reading.
+    // A walsender releases commits by the setting that it has read itself. One without a priority
+    // releases none, and gets a priority only by reading.
     for (const SenderFact &sender : facts.senders) {
         if (sender.sends_wal && sender.sync_priority > 0 && sender.sync_mark != mark) return false;
         const bool is_member = std::find(facts.sync_members.begin(), facts.sync_members.end(),
@@ -79,7 +80,8 @@ Progress SyncApplier::Prepare(const Context &context) {
 Progress SyncApplier::Poll(const Context &context) {
     Begin(context);
     if (confirmed_ == version_) return Done();
-    if (const Progress written = Write(context); written.kind != Progress::Kind::kDone) return written;
+    if (const Progress written = Write(context); written.kind != Progress::Kind::kDone)
+        return written;
     awaits_flush_ = false;
     if (!IsInForce(context)) return Running();
     if (!names_.empty()) {

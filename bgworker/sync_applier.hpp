@@ -6,11 +6,12 @@
 
 namespace pgaf::keeper {
 
-/// Puts the synchronous set of the reply into force and sees that it is, from PostgreSQL's shared state.
+/// Puts the synchronous set of the reply into force and sees that it is, from PostgreSQL's shared
+/// state.
 class SyncApplier {
  public:
-    /// Moves on towards the set of the reply. kDone when PostgreSQL uses it and, with members, enough of them
-    /// hold everything that was flushed when it came into force.
+    /// Moves on towards the set of the reply. kDone when PostgreSQL uses it and, with members,
+    /// enough of them hold everything that was flushed when it came into force.
     Progress Poll(const Context &context);
     /// Writes the set and waits only until settings have been read again: before a promotion.
     Progress Prepare(const Context &context);
@@ -27,7 +28,7 @@ class SyncApplier {
 
     std::int64_t version_ = -1;
     std::string names_;
-    core::Lsn hold_;             ///< flushed when the set came into force
+    core::Lsn hold_;  ///< flushed when the set came into force
     core::BootTime reload_at_;
     bool awaits_flush_ = false;  ///< in force; its members do not hold enough yet
     std::int64_t confirmed_ = 0;

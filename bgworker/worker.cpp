@@ -42,7 +42,8 @@ bool ServerIsStopping() {
 bool Wait(const Keeper &keeper) {
     const core::BootTime now = pg::BootNow();
     const core::BootTime until = keeper.NextGlance();
-    // Only a turn that is known to have work follows at once: whatever else were wrong, nothing spins.
+    // Only a turn that is known to have work follows at once: whatever else were wrong, nothing
+    // spins.
     const long timeout_ms =
         keeper.HasMore() ? 0 : std::clamp<long>((until - now).count() + 1, 1, 1000);
     const int socket = keeper.link().Socket();
@@ -50,9 +51,8 @@ bool Wait(const Keeper &keeper) {
     if (socket >= 0) events |= WL_SOCKET_READABLE;
     if (socket >= 0 && keeper.link().WantsWrite()) events |= WL_SOCKET_WRITEABLE;
     return pg::CallPg([socket, events, timeout_ms] {
-        const int happened =
-            WaitLatchOrSocket(MyLatch, events, socket < 0 ? PGINVALID_SOCKET : socket, timeout_ms,
-                              PG_WAIT_EXTENSION);
+        const int happened = WaitLatchOrSocket(
+            MyLatch, events, socket < 0 ? PGINVALID_SOCKET : socket, timeout_ms, PG_WAIT_EXTENSION);
         ResetLatch(MyLatch);
         if (ConfigReloadPending) {
             ConfigReloadPending = false;

@@ -4,8 +4,12 @@ import re
 import subprocess
 import sys
 
-LINES_MAX = 600
-COLUMNS_MAX = 110
+LINES_MAX = 500
+COLUMNS_MAX = 100
+# Files that may be longer, and why.
+LONG_FILES = {
+    "keeper/tests/cluster/test_worker.py": (540, "the scripted monitor that its stories share is of no use elsewhere"),
+}
 
 # (pattern, where it is banned, where it is allowed, what to do instead)
 BANS = [
@@ -41,8 +45,9 @@ def problems_in(path):
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError:
         return
-    if len(lines) > LINES_MAX and path.suffix in {".cpp", ".hpp", ".py"}:
-        yield f"{name}: {len(lines)} lines; the limit is {LINES_MAX}: split it"
+    limit = LONG_FILES.get(name, (LINES_MAX, ""))[0]
+    if len(lines) > limit and path.suffix in {".cpp", ".hpp", ".py"}:
+        yield f"{name}: {len(lines)} lines; the limit is {limit}: split it"
     for number, line in enumerate(lines, 1):
         if path.suffix in {".cpp", ".hpp"} and len(line) > COLUMNS_MAX:
             yield f"{name}:{number}: {len(line)} columns; the limit is {COLUMNS_MAX}"

@@ -49,7 +49,8 @@ void World::InjectFault() {
             Tell(monitor_up_ ? "fault: monitor down" : "monitor up");
             if (monitor_up_) {
                 monitor_up_ = false;
-                // Its backends die with what they were about to look at; answers may be on their way.
+                // Its backends die with what they were about to look at; answers may be on their
+                // way.
                 std::erase_if(messages_, [](const Message &m) { return m.to_monitor; });
             } else {
                 RestartMonitor();

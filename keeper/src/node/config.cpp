@@ -8,8 +8,8 @@
 
 #include "io/env.hpp"
 #include "io/files.hpp"
-#include "io/pg_client.hpp"
 #include "io/network.hpp"
+#include "io/pg_client.hpp"
 
 namespace pgaf::node {
 namespace {

@@ -66,7 +66,8 @@ void NodeSupervisor::OnBegin() {
     }
     last_reply_ = io::BootNow();
     if (postmaster_.Attach()) return;
-    // A frozen process of a server that died before us could hold the baton, or an answer to a client.
+    // A frozen process of a server that died before us could hold the baton, or an answer to a
+    // client.
     auto killed = io::KillPostgres(options_.paths.pgdata, Milliseconds{5000});
     if (!killed) io::LogProblem(spdlog::level::err, killed.error());
     BecomeKeeper();

@@ -1,5 +1,5 @@
-// Goal: what the supervisor does with PostgreSQL down never lets a former primary write on its own word.
-// Method: the pure plan, one situation at a time.
+// Goal: what the supervisor does with PostgreSQL down never lets a former primary write on its own
+// word. Method: the pure plan, one situation at a time.
 #include "node/plan.hpp"
 
 #include <gtest/gtest.h>
@@ -21,8 +21,10 @@ TEST(Plan, AStandbyAndALoneSingleStartAtOnce) {
 
 TEST(Plan, AnIncompleteDirectoryIsNeverStarted) {
     for (const NodeState state : {NodeState::kSecondary, NodeState::kSingle, NodeState::kDemoted}) {
-        for (const NodeState goal : {NodeState::kSingle, NodeState::kPrimary, NodeState::kSecondary}) {
-            EXPECT_NE(MakePlan({.state = state, .goal = goal, .is_marked = true}).action, Action::kStart);
+        for (const NodeState goal :
+             {NodeState::kSingle, NodeState::kPrimary, NodeState::kSecondary}) {
+            EXPECT_NE(MakePlan({.state = state, .goal = goal, .is_marked = true}).action,
+                      Action::kStart);
         }
     }
 }
@@ -38,7 +40,8 @@ TEST(Plan, AFormerPrimaryBecomesDemotedAndThenRejoins) {
 
 TEST(Plan, ANodeThatStoppedToBeDroppedEndsWhenTheMonitorKnowsIt) {
     EXPECT_EQ(MakePlan({.state = NodeState::kDropped}).action, Action::kWait);
-    EXPECT_EQ(MakePlan({.state = NodeState::kDropped, .goal = NodeState::kDropped}).action, Action::kEnd);
+    EXPECT_EQ(MakePlan({.state = NodeState::kDropped, .goal = NodeState::kDropped}).action,
+              Action::kEnd);
 }
 
 }  // namespace
