@@ -12,7 +12,7 @@
 namespace pgaf::keeper {
 namespace {
 
-constexpr int kSendersMax = 64;
+constexpr int kSendersMax = 96;
 constexpr int kSlotsMax = 128;
 
 struct RawSender {
@@ -30,6 +30,7 @@ struct RawSlot {
     NameData name;
     int active_pid;
     XLogRecPtr restart_lsn;
+    bool holds_xmin;
 };
 
 /// Plain copies: filled where an ERROR may jump, turned into C++ values outside.
@@ -80,7 +81,8 @@ void ReadSlotsUnsafe(RawFacts &raw) {
         if (!slot->in_use) continue;
         RawSlot &out = raw.slots[static_cast<std::size_t>(raw.slot_count++)];
         SpinLockAcquire(&slot->mutex);
-        out = {slot->data.name, slot->active_pid, slot->data.restart_lsn};
+        out = {slot->data.name, slot->active_pid, slot->data.restart_lsn,
+               TransactionIdIsValid(slot->data.xmin)};
         SpinLockRelease(&slot->mutex);
     }
     LWLockRelease(ReplicationSlotControlLock);
@@ -142,8 +144,8 @@ void SetPosition(const RawFacts &raw, ServerFacts &facts) {
 void SetSenders(const RawFacts &raw, ServerFacts &facts) {
     for (int i = 0; i < raw.slot_count; ++i) {
         const RawSlot &slot = raw.slots[static_cast<std::size_t>(i)];
-        facts.slots.push_back(
-            {NameStr(slot.name), slot.active_pid != 0, core::Lsn{slot.restart_lsn}});
+        facts.slots.push_back({NameStr(slot.name), slot.active_pid != 0,
+                               core::Lsn{slot.restart_lsn}, slot.holds_xmin});
     }
     for (int i = 0; i < raw.sender_count; ++i) {
         const RawSender &sender = raw.senders[static_cast<std::size_t>(i)];

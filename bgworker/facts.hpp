@@ -25,6 +25,7 @@ struct SlotFact {
     std::string name;
     bool active = false;
     core::Lsn restart_lsn;
+    bool holds_xmin = false;  ///< keeps dead rows for the queries of a standby
 };
 
 struct ReceiverState {

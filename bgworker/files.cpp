@@ -127,4 +127,11 @@ void Heartbeat::Beat(core::BootTime now) {
     __atomic_store_n(&page_->boottime_ns, now.ns, __ATOMIC_RELEASE);
 }
 
+void Heartbeat::NoteStream(core::BootTime since, core::Lsn lsn, int timeline) {
+    if (page_ == nullptr) return;
+    page_->lsn = lsn.value;
+    page_->timeline = static_cast<std::uint32_t>(timeline);
+    __atomic_store_n(&page_->no_stream_since_ns, since.ns, __ATOMIC_RELEASE);
+}
+
 }  // namespace pgaf::keeper

@@ -43,13 +43,18 @@ class Heartbeat {
     Heartbeat(const Heartbeat &) = delete;
     Heartbeat &operator=(const Heartbeat &) = delete;
     void Beat(core::BootTime now);
+    /// A standby that should stream and has not since `since` (0: all is well), and where its WAL
+    /// ends.
+    void NoteStream(core::BootTime since, core::Lsn lsn, int timeline);
 
  private:
-    /// Layout shared with the supervisor.
+    /// Layout shared with the supervisor: keeper/src/io/heartbeat.hpp.
     struct Page {
         std::uint32_t pid;
-        std::uint32_t unused;
+        std::uint32_t timeline;
         std::int64_t boottime_ns;
+        std::int64_t no_stream_since_ns;
+        std::uint64_t lsn;
     };
     bool Map();
     std::string path_;

@@ -13,6 +13,9 @@ namespace pgaf::keeper {
 namespace {
 
 constexpr core::Milliseconds kEvery{5000};
+/// A standby that is away for longer finds its long queries cancelled when it returns; the primary
+/// must not keep every dead row until then.
+constexpr core::Milliseconds kFeedbackKept{60'000};
 
 std::string PeersText(const core::Reply &reply) {
     std::string text;
@@ -20,6 +23,11 @@ std::string PeersText(const core::Reply &reply) {
         text.append(std::to_string(peer.node.value)).append("@").append(peer.host).append(" ");
     }
     return text;
+}
+
+bool IsUseful(const Context &context, const SlotFact &slot) {
+    const auto node = core::ParseStandbyName(slot.name);
+    return node && slot.restart_lsn.IsValid() && context.FindPeer(*node) != nullptr;
 }
 
 }  // namespace
@@ -35,6 +43,7 @@ std::string Housekeeping::Poll(const Context &context) {
         if (context.facts.slots_ready) {
             KeepSlots(context);
             if (context.facts.in_recovery) AdvanceSlots(context);
+            ReleaseXmins(context);
             if (problem_.empty()) peers_ = peers;
         }
     } catch (const pg::PgError &error) {
@@ -68,15 +77,37 @@ void Housekeeping::KeepSlots(const Context &context) {
     }
     for (const SlotFact &slot : context.facts.slots) {
         const auto node = core::ParseStandbyName(slot.name);
-        if (!node || slot.active || context.FindPeer(*node) != nullptr) continue;
+        if (!node || slot.active) continue;
+        // One that has lost its WAL (max_slot_wal_keep_size) promises nothing any more, and newer
+        // servers refuse to use it; the next round makes a fresh one.
+        if (IsUseful(context, slot)) continue;
         server::DropSlot(slot.name);
     }
+}
+
+/// A physical slot keeps the xmin of its last standby for ever; on a standby it even travels up to
+/// the primary as feedback.
+void Housekeeping::ReleaseXmins(const Context &context) {
+    std::map<std::string, core::BootTime> idle;
+    for (const SlotFact &slot : context.facts.slots) {
+        if (slot.active || !slot.holds_xmin || !IsUseful(context, slot)) continue;
+        const auto known = idle_since_.find(slot.name);
+        const core::BootTime since = known == idle_since_.end() ? context.now : known->second;
+        const bool is_due = context.facts.in_recovery || context.now - since >= kFeedbackKept;
+        if (is_due) {
+            server::ReleaseSlotXmin(slot.name);
+        } else {
+            idle.emplace(slot.name, since);
+        }
+    }
+    idle_since_ = std::move(idle);
 }
 
 void Housekeeping::AdvanceSlots(const Context &context) {
     for (const core::Peer &peer : context.reply.peers) {
         const SlotFact *const slot = context.facts.FindSlot(core::StandbyName(peer.node));
         if (slot == nullptr || slot->active || !peer.lsn.IsValid()) continue;
+        if (!slot->restart_lsn.IsValid()) continue;  // was dropped just now
         // Never beyond what this node has itself: the rest it could not send either.
         const core::Lsn to = std::min(peer.lsn, context.facts.lsn);
         if (to > slot->restart_lsn) server::AdvanceSlot(slot->name, to);

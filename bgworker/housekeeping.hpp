@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -18,8 +19,10 @@ class Housekeeping {
     void KeepHba(const Context &context);
     void KeepSlots(const Context &context);
     static void AdvanceSlots(const Context &context);
+    void ReleaseXmins(const Context &context);
 
-    std::string peers_;  ///< those of the last round, as text
+    std::map<std::string, core::BootTime> idle_since_;  ///< slots that nobody uses
+    std::string peers_;                                 ///< those of the last round, as text
     core::BootTime next_;
     std::string problem_;
 };

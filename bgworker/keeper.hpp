@@ -34,6 +34,7 @@ class Keeper {
     void OnFailedIteration();
 
  private:
+    void NoteStream(const ServerFacts &facts);
     bool LoadRecord();
     void LoadConfig();
     bool SaveRecord(const core::NodeRecord &record);
@@ -77,7 +78,10 @@ class Keeper {
     core::BootTime next_wake_;
     core::BootTime next_glance_ = core::kForever;
     bool receiver_streams_ = false;
-    bool has_more_ = false;  ///< this turn has made another one necessary
+    int stream_pid_ = 0;  ///< the receiver that streams
+    core::BootTime stream_pid_since_;
+    core::BootTime no_stream_since_;  ///< a standby without the stream that it should have
+    bool has_more_ = false;           ///< this turn has made another one necessary
     std::optional<core::NodeRecord> record_;
     std::optional<core::KeeperConfig> config_;
     std::int64_t config_stamp_ = 0;

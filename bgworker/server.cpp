@@ -94,6 +94,17 @@ void AdvanceSlotUnsafe(const char *name, XLogRecPtr to) {
     ReplicationSlotRelease();
 }
 
+void ReleaseSlotXminUnsafe(const char *name) {
+    pg::AcquireSlotUnsafe(name);
+    SpinLockAcquire(&MyReplicationSlot->mutex);
+    MyReplicationSlot->data.xmin = InvalidTransactionId;
+    MyReplicationSlot->effective_xmin = InvalidTransactionId;
+    SpinLockRelease(&MyReplicationSlot->mutex);
+    ReplicationSlotMarkDirty();
+    ReplicationSlotsComputeRequiredXmin(false);
+    ReplicationSlotRelease();
+}
+
 bool StartCheckpointProcessUnsafe() {
     BackgroundWorker worker;
     memset(&worker, 0, sizeof worker);
@@ -168,6 +179,11 @@ void AdvanceSlot(const std::string &name, core::Lsn to) {
     const char *const text = name.c_str();
     const XLogRecPtr position = to.value;
     pg::CallPg([text, position] { AdvanceSlotUnsafe(text, position); });
+}
+
+void ReleaseSlotXmin(const std::string &name) {
+    const char *const text = name.c_str();
+    pg::CallPg([text] { ReleaseSlotXminUnsafe(text); });
 }
 
 void DropSlot(const std::string &name) {

@@ -36,6 +36,8 @@ core::Lsn WriteMarker();
 void CreateSlot(const std::string &name);
 /// Moves an inactive slot forward; never backwards.
 void AdvanceSlot(const std::string &name, core::Lsn to);
+/// Of an inactive slot: dead rows are no longer kept for it.
+void ReleaseSlotXmin(const std::string &name);
 void DropSlot(const std::string &name);
 std::string HbaFile();
 /// Releases what an ERROR left behind in this process.

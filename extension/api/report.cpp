@@ -117,6 +117,16 @@ void StoreRow(Group &group, const Report &report, const std::string &replication
         state_changed ? Group::Announcement::kAnnounce : Group::Announcement::kNone);
 }
 
+/// A report whose answer was lost comes again: the same words among the last ones are one event.
+void StoreEvent(const Group &group, const Report &report) {
+    constexpr std::size_t kMost = 2000;
+    if (report.event.empty()) return;
+    const store::NodeRow row = group.RowOf(report.node);
+    const std::string text = store::Describe(row.view) + ": " + report.event.substr(0, kMost);
+    if (store::IsRecent(group.key(), text)) return;
+    store::Announce(group.key(), row, text, {});
+}
+
 /// Everything but the answer.
 Group Process(Report &report, Reporter reporter, const std::string &replication_state) {
     const store::NodeAddress node = FindReporter(report);
@@ -131,6 +141,7 @@ Group Process(Report &report, Reporter reporter, const std::string &replication_
     WatchOwnExit();
     group.RefreshFacts(report.node);
     StoreRow(group, report, replication_state);
+    StoreEvent(group, report);
     const bool is_new_timeline =
         !row.view.has_report || row.view.report.timeline != report.timeline;
     if (is_new_timeline) store::AddTimelines(report.node, report.timeline, report.history);

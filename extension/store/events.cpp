@@ -28,6 +28,11 @@ pg::Statement insert_event{
     "''),"
     " nullif($16, ''), $17)"};
 
+pg::Statement recent_event{
+    "SELECT 1 FROM (SELECT e.description FROM pgautofailover.event e"
+    " WHERE e.formationid = $1 AND e.groupid = $2 ORDER BY e.eventid DESC LIMIT 50) recent"
+    " WHERE recent.description = $3"};
+
 pg::Statement purge_events{
     "DELETE FROM pgautofailover.event WHERE eventid IN (SELECT e.eventid FROM pgautofailover.event "
     "e"
@@ -75,6 +80,12 @@ void InsertEvent(const GroupKey &group, const NodeRow &node, const std::string &
 std::string Describe(const core::NodeView &node) {
     return "node " + std::to_string(node.id.value) + " \"" + node.name + "\" (" + node.host + ":" +
            std::to_string(node.port) + ")";
+}
+
+bool IsRecent(const GroupKey &group, const std::string &description) {
+    return !pg::Execute(recent_event, {Param::Text(group.formation), Param::Int4(group.group),
+                                       Param::Text(description)})
+                .empty();
 }
 
 std::size_t PurgeEvents(core::Milliseconds age) {

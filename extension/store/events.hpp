@@ -15,6 +15,9 @@ struct Cause {
     std::string reason;
 };
 
+/// One of the last events of the group has this description.
+bool IsRecent(const GroupKey &group, const std::string &description);
+
 /// An event row, its sentence in the server's log and on channel "log", and the state on channel
 /// "state".
 void Announce(const GroupKey &group, const NodeRow &node, const std::string &description,

@@ -8,6 +8,7 @@
 #include "io/log.hpp"
 #include "io/process.hpp"
 #include "node/pid_file.hpp"
+#include "node/steps/steps.hpp"
 
 /// drop node, drop monitor.
 namespace pgaf::cli {
@@ -47,8 +48,9 @@ Result<void> Destroy(const node::Paths &paths) {
     }
     if (auto killed = io::KillPostgres(paths.pgdata, Milliseconds{5000}); !killed) return killed;
     for (const std::string &tree :
-         {paths.pgdata, paths.pgdata + ".pgaf-init", paths.pgdata + ".pgaf-clone", paths.directory,
-          io::ParentOf(paths.config), paths.run_directory}) {
+         {paths.pgdata, paths.pgdata + ".pgaf-init", paths.pgdata + ".pgaf-clone",
+          node::DiscardedDirectory(paths), paths.directory, io::ParentOf(paths.config),
+          paths.run_directory}) {
         if (auto removed = io::RemoveTree(tree); !removed) return removed;
     }
     spdlog::info("Removed \"{}\" and its configuration", paths.pgdata);
@@ -86,6 +88,23 @@ bool IsKnown(io::PgClient &monitor, std::int64_t node) {
     return !rows || !rows->IsEmpty();
 }
 
+/// Another node of the group has all of the data, as far as the monitor knows.
+Result<void> MustNotBeLastCopy(io::PgClient &monitor, const node::Config &config,
+                               const core::NodeRecord &record) {
+    auto rows = monitor.Query(
+        "SELECT 1 FROM pgautofailover.node WHERE formationid = $1 AND groupid = $2::int"
+        " AND nodeid <> $3::bigint AND reportedstate IN ('single', 'primary', 'wait_primary',"
+        " 'join_primary', 'apply_settings', 'prepare_maintenance', 'wait_maintenance',"
+        " 'maintenance', 'secondary')",
+        {config.formation, std::to_string(record.group), std::to_string(record.node.value)});
+    if (!rows) return Pass(rows);
+    if (!rows->IsEmpty()) return {};
+    return Fail(ProblemCode::kRefused,
+                fmt::format("node {} \"{}\" has the only complete copy of the data of group {}",
+                            record.node.value, config.name, record.group),
+                {}, "To destroy it all the same, use --force; without --destroy the data stays.");
+}
+
 Result<void> DropLocalNode(const node::Paths &paths, const node::Config &config,
                            const DropOptions &options) {
     auto record = node::LoadRecord(paths);
@@ -102,6 +121,9 @@ Result<void> DropLocalNode(const node::Paths &paths, const node::Config &config,
         auto monitor = ConnectTo(config.monitor);
         if (!monitor && !options.force) return Pass(monitor);
         if (!monitor) spdlog::warn("The monitor cannot be reached and still knows the node");
+        if (monitor && options.destroy && !options.force) {
+            if (auto other = MustNotBeLastCopy(*monitor, config, *record); !other) return other;
+        }
         if (monitor && IsKnown(*monitor, record->node.value)) {
             const bool force = options.force || !is_running;  // nobody is there to confirm
             if (auto removed = RemoveFromMonitor(*monitor, record->node.value, force); !removed)

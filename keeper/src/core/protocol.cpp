@@ -167,6 +167,7 @@ std::string Encode(const Report &report) {
         out.Name("receiver");
         WriteReceiver(writer, report.receiver);
         if (!report.problem.empty()) out.Put("problem", report.problem);
+        if (!report.event.empty()) out.Put("event", report.event);
         if (!report.pg_version.empty()) out.Put("pg_version", report.pg_version);
     }
     return {buffer.GetString(), buffer.GetSize()};
@@ -215,6 +216,7 @@ Result<Report> DecodeReport(std::string_view text) {
             report.receiver = ReadReceiver(*receiver, problem);
         }
         in.Get("problem", report.problem);
+        in.Get("event", report.event);
         in.Get("pg_version", report.pg_version);
     }
     if (!problem.empty()) return Fail(ProblemCode::kCorrupt, "invalid report: " + problem);

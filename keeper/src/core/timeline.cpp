@@ -76,6 +76,20 @@ bool HasLeftHistory(const WalPosition &position, int timeline, const TimelineHis
     return ancestry == Ancestry::kDiverged || ancestry == Ancestry::kAhead;
 }
 
+Lsn PartingOf(const WalPosition &position, int timeline, const TimelineHistory &history) {
+    TimelineHistory ours = position.history;
+    TimelineHistory theirs = history;
+    ours.push_back({position.timeline, Lsn{UINT64_MAX}});
+    theirs.push_back({timeline, Lsn{UINT64_MAX}});
+    Lsn common{0};
+    for (std::size_t i = 0; i < ours.size() && i < theirs.size(); ++i) {
+        if (ours.at(i).timeline != theirs.at(i).timeline) return common;
+        if (ours.at(i).at != theirs.at(i).at) return std::min(ours.at(i).at, theirs.at(i).at);
+        if (ours.at(i).at.value != UINT64_MAX) common = ours.at(i).at;
+    }
+    return common;
+}
+
 TimelineHistory ParseTimelineHistory(std::string_view text) {
     TimelineHistory history;
     while (!text.empty()) {

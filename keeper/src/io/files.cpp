@@ -125,6 +125,29 @@ Result<void> MoveInto(const std::string &from, const std::string &to) {
     return SyncDirectory(ParentOf(to));
 }
 
+Result<void> CopyFile(const std::string &from, const std::string &to) {
+    std::error_code error;
+    fs::copy_file(from, to, error);
+    if (error) {
+        return Fail(ProblemCode::kIo,
+                    fmt::format("could not copy \"{}\" to \"{}\": {}", from, to, error.message()));
+    }
+    const UniqueFd fd(::open(to.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd.IsOpen() || ::fsync(fd.Get()) != 0) return tl::unexpected(IoProblem("sync", to));
+    return SyncDirectory(ParentOf(to));
+}
+
+std::vector<std::string> NamesIn(const std::string &directory) {
+    std::vector<std::string> names;
+    std::error_code error;
+    for (fs::directory_iterator at(directory, error), end; !error && at != end;
+         at.increment(error)) {
+        names.push_back(at->path().filename().string());
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
 bool Exists(const std::string &path) {
     struct stat info {};
     return ::lstat(path.c_str(), &info) == 0;

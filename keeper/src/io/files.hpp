@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "io/common.hpp"
 
@@ -46,6 +47,10 @@ Result<void> RemoveFile(const std::string &path);
 Result<void> SyncDirectory(const std::string &path);
 /// Moves `from` to `to`; when both exist they change places.
 Result<void> MoveInto(const std::string &from, const std::string &to);
+
+/// Durable; `to` must not exist.
+Result<void> CopyFile(const std::string &from, const std::string &to);
+std::vector<std::string> NamesIn(const std::string &directory);
 
 bool Exists(const std::string &path);
 bool IsDirectory(const std::string &path);

@@ -51,7 +51,8 @@ StepContext NodeSupervisor::MakeContext() {
                        .record = record_,
                        .keeper = keeper_,
                        .reply = reply_,
-                       .cancel = cancel_.get()};
+                       .cancel = cancel_.get(),
+                       .is_wal_gone = is_wal_gone_};
 }
 
 void NodeSupervisor::RunStep(core::Step step, core::NodeState next) {
@@ -61,11 +62,16 @@ void NodeSupervisor::RunStep(core::Step step, core::NodeState next) {
     struct Shared {
         StepContext context;
         Result<std::uint64_t> result = 0;
+        std::string note{};
     };
     auto shared = std::make_shared<Shared>(Shared{MakeContext()});
+    shared->context.note = &shared->note;
     io::RunInThread(
         LoopHandle(), [shared, step] { shared->result = Carry(step, shared->context); },
-        [this, shared, next] { OnStepDone(next, std::move(shared->result)); });
+        [this, shared, next] {
+            if (!shared->note.empty()) event_ = std::move(shared->note);
+            OnStepDone(next, std::move(shared->result));
+        });
 }
 
 void NodeSupervisor::OnStepDone(core::NodeState next, Result<std::uint64_t> result) {
@@ -74,6 +80,7 @@ void NodeSupervisor::OnStepDone(core::NodeState next, Result<std::uint64_t> resu
     if (result) {
         step_failures_ = 0;
         ForgetFailedStarts();
+        is_wal_gone_ = false;
         record_.system_identifier = *result;
         if (auto control = io::ReadControlData(options_.install, options_.paths.pgdata))
             control_ = *control;

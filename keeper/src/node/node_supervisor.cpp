@@ -139,6 +139,7 @@ core::Report NodeSupervisor::MakeReport() const {
         if (report.system_identifier == 0) report.system_identifier = control_->system_identifier;
     }
     report.problem = problem_;
+    report.event = event_;
     report.pg_version = options_.install.version;
     return report;
 }
@@ -156,6 +157,7 @@ void NodeSupervisor::OnReply(const core::Reply &reply, int tag) {
     if (!baton_ || tag != round_) return;  // answers a report of another time
     if (exit_status_) return Exit(*exit_status_);
     last_reply_ = io::BootNow();
+    event_.clear();
     if (reply.term < record_.term) return IgnoreOldTerm(reply);
     is_old_term_said_ = false;
     const core::NodeRecord before = record_;
@@ -197,7 +199,8 @@ bool NodeSupervisor::ActOnce() {
     PlanFacts facts{.state = record_.state,
                     .had_peer = record_.had_peer,
                     .is_marked = ReadMarker(options_.paths).has_value(),
-                    .failed_starts = FailedStarts()};
+                    .failed_starts = FailedStarts(),
+                    .is_wal_gone = is_wal_gone_};
     if (reply_) facts.goal = reply_->goal;
     const Plan plan = MakePlan(facts);
     if (!plan.why.empty()) SayProblem(std::string(plan.why));
@@ -337,6 +340,7 @@ void NodeSupervisor::WatchHeartbeat() {
         link_.Close();
     }
     if (!heartbeat) return;
+    if (is_worker_up) WatchStream(*heartbeat);
     const core::BootTime last_sign =
         std::max({heartbeat->at, postmaster_.StartedAt(), awake_since_});
     if (now - last_sign <= kHeartbeatLimit) return;

@@ -5,10 +5,12 @@
 #include <string>
 
 #include "io/files.hpp"
+#include "io/heartbeat.hpp"
 #include "node/monitor_link.hpp"
 #include "node/plan.hpp"
 #include "node/steps/steps.hpp"
 #include "node/supervisor.hpp"
+#include "pgaf/core/wal_files.hpp"
 
 namespace pgaf::node {
 
@@ -48,6 +50,8 @@ class NodeSupervisor final : public Supervisor {
     [[nodiscard]] StepContext MakeContext();
     // Watchman
     void WatchHeartbeat();
+    void WatchStream(const io::Heartbeat &heartbeat);
+    void OnStreamChecked(core::Following verdict);
 
     core::NodeRecord record_;
     core::KeeperConfig keeper_;
@@ -71,6 +75,10 @@ class NodeSupervisor final : public Supervisor {
     core::BootTime last_reply_;
     bool is_link_needed_ = true;
     bool is_old_term_said_ = false;
+    std::string event_;  ///< for the monitor, until it has answered
+    bool is_stream_check_running_ = false;
+    core::BootTime next_stream_check_;
+    bool is_wal_gone_ = false;  ///< the upstream no longer has what this standby needs
 };
 
 }  // namespace pgaf::node

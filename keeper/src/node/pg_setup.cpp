@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "io/files.hpp"
 #include "io/process.hpp"
@@ -26,11 +27,16 @@ bool HasSetting(std::string_view conf, std::string_view name) {
 /// What Debian compiles in belongs to the user postgres; everybody else gets /tmp, unless the
 /// operator chose a directory.
 core::ServerSettings SettingsOf(const io::PgInstall &install, const Config &config,
-                                const Paths &paths, std::string_view conf) {
+                                const Paths &paths, const std::string &directory,
+                                std::string_view conf) {
     core::ServerSettings settings = MakeServerSettings(config, paths, install.major);
     if (settings.unix_socket_directory.empty() && !io::IsWritable(kUsualSocketDirectory) &&
         !HasSetting(conf, "unix_socket_directories")) {
         settings.unix_socket_directory = "/tmp";
+    }
+    struct statvfs disk {};
+    if (::statvfs((directory + "/pg_wal").c_str(), &disk) == 0) {
+        settings.slot_wal_mb = core::SlotWalMb(disk.f_blocks * disk.f_frsize);
     }
     return settings;
 }
@@ -86,7 +92,8 @@ Result<void> WriteServerFiles(const io::PgInstall &install, const Config &config
     }
     auto conf = io::ReadFile(directory + "/postgresql.conf");
     if (!conf) return Pass(conf);
-    const std::string settings = core::SettingsText(SettingsOf(install, config, paths, *conf));
+    const std::string settings =
+        core::SettingsText(SettingsOf(install, config, paths, directory, *conf));
     if (auto done = WriteInto(directory, core::kSettingsFile, settings); !done) return done;
     const std::string with_include = core::EnsureInclude(*conf);
     if (with_include == *conf) return {};

@@ -37,7 +37,9 @@ Plan AtGoal(const PlanFacts &facts) {
     }
     const bool is_follower =
         facts.state == NodeState::kSecondary || facts.state == NodeState::kCatchingup;
-    if (is_follower && (facts.is_marked || facts.failed_starts >= kStartsBeforeRejoin)) {
+    const bool needs_work =
+        facts.is_marked || facts.is_wal_gone || facts.failed_starts >= kStartsBeforeRejoin;
+    if (is_follower && needs_work) {
         return {.action = Action::kRunStep,
                 .step = Step::kRejoin,
                 .next = NodeState::kCatchingup,

@@ -161,3 +161,8 @@ def test_drop_and_destroy(cluster):
     assert not b.pgdata.exists()
     wait_for(lambda: not any(map(is_alive, b.pids())), 20, "the dropped node's processes end")
     a.sql("CREATE TABLE after_drop(i int)")
+    refused = a.autoctl("drop", "node", "--destroy", check=False)
+    assert refused.returncode != 0 and "the only complete copy" in refused.stderr
+    assert a.sql("SELECT count(*) FROM after_drop") == "0", "nothing was changed"
+    a.autoctl("drop", "node", "--destroy", "--force")
+    assert not a.pgdata.exists()

@@ -38,6 +38,15 @@ TEST(Plan, AFormerPrimaryBecomesDemotedAndThenRejoins) {
     EXPECT_EQ(second.step, core::Step::kRejoin);
 }
 
+TEST(Plan, AStandbyWhoseWalIsGoneIsCompared) {
+    const Plan plan = MakePlan({.state = NodeState::kSecondary,
+                                .goal = NodeState::kSecondary,
+                                .is_wal_gone = true});
+    EXPECT_EQ(plan.action, Action::kRunStep);
+    EXPECT_EQ(plan.step, core::Step::kRejoin);
+    EXPECT_EQ(plan.next, NodeState::kCatchingup);
+}
+
 TEST(Plan, ANodeThatStoppedToBeDroppedEndsWhenTheMonitorKnowsIt) {
     EXPECT_EQ(MakePlan({.state = NodeState::kDropped}).action, Action::kWait);
     EXPECT_EQ(MakePlan({.state = NodeState::kDropped, .goal = NodeState::kDropped}).action,

@@ -26,6 +26,8 @@ std::string RedactConninfo(std::string_view conninfo);
 /// postgresql.conf with our include line present exactly once, at its end so that it wins.
 std::string EnsureInclude(std::string_view postgresql_conf);
 
+inline constexpr std::int64_t kSlotWalMostMb = 16 * 1024;
+
 struct ServerSettings {
     std::string keeper_directory;  ///< empty on the monitor
     std::string preload_library;   ///< pgautofailover_keeper or pgautofailover
@@ -40,7 +42,13 @@ struct ServerSettings {
     std::string ssl_ca_file;
     std::string ssl_crl_file;
     bool is_monitor = false;
+    std::int64_t slot_wal_mb = kSlotWalMostMb;  ///< WAL kept for a standby that is away
 };
+/// A quarter of the disk, and not more than kSlotWalMostMb.
+std::int64_t SlotWalMb(std::uint64_t disk_bytes);
+/// The value of a setting in one of our files, as QuoteSetting wrote it; empty when it is not
+/// there.
+std::string SettingOf(std::string_view text, std::string_view name);
 /// Content of postgresql-auto-failover.conf.
 std::string SettingsText(const ServerSettings &settings);
 

@@ -69,6 +69,8 @@ struct Report {
     std::vector<StandbyFact> standbys;
     ReceiverFact receiver;
     std::string problem;  ///< what the keeper cannot do now, in words; empty when all is well
+    /// What happened once and belongs into the monitor's events; repeated until it is answered.
+    std::string event{};
     std::string pg_version;
 };
 

@@ -47,6 +47,10 @@ bool IsOnLineage(const WalPosition &position, int timeline);
 /// as it is. False when one of them is not known.
 bool HasLeftHistory(const WalPosition &position, int timeline, const TimelineHistory &history);
 
+/// Where two histories part: `position` holds nothing of the other one beyond it. For the same
+/// timeline number it is where that timeline began.
+Lsn PartingOf(const WalPosition &position, int timeline, const TimelineHistory &history);
+
 /// The content of a .history file. Lines that are not understood are passed over, as PostgreSQL
 /// passes over comments.
 TimelineHistory ParseTimelineHistory(std::string_view text);

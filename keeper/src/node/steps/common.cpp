@@ -65,6 +65,28 @@ Result<Upstream> Upstream::Connect(const StepContext &context, const core::Peer 
     return Upstream(std::move(*client));
 }
 
+Result<Upstream> Upstream::Connect(const std::string &conninfo) {
+    auto client = io::PgClient::Connect(conninfo, {{"replication", "database"},
+                                                   {"dbname", "postgres"},
+                                                   {"application_name", "pgautofailover_copy"}});
+    if (!client) return Pass(client);
+    return Upstream(std::move(*client));
+}
+
+Result<core::UpstreamWal> Upstream::ListWal() {
+    auto identity = Identify();
+    if (!identity) return Pass(identity);
+    core::UpstreamWal wal{.timeline = identity->timeline,
+                          .history = identity->history,
+                          .end = identity->end,
+                          .segment_bytes = identity->segment_bytes};
+    auto rows = client_.Simple("SELECT pg_catalog.pg_ls_dir('pg_wal', true, false)");
+    if (!rows) return Pass(rows);
+    for (std::size_t row = 0; row < rows->rows.size(); ++row)
+        wal.files.push_back(rows->At(row, 0));
+    return wal;
+}
+
 Result<Upstream::Identity> Upstream::Identify() {
     auto rows = client_.Simple("IDENTIFY_SYSTEM");
     if (!rows) return Pass(rows, "could not identify the primary");
@@ -77,6 +99,12 @@ Result<Upstream::Identity> Upstream::Identify() {
     if (identity.system_identifier == 0 || identity.timeline == 0) {
         return Fail(ProblemCode::kPostgres, "the primary's identity cannot be read");
     }
+    auto size = client_.Simple(
+        "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_segment_size'");
+    if (!size) return Pass(size);
+    const std::string bytes = size->IsEmpty() ? "" : size->At(0, 0);
+    (void)std::from_chars(bytes.data(), bytes.data() + bytes.size(), identity.segment_bytes);
+    if (const auto end = core::ParseLsn(rows->At(0, 2))) identity.end = *end;
     if (identity.timeline > 1) {
         auto history = client_.Simple(fmt::format("TIMELINE_HISTORY {}", identity.timeline));
         if (!history) return Pass(history, "could not fetch the primary's timeline history");

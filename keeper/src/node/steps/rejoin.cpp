@@ -74,10 +74,20 @@ Result<void> Recover(const StepContext &context) {
     return {};
 }
 
-Result<void> Rewind(const StepContext &context, const core::Peer &upstream, int upstream_timeline,
-                    Upstream &session) {
-    if (auto done = session.EnsureCheckpoint(upstream_timeline); !done) return done;
-    if (auto done = Recover(context); !done) return done;
+/// Once, before anything is changed: an interrupted rewind goes on as a copy.
+void KeepAside(const StepContext &context, const Upstream::Identity &identity) {
+    auto control = io::ReadControlData(context.install, context.paths.pgdata);
+    if (!control) return;
+    std::string said = KeepDiscardedWal(context, identity, *control);
+    if (context.note != nullptr) *context.note = std::move(said);
+}
+
+Result<void> Rewind(const StepContext &context, const core::Peer &upstream,
+                    const Upstream::Identity &identity, Upstream &session) {
+    if (auto done = session.EnsureCheckpoint(identity.timeline); !done) return done;
+    const auto recovered = Recover(context);
+    KeepAside(context, identity);
+    if (!recovered) return recovered;
     if (auto done = SetMarker(context.paths, "rewind"); !done) return done;
     io::Command command{
         .argv = {context.install.Tool("pg_rewind"), "--target-pgdata", context.paths.pgdata,
@@ -116,7 +126,14 @@ Result<std::uint64_t> Rejoin(const StepContext &context) {
                     fmt::format("the primary has system identifier {} and this node {}",
                                 identity->system_identifier, control->system_identifier));
     }
-    if (!HasDiverged(context, *control, *identity)) {
+    ArchiveReadyWal(context);
+    const bool has_diverged = HasDiverged(context, *control, *identity);
+    if (!has_diverged && context.is_wal_gone) {
+        spdlog::warn("Node {} \"{}\" no longer has the WAL that this node needs: making a new copy",
+                     upstream->node.value, upstream->name);
+        return Clone(context);
+    }
+    if (!has_diverged) {
         spdlog::info(
             "Nothing was written after timeline {} was left: following node {} \"{}\" as it is",
             control->timeline, upstream->node.value, upstream->name);
@@ -125,7 +142,7 @@ Result<std::uint64_t> Rejoin(const StepContext &context) {
     }
     spdlog::info("Rewinding to the history of node {} \"{}\"", upstream->node.value,
                  upstream->name);
-    auto rewound = Rewind(context, *upstream, identity->timeline, *session);
+    auto rewound = Rewind(context, *upstream, *identity, *session);
     if (rewound) return control->system_identifier;
     if (IsWaiting(rewound.error()) || context.cancel->IsRequested()) return Pass(rewound);
     io::LogProblem(spdlog::level::warn, rewound.error());
