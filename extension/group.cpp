@@ -144,15 +144,33 @@ void Group::CarryAssignment(const core::Assignment &assignment) {
                     {assignment.rule_pos, assignment.rule, assignment.reason});
 }
 
-void Group::CarryRemoval(NodeId id) {
+void Group::CarryRemoval(NodeId id, const core::Decision &decision) {
     const store::NodeRow row = RowOf(id);
     store::DeleteNode(id);
+    store::Cause cause;
+    for (const core::Assignment &note : decision.notes) {
+        if (note.node == id) cause = {note.rule_pos, note.rule, note.reason};
+    }
     store::Announce(key_, row,
                     "Removing " + store::Describe(row.view) + " from formation \"" +
-                        key_.formation + "\" and group " + std::to_string(key_.group));
+                        key_.formation + "\" and group " + std::to_string(key_.group),
+                    cause);
     // The facts stay until the removal has certainly been committed.
     facts::DecideBy(id, pg::BootNow() + kForgetAfter);
     std::erase_if(view_.nodes, [id](const core::NodeView &node) { return node.id == id; });
+}
+
+/// What a rule changed without a new goal for anybody has an event all the same.
+void Group::TellNotes(const core::Decision &decision) const {
+    for (const core::Assignment &note : decision.notes) {
+        if (view_.Find(note.node) == nullptr || !decision.sync) continue;
+        const std::string set = core::ToSetting(decision.sync->goal);
+        store::Announce(key_, RowOf(note.node),
+                        "Synchronous standbys of formation \"" + key_.formation + "\" and group " +
+                            std::to_string(key_.group) + ": " + (set.empty() ? "none" : set) +
+                            ": " + note.reason,
+                        {note.rule_pos, note.rule, note.reason});
+    }
 }
 
 void Group::Carry(const core::Decision &decision) {
@@ -161,8 +179,9 @@ void Group::Carry(const core::Decision &decision) {
     for (const core::Assignment &assignment : decision.assignments)
         CarryAssignment(assignment);
     for (const NodeId id : decision.removed) {
-        if (FindRow(id) != nullptr && view_.Find(id) != nullptr) CarryRemoval(id);
+        if (FindRow(id) != nullptr && view_.Find(id) != nullptr) CarryRemoval(id, decision);
     }
+    TellNotes(decision);
     CarryGroup(decision);
     store::NotifyKeepers(key_);
 }
@@ -171,6 +190,7 @@ void Group::Carry(const core::Decision &decision) {
 void Group::CarryGroup(core::Decision decision) {
     decision.assignments.clear();
     decision.removed.clear();
+    decision.notes.clear();
     core::Apply(decision, view_);
     if (decision.known_off.IsValid()) facts::VoidGrants(decision.known_off);
     if (view_.nodes.empty()) {  // the next first node starts without a synchronous set

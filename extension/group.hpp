@@ -40,7 +40,8 @@ class Group {
  private:
     explicit Group(store::GroupKey key) : key_(std::move(key)) {}
     void CarryAssignment(const core::Assignment &assignment);
-    void CarryRemoval(core::NodeId node);
+    void CarryRemoval(core::NodeId node, const core::Decision &decision);
+    void TellNotes(const core::Decision &decision) const;
     void CarryGroup(core::Decision decision);
     void StoreHealth();
     void StoreStall();

@@ -59,6 +59,9 @@ void RestartElection(Decision &decision, GroupView &view) {
 
 void CarryOut(const Rule &rule, const RuleContext &context, Decision &decision, GroupView &view) {
     std::string reason(rule.reason);
+    // Nobody is told that everything is there when that was not proved.
+    if (rule.extra == Extra::kNewTerm && view.accepts_data_loss)
+        reason = "the operator accepted that acknowledged commits may be lost";
     if (!context.why->empty()) reason += ": " + *context.why;
     const NodeId id = context.node.id;
     const NodeId old_primary = context.old_primary == nullptr ? NodeId{} : context.old_primary->id;
@@ -66,6 +69,11 @@ void CarryOut(const Rule &rule, const RuleContext &context, Decision &decision, 
         context.old_primary == nullptr ? Lsn{} : context.old_primary->report.sealed_lsn;
     SetGoal(decision, view, id, rule, rule.node_goal, reason);
     SetGoal(decision, view, old_primary, rule, rule.primary_goal, reason);
+    if (rule.node_goal == NodeState::kUnknown && rule.primary_goal == NodeState::kUnknown) {
+        const NodeState goal = context.node.goal;
+        decision.notes.push_back(
+            {id, goal, goal, rule.pos, std::string(rule.name), std::move(reason)});
+    }
     switch (rule.extra) {
         case Extra::kNone:
             break;

@@ -105,19 +105,30 @@ const NodeView *ChooseWinner(const GroupView &view, const std::vector<const Node
     return best;
 }
 
+std::string NameIn(const GroupView &view, NodeId id) {
+    const NodeView *node = view.Find(id);
+    return node == nullptr ? "node " + std::to_string(id.value) : Describe(*node);
+}
+
+/// "synchronous standbys ANY 1 (node 2 "b", node 3 "c")"
+std::string NameSet(const GroupView &view, const SyncSet &set) {
+    std::string text = "synchronous standbys ANY " + std::to_string(set.k) + " (";
+    for (const NodeId member : set.members)
+        text += (text.back() == '(' ? "" : ", ") + NameIn(view, member);
+    return text + ")";
+}
+
 std::string ListMissing(const GroupView &view, const std::vector<NodeId> &present) {
     std::string text;
     for (const SyncSet &set : PossibleSets(view.sync)) {
         if (set.members.empty() || CoversEveryCommit(set, present)) continue;
         if (!text.empty()) text += "; ";
-        text += "of " + ToSetting(set) + " " +
+        text += "of the " + NameSet(view, set) + " " +
                 std::to_string(set.members.size() - static_cast<std::size_t>(set.k) + 1) +
-                " must report, and missing are";
+                " must report, and missing:";
         for (const NodeId member : set.members) {
             if (std::find(present.begin(), present.end(), member) != present.end()) continue;
-            const NodeView *node = view.Find(member);
-            text +=
-                node == nullptr ? " node " + std::to_string(member.value) : " " + Describe(*node);
+            text += (text.back() == ':' ? " " : ", ") + NameIn(view, member);
         }
     }
     return text.empty() ? "replication to the standbys was not synchronous" : text;
@@ -237,7 +248,9 @@ std::string DescribeLoss(const GroupView &view) {
     const auto nodes = OnRightTimeline(view, Collect(view, [&](const NodeView &node) {
                                            return CouldSeal(view, node) || IsSealed(view, node);
                                        }));
-    std::string text = CoveredBy(view, IdsOf(nodes)) ? "Nothing" : ListMissing(view, IdsOf(nodes));
+    std::string text = CoveredBy(view, IdsOf(nodes))
+                           ? "nothing, the standbys that report hold all of them"
+                           : ListMissing(view, IdsOf(nodes));
     const NodeView *best = MostAdvanced(nodes);
     const NodeView *primary = view.Find(view.primary);
     if (best == nullptr || primary == nullptr || !primary->report.lsn.IsValid()) return text;

@@ -106,7 +106,7 @@ constexpr std::array kRules{
     Rule{413, "settings_applied", kStandby, "the synchronous standbys can be used",
          when::HasAppliedSettings, kPrimary},
 
-    Rule{501, "rejoin", kReturn, "the new primary accepts writes", when::CanRejoin, kCatchingup},
+    Rule{501, "rejoin", kReturn, "the primary accepts writes", when::CanRejoin, kCatchingup},
     Rule{503, "maintenance_ready", kReturn, "the node is not needed any more",
          when::IsReadyForMaintenance, kMaintenance},
 };

@@ -89,7 +89,7 @@ TEST(Election, DoubleFailureIsBlockedAndSaysWhy) {
     LoseProcess(*view.Find(kC));
     const Decision decision = Decide(view);
     EXPECT_TRUE(decision.assignments.empty());
-    EXPECT_NE(decision.blocked.find("missing are node 3 \"c\""), std::string::npos)
+    EXPECT_NE(decision.blocked.find("missing: node 3 \"c\""), std::string::npos)
         << decision.blocked;
     // The node's return unblocks.
     GroupView back = view;

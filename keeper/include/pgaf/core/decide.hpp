@@ -22,6 +22,8 @@ struct Assignment {
 /// What changes. The caller persists all of it in one transaction before anybody hears of it.
 struct Decision {
     std::vector<Assignment> assignments;  ///< in order; a node may appear more than once
+    /// The rules behind what is no assignment (a removal, a new set alone); `goal` is unchanged.
+    std::vector<Assignment> notes;
     std::optional<SyncState> sync;
     std::optional<std::int64_t> term;
     std::optional<Lsn> target_lsn;
