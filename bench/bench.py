@@ -2,6 +2,7 @@
 
     make bench                          everything, 10 runs each
     tools/bench.sh --runs 3 switchover  some of it
+    tools/bench.sh --load 10,100,1000   what a monitor costs, in groups of two nodes
 
 The client of all measurements is pgaf_witness: four sessions that write as fast as they are let, and reconnect at
 once. A gap is the longest time without an acknowledged write that touches the event. Every row that was
@@ -19,6 +20,7 @@ sys.path.insert(0, str(ROOT / "keeper/tests/cluster"))
 from faults import signal_all  # noqa: E402
 from gate import bootstrap_median, measure_gate, measure_worker  # noqa: E402
 from harness import Cluster, wait_for  # noqa: E402
+import load  # noqa: E402
 from plain import PlainPair  # noqa: E402
 
 # Throughput is compared with the data in memory: there the gate's share is largest, and the noise smallest.
@@ -159,7 +161,13 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("what", nargs="*", help="plain, creation, gate, worker, or names of events (default: all)")
+    parser.add_argument("--load", help="sizes of a monitor's load, in groups, such as 10,100,1000; nothing else is run")
+    parser.add_argument("--seconds", type=int, default=60, help="of each load")
+    parser.add_argument("--failovers", action="store_true", help="a tenth of the groups switches over at once")
     options = parser.parse_args()
+    if options.load:
+        load.run([int(size) for size in options.load.split(",")], options.seconds, options.failovers)
+        return
     what = options.what or ["plain", "creation", *EVENTS, "gate", "worker"]
     floor = None
     if "plain" in what:
