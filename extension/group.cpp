@@ -1,6 +1,7 @@
 #include "group.hpp"
 
 #include "facts/node_facts.hpp"
+#include "facts/wake.hpp"
 #include "facts/workers.hpp"
 #include "pg/clock.hpp"
 #include "pg/report.hpp"
@@ -118,14 +119,19 @@ void Group::StoreReported(const store::ReportedRow &reported, Announcement annou
     store::Announce(key_, RowOf(node->id),
                     "New state is reported by " + store::Describe(*node) + ": \"" +
                         std::string(core::ToString(reported.state)) + "\"");
-    store::NotifyKeepers(key_);
+    WakeKeepers();
+}
+
+void Group::WakeKeepers() const {
+    for (const core::NodeView &node : view_.nodes)
+        facts::WakeAtCommit(node.id);
 }
 
 void Group::StoreSync(const core::SyncState &sync) {
     view_.sync = sync;
     store::UpdateGroupState(view_);
     MakeDurable();
-    store::NotifyKeepers(key_);
+    WakeKeepers();
     pg::Log("synchronous set of formation \"" + key_.formation + "\" group " +
             std::to_string(key_.group) + ": version " + std::to_string(sync.goal_version) + " \"" +
             core::ToSetting(sync.goal) + "\"" + (sync.IsSettled() ? " is in force" : ""));
@@ -146,6 +152,7 @@ void Group::CarryAssignment(const core::Assignment &assignment) {
 
 void Group::CarryRemoval(NodeId id, const core::Decision &decision) {
     const store::NodeRow row = RowOf(id);
+    facts::WakeAtCommit(id);
     store::DeleteNode(id);
     store::Cause cause;
     for (const core::Assignment &note : decision.notes) {
@@ -183,7 +190,7 @@ void Group::Carry(const core::Decision &decision) {
     }
     TellNotes(decision);
     CarryGroup(decision);
-    store::NotifyKeepers(key_);
+    WakeKeepers();
 }
 
 /// What belongs to the group itself. The assignments have been applied, one by one.

@@ -32,6 +32,8 @@ class Group {
     enum class Announcement { kNone, kAnnounce };
     void StoreReported(const store::ReportedRow &row, Announcement announcement);
     void StoreSync(const core::SyncState &sync);
+    /// Every keeper of the group is told to report, when the transaction has committed.
+    void WakeKeepers() const;
     /// Writes a decision and applies it to the view.
     void Carry(const core::Decision &decision);
     /// Decides until there is nothing to decide, writes changes of health, and plans the next look.

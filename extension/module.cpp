@@ -1,6 +1,7 @@
 #include "pg/headers.hpp"
 
 #include "facts/shared.hpp"
+#include "facts/wake.hpp"
 #include "health/launcher.hpp"
 #include "settings.hpp"
 
@@ -52,5 +53,6 @@ void _PG_init(void) {
     }
     pgaf::settings::DefineUnsafe();
     pgaf::InstallHooks();
+    pgaf::facts::InstallWakeUnsafe();
     pgaf::health::InstallUnsafe();
 }

@@ -23,6 +23,7 @@ int health_check_period_ms = 1'000;
 int health_check_timeout_ms = 1'000;
 bool enable_health_checks = true;
 bool guard_data_loss = true;
+bool push_changes = true;
 int event_retention_min = 30 * 24 * 60;
 int max_nodes = 2048;
 
@@ -101,6 +102,9 @@ void DefineUnsafe() {
     DefineCustomBoolVariable("pgautofailover.guard_data_loss",
                              "Refuses a failover that may lose acknowledged commits.", nullptr,
                              &guard_data_loss, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomBoolVariable("pgautofailover.push_changes",
+                             "Tells keepers at once that they should report.", nullptr,
+                             &push_changes, true, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
     for (const IntSetting &s : kIntSettings) {
         DefineCustomIntVariable(s.name, s.description, nullptr, s.value, s.boot, s.minimum,
                                 s.maximum, s.context, s.flags, nullptr, nullptr, nullptr);
@@ -124,6 +128,7 @@ core::Timeouts CurrentTimeouts() {
     return timeouts;
 }
 
+bool PushesChanges() { return push_changes; }
 bool GuardsDataLoss() { return guard_data_loss; }
 core::Milliseconds EventRetention() { return std::chrono::minutes(event_retention_min); }
 int MaxNodes() { return max_nodes; }

@@ -12,6 +12,8 @@ void DefineUnsafe();
 core::Timeouts CurrentTimeouts();
 
 int MaxNodes();
+/// Off: keepers hear of changes with their next reports.
+bool PushesChanges();
 /// Off: requests for a failover of this session accept the loss of commits that nobody can vouch
 /// for.
 bool GuardsDataLoss();

@@ -161,7 +161,7 @@ store::NodeRow Register(Registration &r) {
                         r.node.group.formation + "\" with replication quorum " +
                         (r.node.replication_quorum ? "true" : "false") +
                         " and candidate priority " + std::to_string(r.node.candidate_priority));
-    store::NotifyKeepers(group.key());
+    group.WakeKeepers();
     SetNumberSyncStandbys(group, core::NumberSyncStandbysAfterJoin(group.view()));
     group.Settle();
     return group.RowOf(id);
@@ -238,7 +238,7 @@ PGAF_SQL_FUNCTION(pgautofailover_update_node_metadata) {
     store::Announce(
         group.key(), after,
         "Updating " + store::Describe(before.view) + " to " + store::Describe(after.view));
-    store::NotifyKeepers(group.key());
+    group.WakeKeepers();
     return BoolGetDatum(true);
 }
 

@@ -171,7 +171,7 @@ PGAF_SQL_FUNCTION(pgautofailover_set_node_candidate_priority) {
     store::Announce(group.key(), row,
                     "Setting candidate priority of " + store::Describe(row.view) + " to " +
                         std::to_string(priority));
-    store::NotifyKeepers(group.key());
+    group.WakeKeepers();
     group.Settle();
     return BoolGetDatum(true);
 }
@@ -194,7 +194,7 @@ PGAF_SQL_FUNCTION(pgautofailover_set_node_replication_quorum) {
     store::Announce(group.key(), row,
                     "Setting replication quorum of " + store::Describe(row.view) + " to " +
                         (quorum ? "true" : "false"));
-    store::NotifyKeepers(group.key());
+    group.WakeKeepers();
     group.Settle();
     return BoolGetDatum(true);
 }

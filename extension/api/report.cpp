@@ -153,7 +153,6 @@ Group Process(Report &report, Reporter reporter, const std::string &replication_
 /// The reply, after its grant has been recorded.
 core::Reply Answer(const Group &group, const Report &report) {
     core::Reply reply = core::BuildReply(group.view(), report.node, report.holder);
-    reply.channel = store::ChannelOf(group.key());
     const std::optional<facts::NodeFacts> facts = facts::Find(report.node);
     if (facts) reply.reason = facts->goal_reason;
     const core::BootTime now = pg::BootNow();

@@ -1,5 +1,7 @@
 #include "facts/node_facts.hpp"
 
+#include "facts/wake.hpp"
+
 #include "pg/clock.hpp"
 #include "pg/guard.hpp"
 
@@ -250,9 +252,11 @@ std::vector<NodeFacts> All() {
 }
 
 void NoteSession(NodeId node) {
+    NoteOwnSession();
     (void)Update(node, [](NodeFacts &entry) {
         entry.session = core::SessionFact::kConnected;
         entry.session_pid = MyProcPid;
+        entry.session_slot = OwnWakeSlot();
         entry.session_news = false;
     });
 }

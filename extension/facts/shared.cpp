@@ -1,5 +1,7 @@
 #include "facts/shared.hpp"
 
+#include "facts/wake.hpp"
+
 #include "pg/clock.hpp"
 #include "pg/guard.hpp"
 #include "settings.hpp"
@@ -21,6 +23,7 @@ static_assert(std::is_trivially_copyable_v<NodeFacts> && std::is_trivially_copya
 void RequestSharedUnsafe() {
     Size size = MAXALIGN(sizeof(Shared));
     size = add_size(size, hash_estimate_size(settings::MaxNodes(), sizeof(NodeFacts)));
+    size = add_size(size, WakeBytesUnsafe());
     RequestAddinShmemSpace(size);
     RequestNamedLWLockTranche(kTranche, 1);
 }
@@ -39,6 +42,7 @@ void AttachSharedUnsafe() {
     control.entrysize = sizeof(NodeFacts);
     nodes = ShmemInitHash("pgautofailover nodes", settings::MaxNodes(), settings::MaxNodes(),
                           &control, HASH_ELEM | HASH_BLOBS);
+    AttachWakeUnsafe();
     LWLockRelease(AddinShmemInitLock);
 }
 

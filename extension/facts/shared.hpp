@@ -84,6 +84,7 @@ struct NodeFacts {
 
     core::SessionFact session;
     int session_pid;
+    int session_slot;   ///< OwnWakeSlot of that process
     bool session_news;  ///< lost, and its peers have not been told
     std::int64_t session_lost_ns;
 
@@ -101,7 +102,8 @@ struct WorkerSlot {
     Oid database;
     WorkerState state;
     int pid;
-    Latch *latch;  ///< in shared memory; setting it after its owner is gone is harmless
+    bool has_events;  ///< committed, and not told yet
+    Latch *latch;     ///< in shared memory; setting it after its owner is gone is harmless
     std::int64_t not_before_ns;
     std::int64_t next_wake_ns;  ///< when the running worker looks again by itself
 };

@@ -3,6 +3,7 @@
 #include "pg/clock.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace pgaf::facts {
 namespace {
@@ -47,6 +48,26 @@ void WakeWorkerBy(core::BootTime at) noexcept {
         LWLockRelease(lock);
     }
     if (latch != nullptr) SetLatch(latch);
+}
+
+void NoteEvents() noexcept {
+    LWLock *const lock = GetShared().lock;
+    Latch *latch = nullptr;
+    LWLockAcquire(lock, LW_EXCLUSIVE);
+    WorkerSlot *const known = FindSlot(MyDatabaseId);
+    WorkerSlot *const slot = known != nullptr ? known : FindOrTakeSlot(MyDatabaseId);
+    if (slot != nullptr && !slot->has_events) {
+        slot->has_events = true;
+        latch = known != nullptr ? slot->latch : GetShared().launcher_latch;
+    }
+    LWLockRelease(lock);
+    if (latch != nullptr) SetLatch(latch);
+}
+
+bool TakeEvents() {
+    LockScope lock(LW_EXCLUSIVE);
+    WorkerSlot *const slot = FindSlot(MyDatabaseId);
+    return slot != nullptr && std::exchange(slot->has_events, false);
 }
 
 void NoteNextWake(core::BootTime at) {

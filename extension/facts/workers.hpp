@@ -10,6 +10,11 @@ namespace pgaf::facts {
 /// Makes sure that this database's worker looks around not later than `at`; asks for a worker if
 /// there is none. Cheap; usable from an exit callback.
 void WakeWorkerBy(core::BootTime at) noexcept;
+/// There are events that nobody has been told of: wakes this database's worker. Usable where a
+/// transaction ends.
+void NoteEvents() noexcept;
+/// For the worker: whether there were, since it last asked.
+bool TakeEvents();
 /// For the worker: when it will look again by itself.
 void NoteNextWake(core::BootTime at);
 

@@ -62,6 +62,7 @@ class Worker {
     bool LoadAll();
     void CheckExtension();
     void PurgeEvents();
+    void TellEvents();
     void CollectProbes();
     void StartProbes(const std::vector<facts::Summary> &nodes, BootTime now);
     void LookAtDue(const std::vector<facts::Summary> &nodes, BootTime now);
@@ -72,6 +73,7 @@ class Worker {
     BootTime next_;
     BootTime checked_;  ///< when the extension was last seen
     BootTime missing_since_;
+    store::Teller teller_;
     BootTime purge_at_;  ///< when old events are looked for again
     bool loaded_ = false;
 };
@@ -131,6 +133,7 @@ bool Worker::LoadAll() {
     if (exists) {
         pg::Spi spi;
         keys = AllGroups();
+        teller_.Begin();
     }
     transaction.Commit();
     for (const store::GroupKey &key : keys)
@@ -151,6 +154,21 @@ void Worker::CheckExtension() {
     transaction.Commit();
     loaded_ = loaded_ && exists;
     checked_ = now;
+}
+
+void Worker::TellEvents() {
+    if (!facts::TakeEvents()) return;
+    pg::WorkerTransaction transaction;
+    if (HoldExtension()) {
+        // A notification that a crash of the server takes away had no listeners left either.
+        pg::CallPg([] {
+            (void)set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
+                                    GUC_ACTION_LOCAL, true, 0, false);
+        });
+        pg::Spi spi;
+        teller_.Tell();
+    }
+    transaction.Commit();
 }
 
 /// A batch at a time: a backlog of years must not become one long transaction.
@@ -177,6 +195,7 @@ bool Worker::Round() {
     CollectProbes();
     BootTime now = pg::BootNow();
     LookAtDue(facts::Summaries(), now);
+    (void)pg::RunIteration("telling events", [this] { TellEvents(); });
     (void)pg::RunIteration("removing old events", [this] { PurgeEvents(); });
     now = pg::BootNow();
     const std::vector<facts::Summary> nodes = facts::Summaries();
@@ -246,6 +265,7 @@ void Worker::StartProbes(const std::vector<facts::Summary> &nodes, BootTime now)
 
 void Worker::LookAtDue(const std::vector<facts::Summary> &nodes, BootTime now) {
     for (const facts::Summary &node : nodes) {
+        if (node.decide_at_ns > now.ns && !node.session_news) continue;
         const std::optional<facts::NodeFacts> latest = facts::Find(node.node);
         if (!latest || (latest->decide_at_ns > now.ns && !latest->session_news)) continue;
         facts::Summary due = node;
@@ -277,7 +297,7 @@ void Worker::LookAt(const facts::Summary &due) {
         const std::optional<store::NodeAddress> node = store::FindNode(due.node);
         if (node) {
             Group group = Group::Lock(node->group);
-            if (due.session_news) store::NotifyKeepers(node->group);
+            if (due.session_news) group.WakeKeepers();
             group.Settle();
         } else if (pg::BootNow() - BootTime{due.known_since_ns} > kOrphanAge) {
             facts::Forget(due.node);

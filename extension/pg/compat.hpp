@@ -34,6 +34,15 @@ inline constexpr bool kHasShmemRequestHook = true;
 inline constexpr bool kHasShmemRequestHook = false;
 #endif
 
+/// Makes an idle session run an empty transaction. False when there is no such process.
+inline bool SendCatchupInterruptUnsafe(int pid) {
+#if PG_VERSION_NUM >= 170000
+    return SendProcSignal(pid, PROCSIG_CATCHUP_INTERRUPT, INVALID_PROC_NUMBER) == 0;
+#else
+    return SendProcSignal(pid, PROCSIG_CATCHUP_INTERRUPT, InvalidBackendId) == 0;
+#endif
+}
+
 /// May raise. A wait event set that belongs to no resource owner.
 inline WaitEventSet *CreateWaitEventSetUnsafe(MemoryContext context, int events) {
 #if PG_VERSION_NUM >= 170000

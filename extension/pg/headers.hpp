@@ -32,6 +32,7 @@ extern "C" {
 #include <storage/lwlock.h>
 #include <storage/proc.h>
 #include <storage/procarray.h>
+#include <storage/procsignal.h>
 #include <storage/shmem.h>
 #include <tcop/utility.h>
 #include <utils/builtins.h>

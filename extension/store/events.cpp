@@ -1,12 +1,11 @@
 #include "store/events.hpp"
 
+#include "facts/wake.hpp"
 #include "pg/report.hpp"
 
 #include <algorithm>
-#include <cstdio>
 
 extern "C" {
-#include <common/hashfn.h>
 #include <lib/stringinfo.h>
 #include <utils/json.h>
 }
@@ -33,6 +32,17 @@ pg::Statement recent_event{
     " WHERE e.formationid = $1 AND e.groupid = $2 ORDER BY e.eventid DESC LIMIT 50) recent"
     " WHERE recent.description = $3"};
 
+/// How far behind the newest event one may be committed and still be told.
+constexpr std::int64_t kLateEventsMost = 1000;
+
+pg::Statement last_event{"SELECT coalesce(max(e.eventid), 0) FROM pgautofailover.event e"};
+
+pg::Statement new_events{
+    "SELECT e.eventid, e.description, e.formationid, e.groupid, e.nodeid, e.nodename, e.nodehost,"
+    " e.nodeport, e.reportedstate::text, e.goalstate::text, coalesce(n.health, -1)"
+    " FROM pgautofailover.event e LEFT JOIN pgautofailover.node n ON n.nodeid = e.nodeid"
+    " WHERE e.eventid > $1 ORDER BY e.eventid"};
+
 pg::Statement purge_events{
     "DELETE FROM pgautofailover.event WHERE eventid IN (SELECT e.eventid FROM pgautofailover.event "
     "e"
@@ -58,6 +68,20 @@ std::string JsonString(const std::string &value) {
 
 std::string_view HealthName(int health) {
     return health < 0 ? "unknown" : health == 0 ? "bad" : "good";
+}
+
+/// Columns 3 on of `new_events`.
+std::string StateJson(const pg::Rows &rows, std::uint64_t row) {
+    std::string json = "{\"type\": \"state\", \"formation\": " + JsonString(rows.Text(row, 3));
+    json += ", \"groupId\": " + std::to_string(rows.Int4(row, 4));
+    json += ", \"nodeId\": " + std::to_string(rows.Int8(row, 5));
+    json += ", \"name\": " + JsonString(rows.Text(row, 6));
+    json += ", \"host\": " + JsonString(rows.Text(row, 7));
+    json += ", \"port\": " + std::to_string(rows.Int4(row, 8));
+    json += ", \"reportedState\": \"" + rows.Text(row, 9);
+    json += "\", \"goalState\": \"" + rows.Text(row, 10);
+    json += "\", \"health\":\"" + std::string(HealthName(rows.Int4(row, 11))) + "\"}";
+    return json;
 }
 
 void InsertEvent(const GroupKey &group, const NodeRow &node, const std::string &description,
@@ -92,43 +116,33 @@ std::size_t PurgeEvents(core::Milliseconds age) {
     return pg::Execute(purge_events, {Param::Int8(age.count())}).size();
 }
 
-void NotifyState(const GroupKey &group, const NodeRow &node) {
-    const core::NodeView &view = node.view;
-    std::string json = "{\"type\": \"state\", \"formation\": " + JsonString(group.formation);
-    json += ", \"groupId\": " + std::to_string(group.group);
-    json += ", \"nodeId\": " + std::to_string(view.id.value);
-    json += ", \"name\": " + JsonString(view.name) + ", \"host\": " + JsonString(view.host);
-    json += ", \"port\": " + std::to_string(view.port);
-    json += ", \"reportedState\": \"" + std::string(core::ToString(view.reported));
-    json += "\", \"goalState\": \"" + std::string(core::ToString(view.goal));
-    json += "\", \"health\":\"" + std::string(HealthName(node.health)) + "\"}";
-    if (json.size() <= kPayloadMax) Notify("state", json);
+void Teller::Begin() {
+    begun_ = last_ = pg::Execute(last_event).Int8(0, 1);
+    told_.clear();
+}
+
+void Teller::Tell() {
+    const std::int64_t floor = std::max<std::int64_t>(last_ - kLateEventsMost, 0);
+    const pg::Rows rows = pg::Execute(new_events, {Param::Int8(floor)});
+    for (std::uint64_t row = 0; row < rows.size(); ++row) {
+        const std::int64_t id = rows.Int8(row, 1);
+        const bool is_new = id > last_ || (id > begun_ && !told_.contains(id));
+        if (!is_new) continue;
+        const std::string description = rows.Text(row, 2);
+        if (description.size() <= kPayloadMax) Notify("log", description);
+        const std::string state = StateJson(rows, row);
+        if (state.size() <= kPayloadMax) Notify("state", state);
+        told_.insert(id);
+        last_ = std::max(last_, id);
+    }
+    told_.erase(told_.begin(), told_.lower_bound(last_ - kLateEventsMost));
 }
 
 void Announce(const GroupKey &group, const NodeRow &node, const std::string &description,
               const Cause &cause) {
     pg::Log(description);
     InsertEvent(group, node, description, cause);
-    if (description.size() <= kPayloadMax) Notify("log", description);
-    NotifyState(group, node);
+    facts::TellAtCommit();
 }
-
-std::string ChannelOf(const GroupKey &group) {
-    const std::string &name = group.formation;
-    const bool is_plain = name.size() <= 32 && std::all_of(name.begin(), name.end(), [](char c) {
-                              return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
-                          });
-    std::string part = name;
-    if (!is_plain) {
-        const std::uint64_t hash = hash_bytes_extended(
-            reinterpret_cast<const unsigned char *>(name.data()), static_cast<int>(name.size()), 0);
-        char text[20];
-        (void)std::snprintf(text, sizeof text, "h%016llx", static_cast<unsigned long long>(hash));
-        part = text;
-    }
-    return "pgautofailover_" + part + "_" + std::to_string(group.group);
-}
-
-void NotifyKeepers(const GroupKey &group) { Notify(ChannelOf(group), ""); }
 
 }  // namespace pgaf::store

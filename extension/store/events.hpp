@@ -2,6 +2,8 @@
 
 #include "store/group_store.hpp"
 
+#include <set>
+
 /// Events and notifications: what operators and keepers hear. Needs a Spi.
 namespace pgaf::store {
 
@@ -18,20 +20,26 @@ struct Cause {
 /// One of the last events of the group has this description.
 bool IsRecent(const GroupKey &group, const std::string &description);
 
-/// An event row, its sentence in the server's log and on channel "log", and the state on channel
-/// "state".
+/// An event row, and its sentence in the server's log. When the transaction has committed the
+/// worker tells those who listen: the sentence on channel "log", and the state on channel "state".
 void Announce(const GroupKey &group, const NodeRow &node, const std::string &description,
               const Cause &cause = {});
 
 /// Removes some of the events that are older, the oldest first; returns how many. 0: none is left.
 std::size_t PurgeEvents(core::Milliseconds age);
 
-/// The state on channel "state" only.
-void NotifyState(const GroupKey &group, const NodeRow &node);
+/// Notifies of events that were committed since the last call. One process alone does it: commits
+/// with notifications wait for each other, all over the server.
+class Teller {
+ public:
+    /// Everything up to now is old.
+    void Begin();
+    void Tell();
 
-/// The channel on which keepers of the group listen: at most 63 bytes.
-std::string ChannelOf(const GroupKey &group);
-/// Tells the keepers of the group to report now.
-void NotifyKeepers(const GroupKey &group);
+ private:
+    std::int64_t begun_ = 0;  ///< the newest one when it began
+    std::int64_t last_ = 0;
+    std::set<std::int64_t> told_;  ///< of the last ones: they are not committed in their order
+};
 
 }  // namespace pgaf::store

@@ -7,18 +7,19 @@
 /// and "done".
 #include <libpq-fe.h>
 #include <netinet/in.h>
-#include <poll.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <atomic>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <queue>
 #include <string>
 #include <thread>
 #include <vector>
@@ -139,16 +140,10 @@ class Keeper {
                 Die(PQresultErrorMessage(answer.get()));
             }
         }
-        if (took && !is_listening_ && !channel_.empty()) ListenTo();
         return took;
     }
 
  private:
-    void ListenTo() {
-        (void)Call(connection_.get(), "LISTEN \"" + channel_ + "\"");
-        is_listening_ = true;
-    }
-
     void Obey(const char *text) {
         const auto reply = DecodeReply(text);
         if (!reply) Die(reply.error().message);
@@ -156,7 +151,6 @@ class Keeper {
         goal_version_ = reply->goal_version;
         sync_version_ = reply->sync_version;
         has_lease_ = reply->grant == GrantKind::kTimed;
-        channel_ = reply->channel;
     }
 
     Report MakeReport() {
@@ -211,8 +205,6 @@ class Keeper {
     std::int64_t sequence_ = 0;
     int timeline_ = 0;
     bool has_lease_ = false;
-    bool is_listening_ = false;
-    std::string channel_;
     Clock::time_point next_;
     std::optional<Clock::time_point> sent_;
 };
@@ -238,8 +230,10 @@ class Fleet {
 
     /// Until every group has a primary and a synchronous standby.
     void Settle() {
-        for (const auto &keeper : keepers_)
-            keeper->Open(options_.conninfo);
+        for (std::size_t i = 0; i < keepers_.size(); ++i) {
+            keepers_[i]->Open(options_.conninfo);
+            Watch(i);
+        }
         const auto limit = Clock::now() + kSettleLimit;
         while (!IsSettled()) {
             if (Clock::now() > limit) Die("the groups did not settle");
@@ -299,21 +293,34 @@ class Fleet {
                            [](const auto &keeper) { return keeper->IsSettled(); });
     }
 
+    void Watch(std::size_t index) {
+        epoll_event event{};
+        event.events = EPOLLIN;
+        event.data.u64 = index;
+        if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, keepers_[index]->Socket(), &event) != 0)
+            Die("could not watch a session");
+        queue_.emplace(keepers_[index]->Due(), index);
+    }
+
+    /// What is due is sent, and what has come is read. A keeper may be in the queue more than once:
+    /// only its own time counts.
     void Turn() {
         const auto now = Clock::now();
-        auto next = now + milliseconds{100};
-        for (const auto &keeper : keepers_) {
-            if (keeper->Due() <= now) keeper->Send();
-            next = std::min(next, keeper->Due());
+        while (!queue_.empty() && queue_.top().first <= now) {
+            Keeper &keeper = *keepers_[queue_.top().second];
+            queue_.pop();
+            if (keeper.Due() <= now) keeper.Send();
         }
-        std::vector<pollfd> sockets;
-        for (const auto &keeper : keepers_)
-            sockets.push_back({keeper->Socket(), POLLIN, 0});
-        const auto wait = std::chrono::duration_cast<milliseconds>(next - Clock::now()).count();
-        (void)::poll(sockets.data(), sockets.size(), std::max<int>(0, static_cast<int>(wait)));
-        for (std::size_t i = 0; i < keepers_.size(); ++i) {
-            if ((sockets[i].revents & (POLLIN | POLLHUP | POLLERR)) == 0) continue;
-            if (const auto took = keepers_[i]->Read(interval_)) times_.push_back(*took);
+        auto wait = milliseconds{100};
+        if (!queue_.empty())
+            wait = std::min(wait, std::chrono::ceil<milliseconds>(queue_.top().first - now));
+        std::array<epoll_event, 256> events{};
+        const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()),
+                                       static_cast<int>(wait.count()));
+        for (int i = 0; i < count; ++i) {
+            const std::size_t index = events[static_cast<std::size_t>(i)].data.u64;
+            if (const auto took = keepers_[index]->Read(interval_)) times_.push_back(*took);
+            queue_.emplace(keepers_[index]->Due(), index);
         }
     }
 
@@ -321,6 +328,9 @@ class Fleet {
     milliseconds interval_;
     std::vector<std::unique_ptr<Keeper>> keepers_;
     std::vector<double> times_;
+    using Entry = std::pair<Clock::time_point, std::size_t>;
+    std::priority_queue<Entry, std::vector<Entry>, std::greater<>> queue_;
+    int epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
 };
 
 double At(const std::vector<double> &sorted, double share) {

@@ -45,12 +45,18 @@ def wait_for(condition, timeout, what, interval=0.05):
         time.sleep(interval)
 
 
+given_ports = set()  # a server that has one may not listen yet
+
+
 def free_port():
     """Below the ephemeral ports: an outgoing connection of a client must not take it while a server is down."""
     while True:
         port = random.randrange(10000, 30000)
+        if port in given_ports:
+            continue
         with socket.socket() as sock, contextlib.suppress(OSError):
             sock.bind(("127.0.0.1", port))
+            given_ports.add(port)
             return port
 
 

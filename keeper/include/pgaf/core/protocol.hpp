@@ -113,8 +113,9 @@ struct Reply {
     std::vector<Peer> peers;  ///< the other nodes of the group, without those being dropped
     int candidate_priority = 50;
     bool replication_quorum = true;
-    std::string channel;  ///< LISTEN here; a notification means: report now
-    std::string reason;   ///< why the goal is what it is
+    /// LISTEN here; a notification means: report now. Empty: the session is notified without that.
+    std::string channel;
+    std::string reason;  ///< why the goal is what it is
 };
 
 /// JSON texts. Decoding ignores unknown members (a newer peer may send them), and fails with
