@@ -59,7 +59,7 @@ fi
 
 if has proof; then
   echo '=== simulation with fresh seeds'
-  build/cmake/pgaf_simulate --first now --seconds "${SIMULATE_SECONDS:-30}"
+  build/cmake/pgaf_simulate --first now --seconds "${SIMULATE_SECONDS:-120}"
   echo '=== mutants'
   /usr/bin/python3 tools/mutate.py
 fi

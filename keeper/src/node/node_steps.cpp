@@ -84,8 +84,8 @@ void NodeSupervisor::OnStepDone(core::NodeState next, Result<std::uint64_t> resu
         record_.system_identifier = *result;
         if (auto control = io::ReadControlData(options_.install, options_.paths.pgdata))
             control_ = *control;
-        TakeState(next);
-        Save();
+        const bool is_saved = TakeState(next) && (record_ == saved_ || Save());
+        if (!is_saved) step_timer_.Once(Milliseconds{1000});
         Report();
     } else {
         if (!was_cancelled && result.error().message != problem_) {

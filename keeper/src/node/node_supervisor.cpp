@@ -16,12 +16,12 @@ namespace {
 
 constexpr Milliseconds kHeartbeatLimit{5000};
 constexpr Milliseconds kBatonRetry{20};
+constexpr Milliseconds kSaveRetry{1000};
 constexpr Milliseconds kLastReportLimit{1500};
 /// `create` without --run gives up when the monitor does not answer for so long.
 constexpr Milliseconds kInitSilenceLimit{30'000};
 constexpr int kExitMonitor = 6;
 constexpr int kExitKeeperInit = 8;
-constexpr int kExitInternal = 12;
 constexpr int kExitDropped = 121;
 
 }  // namespace
@@ -44,11 +44,15 @@ NodeSupervisor::NodeSupervisor(SupervisorOptions options)
       report_timer_(LoopHandle(), [this] { Report(); }),
       baton_timer_(LoopHandle(), [this] { BecomeKeeper(); }),
       exit_timer_(LoopHandle(), [this] { Exit(exit_status_.value_or(0)); }),
-      step_timer_(LoopHandle(), [this] { Act(); }) {}
+      step_timer_(LoopHandle(), [this] { Act(); }),
+      save_timer_(LoopHandle(), [this] {
+          Report();
+          Act();
+      }) {}
 
 void NodeSupervisor::OnBegin() {
     if (auto record = LoadRecord(options_.paths)) {
-        record_ = *record;
+        record_ = saved_ = *record;
     } else {
         io::LogProblem(spdlog::level::err, record.error());
         return ExitAfterReport(kExitKeeperInit);
@@ -97,14 +101,14 @@ void NodeSupervisor::BecomeKeeper() {
     }
     if (!baton->has_value()) return baton_timer_.Once(kBatonRetry);
     if (auto record = LoadRecord(options_.paths)) {
-        record_ = *record;
+        record_ = saved_ = *record;
     } else {
         io::LogProblem(spdlog::level::err, record.error());
         return baton_timer_.Once(Milliseconds{5000});
     }
-    baton_ = std::move(**baton);
     ++record_.keeper_epoch;
-    Save();
+    if (!Save()) return baton_timer_.Once(kSaveRetry);
+    baton_ = std::move(**baton);
     ++round_;
     reply_.reset();
     control_.reset();
@@ -165,7 +169,7 @@ void NodeSupervisor::OnReply(const core::Reply &reply, int tag) {
     record_.goal = reply.goal;
     record_.group = reply.group;
     record_.had_peer = record_.had_peer || !reply.peers.empty();
-    if (!(before == record_)) Save();
+    if (!(before == record_) && !Save()) return;  // it comes again
     if (before.goal != reply.goal) {
         spdlog::info("The monitor assigned state {} to node {} \"{}\", which is in {}{}{}",
                      core::ToString(reply.goal), record_.node.value, options_.config.name,
@@ -209,18 +213,17 @@ bool NodeSupervisor::ActOnce() {
         case Action::kWait:
             return false;
         case Action::kTakeState:
-            TakeState(plan.next);
+            if (!TakeState(plan.next)) return false;
             Report();
             return true;
         case Action::kStart:
-            TakeState(plan.next);
-            StartServer();
+            if (TakeState(plan.next)) StartServer();
             return false;
         case Action::kRunStep:
             if (!step_timer_.IsActive()) RunStep(plan.step, plan.next);
             return false;
         case Action::kEnd:
-            TakeState(core::NodeState::kDropped);
+            if (!TakeState(core::NodeState::kDropped)) return false;
             spdlog::info("Node {} \"{}\" was dropped", record_.node.value, options_.config.name);
             ExitAfterReport(kExitDropped);
             return false;
@@ -239,23 +242,29 @@ void NodeSupervisor::SayProblem(std::string text) {
     spdlog::warn("{}", problem_);
 }
 
-void NodeSupervisor::TakeState(core::NodeState state) {
-    problem_.clear();
-    if (state == record_.state) return;
-    spdlog::info("Node {} \"{}\": {} -> {}", record_.node.value, options_.config.name,
-                 core::ToString(record_.state), core::ToString(state));
+/// False when it could not be made durable: then nothing has changed, and it is tried again.
+bool NodeSupervisor::TakeState(core::NodeState state) {
+    const core::NodeState before = record_.state;
     record_.state = state;
-    Save();
+    if (state != before && !Save()) return false;
+    problem_.clear();
+    if (state == before) return true;
+    spdlog::info("Node {} \"{}\": {} -> {}", record_.node.value, options_.config.name,
+                 core::ToString(before), core::ToString(state));
+    return true;
 }
 
-void NodeSupervisor::Save() {
-    if (auto saved = SaveRecord(options_.paths, record_); !saved) {
-        // Without a durable record nothing may be decided: a wrong memory is worse than a stopped
-        // node.
-        io::LogProblem(spdlog::level::critical, saved.error());
-        exit_status_ = kExitInternal;
-        Exit(*exit_status_);
+/// Without a durable record nothing may be decided: a wrong memory is worse than a node that waits.
+bool NodeSupervisor::Save() {
+    const auto saved = SaveRecord(options_.paths, record_);
+    if (saved) {
+        saved_ = record_;
+        return true;
     }
+    record_ = saved_;
+    SayProblem(saved.error().message);
+    if (!IsStopping()) save_timer_.Once(kSaveRetry);
+    return false;
 }
 
 /// Ends after the monitor has answered a last report, or a little later without it.
@@ -294,6 +303,7 @@ void NodeSupervisor::OnStopRequest() {
     if (cancel_) cancel_->Request();
     baton_timer_.Stop();
     step_timer_.Stop();
+    save_timer_.Stop();
 }
 
 /// Tells the monitor at once, so that it need not find out.

@@ -37,8 +37,8 @@ class NodeSupervisor final : public Supervisor {
     void IgnoreOldTerm(const core::Reply &reply);
     void Act();
     bool ActOnce();
-    void TakeState(core::NodeState state);
-    void Save();
+    bool TakeState(core::NodeState state);
+    bool Save();
     void SayProblem(std::string text);
     [[nodiscard]] core::Report MakeReport() const;
     void SaveKeeperFile(const std::string &hostaddr);
@@ -54,6 +54,7 @@ class NodeSupervisor final : public Supervisor {
     void OnStreamChecked(core::Following verdict);
 
     core::NodeRecord record_;
+    core::NodeRecord saved_;  ///< as it is on the disk
     core::KeeperConfig keeper_;
     std::optional<io::FileLock> baton_;
     std::optional<core::Reply> reply_;
@@ -66,6 +67,7 @@ class NodeSupervisor final : public Supervisor {
     io::Timer baton_timer_;
     io::Timer exit_timer_;
     io::Timer step_timer_;
+    io::Timer save_timer_;
     std::optional<int> exit_status_;
     std::unique_ptr<io::Cancel> cancel_;  ///< while a step runs
     core::NodeState step_goal_ = core::NodeState::kInit;
