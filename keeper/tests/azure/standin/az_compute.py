@@ -350,7 +350,7 @@ def vm_run_command(sub, options):
     script, fault = script_of(options.get("scripts", [])), options["fault"]
     name = claim(sub, options)
     try:
-        if az_machines.backend() and not fault.script():
+        if az_machines.real() and not fault.script():
             status, out, err = az_machines.run_script(name, script)
         else:
             status, out, err = pretended(script, fault)
