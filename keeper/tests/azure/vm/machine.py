@@ -105,7 +105,10 @@ class Machines:
             self.expect(process, "unshared", home)
             link = self.link_of(machine)
             with self.lock:
-                run("ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", process.pid)
+                # The same hardware address at each start, or neighbours send to the one they remember.
+                mac = "00:0d:3a:" + ":".join(f"{int(part):02x}" for part in machine["private"].split(".")[1:])
+                run("ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "address", mac, "netns",
+                    process.pid)
                 run("ip", "link", "set", link, "master", "br0", "up")
             self.filter(process.pid, machine["rules"])
             process.stdin.write(b"go\n")

@@ -1,10 +1,11 @@
 """Runs one unit. A runner between process 1 and the service adopts whatever the service leaves behind, so that the
 unit's processes are exactly the runner's descendants: what a control group is to systemd."""
 import asyncio
+import contextlib
+import grp
 import os
 import pathlib
 import pwd
-import grp
 import resource
 import signal
 import time
@@ -36,10 +37,8 @@ def descendants(pid):
 
 def signal_all(pids, signo):
     for pid in pids:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signo)
-        except ProcessLookupError:
-            pass
 
 
 def write_log(name, text):
@@ -87,10 +86,12 @@ class Setup:
             os.dup2(log, 2)
             os.closerange(3, 1024)
             if self.oom:
-                pathlib.Path("/proc/self/oom_score_adj").write_text(self.oom)
+                with contextlib.suppress(PermissionError):  # as systemd does in a container
+                    pathlib.Path("/proc/self/oom_score_adj").write_text(self.oom)
             for limit, text in self.limits.items():
-                values = [resource.RLIM_INFINITY if v == "infinity" else int(v) for v in text.split(":")]
-                resource.setrlimit(limit, (values[0], values[-1]))
+                hardest = resource.getrlimit(limit)[1]
+                values = [hardest if v == "infinity" else int(v) for v in text.split(":")]
+                resource.setrlimit(limit, (min(values[0], hardest), min(values[-1], hardest)))
             os.umask(self.umask)
             os.setgroups(self.groups)
             os.setgid(self.gid)
