@@ -4,6 +4,7 @@
 #   make test          every test
 #   make               both modules and pg_autoctl
 #   make install       as a package would lay it out (DESTDIR is respected)
+#   make package       a package for Debian, in build/package
 #   make simulate      more seeds of the simulation (SEEDS=10000)
 #   make bench         the measurements of the README
 
@@ -92,10 +93,12 @@ demo: deps
 	tools/demo.sh
 test: deps
 	tools/test.sh
+package:
+	tools/package.sh
 simulate: pg_autoctl
 	build/cmake/pgaf_simulate --first now --seeds $(or $(SEEDS),10000)
 bench: deps
 	tools/bench.sh
 
-.PHONY: simulate modules bench-module pg_autoctl install-worker install-programs uninstall-worker uninstall-programs deps demo test bench
+.PHONY: simulate package modules bench-module pg_autoctl install-worker install-programs uninstall-worker uninstall-programs deps demo test bench
 -include $(DEPS)
