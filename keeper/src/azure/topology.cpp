@@ -47,11 +47,23 @@ std::string MachineOf(const Region &region, const std::string &name) {
     return name.starts_with(GroupOf(region) + "-") ? name : GroupOf(region) + "-" + name;
 }
 
+std::string ShortNameOf(const Region &region, const std::string &machine) {
+    const std::string prefix = GroupOf(region) + "-";
+    return machine.starts_with(prefix) ? machine.substr(prefix.size()) : machine;
+}
+
+std::string NodeNameOf(const Region &region, const std::string &name) {
+    return region.region + "-" + name;
+}
+
 std::string NodeLetter(int index) { return std::string(1, static_cast<char>('a' + index)); }
 
+bool IsNodeName(const std::string &name) {
+    return name.size() == 1 && name[0] >= 'a' && name[0] <= 'z';
+}
+
 bool IsShortName(const std::string &name) {
-    return name == "monitor" || name == "app" ||
-           (name.size() == 1 && name[0] >= 'a' && name[0] <= 'z');
+    return name == "monitor" || name == "app" || IsNodeName(name);
 }
 
 std::vector<std::string> ShortNames(const Region &region) {

@@ -1,0 +1,329 @@
+#include "azure/script.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "azure/address.hpp"
+#include "azure/markers.hpp"
+#include "azure/remote.hpp"
+
+namespace pgaf::azure {
+namespace {
+
+constexpr std::string_view kHead = R"sh(#!/bin/sh
+# Printed by pg_autoctl do azure ... --script. Needs: az (logged in), ssh{needs}.
+set -eu
+
+# Public and private address of a machine.
+vm_ip () {{
+  az vm list-ip-addresses --resource-group {group} --name "{group}-$1" --output tsv \
+    --query '[] [] .virtualMachine.network.publicIpAddresses[0].ipAddress'
+}}
+vm_private_ip () {{
+  az vm list-ip-addresses --resource-group {group} --name "{group}-$1" --output tsv \
+    --query '[] [] .virtualMachine.network.privateIpAddresses[0]'
+}}
+
+# Jobs in the background, "process:name"; finish waits for all of them and stops when one failed.
+jobs=
+finish () {{
+  failed=
+  for job in $jobs; do
+    wait "${{job%%:*}}" || failed="$failed ${{job#*:}}"
+  done
+  jobs=
+  [ -z "$failed" ] || {{ echo "failed:$failed" >&2; exit 1; }}
+}}
+
+# az vm run-command ends with 0 even if its script failed: look for the last line of the script.
+expecting () {{
+  marker=$1; shift
+  output=$("$@")
+  case $output in
+    *"$marker"*) ;;
+    *) printf '%s\n' "$output" >&2; return 1 ;;
+  esac
+}}
+
+# A new machine may refuse for some seconds; 255 is ssh itself.
+patiently () {{
+  tries=1
+  while status=0; "$@" </dev/null || status=$?; [ "$status" -eq 255 ] && [ "$tries" -lt 12 ]; do
+    tries=$((tries + 1))
+    sleep 5
+  done
+  return "$status"
+}}
+)sh";
+
+constexpr std::string_view kOwnNetwork = R"sh(
+# Our own public address; set own_network=ADDRESS/LENGTH to give it by hand.
+find_own_network () {{
+  for service in {}; do
+    address=$(curl -4 -fsS --max-time 10 "$service") || continue
+    case $address in
+      *[!0-9.]* | *.*.*.*.* | '') ;;
+      *.*.*.*) echo "$address/32"; return 0 ;;
+    esac
+  done
+  echo "could not find out our own public address" >&2
+  return 1
+}}
+own_network=${{own_network:-$(find_own_network)}}
+)sh";
+
+constexpr std::string_view kSecrets = R"sh(
+# Passwords, made once; only this user can read them.
+secrets={}
+if [ ! -s "$secrets" ]; then
+  (
+    umask 077
+    mkdir -p "$(dirname "$secrets")"
+    for name in {}; do
+      echo "export $name='$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')'"
+    done > "$secrets.new"
+    mv "$secrets.new" "$secrets"
+  )
+fi
+secret () {{
+  for name in "$@"; do
+    grep "^export $name=" "$secrets"
+  done
+}}
+)sh";
+
+constexpr std::string_view kNewRegion = R"sh(
+if [ "$(az group exists --name {0})" = true ]; then
+  echo "the resource group {0} exists already; pg_autoctl do azure create region continues it" >&2
+  exit 1
+fi
+)sh";
+
+constexpr std::string_view kSshKey = R"sh(
+# Before the machines are created at the same time: each would make its own.
+[ -e {1} ] || ssh-keygen -q -t rsa -b 3072 -N '' -f {0}
+)sh";
+
+bool IsSsh(const Step &step) { return step.argv.front() == "ssh"; }
+
+class Writer {
+ public:
+    Writer(const Region &region, const ScriptOptions &options)
+        : region_(region), options_(options) {}
+
+    std::string Write(const Plan &plan) {
+        WriteHead(plan);
+        int number = 0;
+        for (const Stage &stage : plan.stages)
+            WriteStage(stage, ++number);
+        return std::move(text_);
+    }
+
+ private:
+    template <typename Fn>
+    static bool Any(const Plan &plan, Fn fn) {
+        for (const Stage &stage : plan.stages) {
+            for (const Lane &lane : stage.lanes) {
+                if (std::any_of(lane.steps.begin(), lane.steps.end(), fn)) return true;
+            }
+        }
+        return false;
+    }
+
+    void WriteHead(const Plan &plan) {
+        const bool needs_own = Any(plan, [](const Step &step) {
+            return std::find(step.argv.begin(), step.argv.end(), OwnNetwork()) != step.argv.end();
+        });
+        const bool has_secrets = Any(plan, [](const Step &step) { return !step.secrets.empty(); });
+        const bool makes_machines = Any(plan, [this](const Step &step) {
+            return std::find(step.argv.begin(), step.argv.end(), region_.public_key) !=
+                   step.argv.end();
+        });
+        text_ = fmt::format(kHead, fmt::arg("group", GroupOf(region_)),
+                            fmt::arg("needs", needs_own ? ", curl" : ""));
+        if (needs_own) {
+            text_ += fmt::format(kOwnNetwork, fmt::join(DefaultServices(), " "));
+        }
+        if (options_.is_new_region) text_ += fmt::format(kNewRegion, GroupOf(region_));
+        if (makes_machines) {
+            text_ += fmt::format(kSshKey, ShellQuote(region_.private_key),
+                                 ShellQuote(region_.public_key));
+        }
+        if (has_secrets) {
+            text_ +=
+                fmt::format(kSecrets, ShellQuote(options_.secrets),
+                            fmt::join({kNodePassword, kReplicationPassword, kAppPassword}, " "));
+        }
+        if (Any(plan, IsSsh)) {
+            text_ += fmt::format("mkdir -p \"$(dirname {})\"\n", ShellQuote(region_.known_hosts));
+        }
+    }
+
+    void WriteStage(const Stage &stage, int number) {
+        text_ += fmt::format("\n# {}. {}\n", number, stage.title);
+        WriteAddresses(stage);
+        if (stage.lanes.size() == 1) {
+            for (const Step &step : stage.lanes.front().steps)
+                WriteStep(step, "");
+            return;
+        }
+        for (const Lane &lane : stage.lanes) {
+            text_ += "(\n";
+            for (const Step &step : lane.steps)
+                WriteStep(step, "  ");
+            text_ += fmt::format(") &\njobs=\"$jobs $!:{}\"\n", lane.machine);
+        }
+        text_ += "finish\n";
+    }
+
+    /// Asked once for each machine, before the first stage that needs them.
+    void WriteAddresses(const Stage &stage) {
+        for (const Lane &lane : stage.lanes) {
+            for (const Step &step : lane.steps) {
+                for (const std::string &word : step.argv)
+                    WriteAddressesOf(word);
+            }
+        }
+    }
+
+    void WriteAddressesOf(const std::string &word) {
+        for (const Part &part : SplitMarkers(word)) {
+            if (part.marker.machine.empty()) continue;
+            const std::string name = VariableOf(part.marker);
+            if (!known_.insert(name).second) continue;
+            const std::string short_name = ShortNameOf(region_, part.marker.machine);
+            text_ += fmt::format("{0}=$({1} {2}); : \"${{{0}:?{3} has no address}}\"\n", name,
+                                 part.marker.kind == "public" ? "vm_ip" : "vm_private_ip",
+                                 short_name, part.marker.machine);
+        }
+    }
+
+    std::string VariableOf(const Marker &marker) const {
+        if (marker.kind == "own") return "own_network";
+        return marker.kind + "_ip_" + ShortNameOf(region_, marker.machine);
+    }
+
+    std::string WordsOf(const Step &step, std::string_view indent) const {
+        std::string line;
+        const bool is_az = !IsSsh(step);
+        bool in_scripts = false;
+        for (const std::string &word : step.argv) {
+            const bool is_option = is_az && word.starts_with("--");
+            std::string_view before = line.empty() ? "" : " ";
+            std::string broken;
+            if (is_option || in_scripts) {
+                broken = fmt::format(" \\\n{}    {}", indent, in_scripts ? "  " : "");
+                before = broken;
+            }
+            if (is_option) in_scripts = word == "--scripts";
+            line += before;
+            line += ShellWord(word, [this](const Marker &marker) { return VariableOf(marker); });
+        }
+        return line;
+    }
+
+    void WriteStep(const Step &step, std::string_view indent) {
+        text_ += fmt::format("{}# {}: {}\n", indent, step.resource, step.doing);
+        const std::string words = WordsOf(step, indent);
+        if (!step.until_stable.empty()) {
+            WriteAwait(step, indent);
+        } else if (!step.input.empty()) {
+            WriteScript(step, words, indent);
+        } else if (!step.input_file.empty()) {
+            const std::string at(indent);
+            text_ += fmt::format("{0}patiently {1} true\n{0}{2} < {3}\n", at, Knock(step), words,
+                                 ShellQuote(step.input_file));
+        } else if (!step.marker.empty()) {
+            text_ += fmt::format("{}expecting {} {}\n", indent, step.marker, words);
+        } else {
+            text_ += fmt::format("{}{}\n", indent, words);
+        }
+    }
+
+    /// The same ssh without its command.
+    std::string Knock(const Step &step) const {
+        const auto end = std::find(step.argv.begin(), step.argv.end(), "--");
+        Step knock{.doing = {}, .resource = {}, .argv = {step.argv.begin(), end}};
+        knock.argv.emplace_back("--");
+        return WordsOf(knock, "");
+    }
+
+    void WriteScript(const Step &step, const std::string &words, std::string_view indent) {
+        text_ += fmt::format("{}patiently {} true\n", indent, Knock(step));
+        if (step.secrets.empty()) {
+            text_ += fmt::format("{}{} <<'SCRIPT'\n{}SCRIPT\n", indent, words, step.input);
+            return;
+        }
+        text_ += fmt::format("{0}{{ secret {1}; cat <<'SCRIPT'\n{2}SCRIPT\n{0}}} | {3}\n", indent,
+                             fmt::join(step.secrets, " "), step.input, words);
+    }
+
+    void WriteAwait(const Step &step, std::string_view indent) {
+        // The table says the same as --json: every node settled, that is, both states the same.
+        const std::string table =
+            WordsOf({.doing = {}, .resource = {}, .argv = ShowStateArgv(region_, false)}, indent);
+        text_ += fmt::format(
+            "{0}tries=0\n"
+            "{0}until state=$({1} </dev/null) &&\n"
+            "{0}    [ \"$(echo \"$state\" | grep -cE "
+            "' (primary|single) \\| +(primary|single)$')\" -eq 1 ] &&\n"
+            "{0}    [ \"$(echo \"$state\" | grep -cE "
+            "' (primary|single|secondary) \\| +(primary|single|secondary)$')\" -ge {2} ]; do\n"
+            "{0}  tries=$((tries + 1))\n"
+            "{0}  [ \"$tries\" -lt 100 ] || {{ echo \"$state\" >&2; exit 1; }}\n"
+            "{0}  sleep 3\n"
+            "{0}done\n"
+            "{0}echo \"$state\"\n",
+            indent, table, step.until_stable.size());
+    }
+
+    const Region &region_;
+    const ScriptOptions &options_;
+    std::string text_;
+    std::set<std::string> known_;
+};
+
+}  // namespace
+
+std::string ScriptOf(const Region &region, const Plan &plan, const ScriptOptions &options) {
+    return Writer(region, options).Write(plan);
+}
+
+std::string CommandLine(const std::vector<std::string> &argv) {
+    std::string line;
+    for (const std::string &word : argv) {
+        if (!line.empty()) line += ' ';
+        line += word;
+    }
+    std::replace(line.begin(), line.end(), '\n', ' ');
+    return line;
+}
+
+std::string ListOf(const Plan &plan) {
+    std::string text;
+    int number = 0;
+    for (const Stage &stage : plan.stages) {
+        text += fmt::format("{}. {}", ++number, stage.title);
+        if (stage.lanes.size() > 1) {
+            text += fmt::format(" ({} at the same time)", stage.lanes.size());
+        }
+        text += "\n";
+        for (const Lane &lane : stage.lanes) {
+            for (const Step &step : lane.steps) {
+                text += fmt::format("   {}: {}\n      {}\n", step.resource, step.doing,
+                                    CommandLine(step.argv));
+                if (!step.input_file.empty()) {
+                    text += fmt::format("      with the file {}\n", step.input_file);
+                }
+                if (!step.secrets.empty()) {
+                    text += fmt::format("      with {}\n", fmt::join(step.secrets, ", "));
+                }
+            }
+        }
+    }
+    return text;
+}
+
+}  // namespace pgaf::azure
