@@ -45,6 +45,10 @@ std::string_view AuthName(Auth auth) { return auth == Auth::kTrust ? "trust" : "
 
 }  // namespace
 
+std::vector<std::string> SecretNames() {
+    return {kNodePassword, kReplicationPassword, kAppPassword};
+}
+
 std::string MonitorScript(Auth auth, int pg_major) {
     const std::string create = fmt::format(
         "    pg_autoctl create monitor --pgdata monitor --hostname \"$1\" \\\n"
@@ -69,6 +73,7 @@ std::string NodeScript(Auth auth, int pg_major) {
 std::string AppRoleScript(int pg_major) {
     return Framed(pg_major,
                   fmt::format("  cd\n"
+                              "  [ -e ha/postmaster.pid ] || return 0\n"
                               "  socket=$(sed -n 5p ha/postmaster.pid)\n"
                               "  sql () {{ {}/psql -X -A -t -q -v ON_ERROR_STOP=1 -h \"$socket\" "
                               "-d {} \"$@\"; }}\n"

@@ -12,6 +12,7 @@ namespace pgaf::azure {
 inline constexpr const char *kNodePassword = "PG_AUTOCTL_NODE_PASSWORD";
 inline constexpr const char *kReplicationPassword = "PG_AUTOCTL_REPLICATION_PASSWORD";
 inline constexpr const char *kAppPassword = "PG_AUTOCTL_APP_PASSWORD";
+std::vector<std::string> SecretNames();
 
 inline constexpr const char *kAppUser = "appuser";
 inline constexpr const char *kAppDatabase = "appdb";

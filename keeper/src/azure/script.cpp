@@ -153,8 +153,7 @@ class Writer {
         }
         if (has_secrets) {
             text_ +=
-                fmt::format(kSecrets, ShellQuote(options_.secrets),
-                            fmt::join({kNodePassword, kReplicationPassword, kAppPassword}, " "));
+                fmt::format(kSecrets, ShellQuote(options_.secrets), fmt::join(SecretNames(), " "));
         }
         if (Any(plan, IsSsh)) {
             text_ += fmt::format("mkdir -p \"$(dirname {})\"\n", ShellQuote(region_.known_hosts));

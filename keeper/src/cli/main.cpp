@@ -33,6 +33,7 @@ void Build(CLI::App &app, Session &session) {
     AddGetSet(app, session);
     AddPerform(app, session);
     AddRun(app, session);
+    AddAzure(app, session);
     AddVersion(app, session);
     CLI::App *help = AddCommand(app, session, "help", "print all commands");
     help->callback([&] {

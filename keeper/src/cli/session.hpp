@@ -82,6 +82,7 @@ void AddEnable(CLI::App &app, Session &session);
 void AddCreateFormation(CLI::App &create, Session &session);
 void AddDropFormation(CLI::App &drop, Session &session);
 void AddGetSet(CLI::App &app, Session &session);
+void AddAzure(CLI::App &app, Session &session);
 void AddVersion(CLI::App &app, Session &session);
 
 }  // namespace pgaf::cli
