@@ -12,6 +12,7 @@ using Value = rapidjson::Value;
 
 constexpr std::string_view kMachine = "Microsoft.Compute/virtualMachines";
 constexpr std::string_view kVnet = "Microsoft.Network/virtualNetworks";
+constexpr std::string_view kCard = "Microsoft.Network/networkInterfaces";
 constexpr std::string_view kNsg = "Microsoft.Network/networkSecurityGroups";
 
 Result<rapidjson::Document> Parse(std::string_view json, std::string_view whose) {
@@ -80,28 +81,10 @@ Result<void> ReadResources(std::string_view json, const Region &region, Existing
         const std::string type = TextOf(&resource, "type");
         const std::string name = Lower(TextOf(&resource, "name"));
         if (SameName(type, kVnet) && SameName(name, VnetOf(region))) existing.vnet = true;
+        if (SameName(type, kCard) && name.starts_with(prefix)) existing.subnet = true;
         if (SameName(type, kNsg) && SameName(name, NsgOf(region))) existing.nsg = true;
         if (!SameName(type, kMachine) || !name.starts_with(prefix)) continue;
         existing.machines[name.substr(prefix.size())] = TextOf(&resource, "provisioningState");
-    }
-    return {};
-}
-
-Result<void> ReadSubnets(std::string_view json, const Region &region, Existing &existing) {
-    auto list = ParseList(json, "az network vnet subnet list");
-    if (!list) return Pass(list);
-    for (const Value &subnet : list->GetArray()) {
-        if (!SameName(TextOf(&subnet, "name"), SubnetOf(region))) continue;
-        existing.subnet = true;
-        std::string prefix = TextOf(&subnet, "addressPrefix");
-        const Value *first = First(Member(&subnet, "addressPrefixes"));
-        if (prefix.empty() && first != nullptr && first->IsString()) prefix = first->GetString();
-        if (prefix.empty() || prefix == SubnetPrefixOf(region)) continue;
-        return Fail(ProblemCode::kBadState,
-                    fmt::format("the subnet \"{}\" has other addresses", SubnetOf(region)),
-                    fmt::format("It has {}; --cidr {} means {}.", prefix, region.cidr,
-                                SubnetPrefixOf(region)),
-                    "Give the --cidr that the region was made with, or choose another --region.");
     }
     return {};
 }

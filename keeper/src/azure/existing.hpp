@@ -34,10 +34,8 @@ struct Existing {
 
 /// `az group show`.
 Result<void> ReadGroup(std::string_view json, Existing &existing);
-/// `az resource list --resource-group`.
+/// `az resource list --resource-group`. It does not list subnets: a network card is in one.
 Result<void> ReadResources(std::string_view json, const Region &region, Existing &existing);
-/// `az network vnet subnet list`; kBadState when the subnet has other addresses than we expect.
-Result<void> ReadSubnets(std::string_view json, const Region &region, Existing &existing);
 /// `az vm list-ip-addresses`, machines of the region's group only.
 Result<std::vector<Addresses>> ReadAddresses(std::string_view json, const Region &region);
 

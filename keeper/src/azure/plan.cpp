@@ -117,7 +117,8 @@ Step CreateMachine(const Region &region, const std::string &name) {
             .deadline = kMachineLimit};
 }
 
-/// `vnet create` and `nsg create` are never repeated: they would take away subnets and rules.
+/// `vnet create` and `nsg create` are never repeated: they would take away subnets and rules. The
+/// subnet is made again when no machine is in it yet.
 Lane NetworkLane(const Region &region, const Existing &existing) {
     Lane lane{.machine = GroupOf(region)};
     if (!existing.group) lane.steps.push_back(CreateGroup(region));

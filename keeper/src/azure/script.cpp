@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "azure/address.hpp"
@@ -106,6 +107,15 @@ constexpr std::string_view kSshKey = R"sh(
 [ -e {1} ] || ssh-keygen -q -t rsa -b 3072 -N '' -f {0}
 )sh";
 
+constexpr std::string_view kOn = R"sh(
+# A command in a machine: the name for its host key, its address, the command.
+mkdir -p "$(dirname {known_hosts})"
+on () {{
+  machine=$1 address=$2; shift 2
+  {ssh} "$@"
+}}
+)sh";
+
 bool IsSsh(const Step &step) { return step.argv.front() == "ssh"; }
 
 class Writer {
@@ -155,13 +165,24 @@ class Writer {
             text_ +=
                 fmt::format(kSecrets, ShellQuote(options_.secrets), fmt::join(SecretNames(), " "));
         }
-        if (Any(plan, IsSsh)) {
-            text_ += fmt::format("mkdir -p \"$(dirname {})\"\n", ShellQuote(region_.known_hosts));
+        if (!Any(plan, IsSsh)) return;
+        // The command that all of them begin with, for a machine that is called "$machine".
+        const std::string monitor = MachineOf(region_, "monitor");
+        std::string words;
+        for (const std::string &word : SshTo(region_, "monitor")) {
+            const std::string own = word == "HostKeyAlias=" + monitor ? "HostKeyAlias=\"$machine\""
+                                    : word == PublicIp(monitor)       ? "\"$address\""
+                                                                      : ShellQuote(word);
+            const bool breaks = word == "-o" || word == "-i" || word == "-l";
+            words += (words.empty() ? "" : breaks ? " \\\n    " : " ") + own;
         }
+        text_ += fmt::format(kOn, fmt::arg("known_hosts", ShellQuote(region_.known_hosts)),
+                             fmt::arg("ssh", words));
     }
 
     void WriteStage(const Stage &stage, int number) {
         text_ += fmt::format("\n# {}. {}\n", number, stage.title);
+        WriteTexts(stage);
         WriteAddresses(stage);
         if (stage.lanes.size() == 1) {
             for (const Step &step : stage.lanes.front().steps)
@@ -204,23 +225,53 @@ class Writer {
         return marker.kind + "_ip_" + ShortNameOf(region_, marker.machine);
     }
 
+    std::string Word(const std::string &word) const {
+        return ShellWord(word, [this](const Marker &marker) { return VariableOf(marker); });
+    }
+
+    /// `on MACHINE ADDRESS COMMAND` for the ssh command line of a step.
+    std::string OnMachine(const Step &step) const {
+        const auto end = std::find(step.argv.begin(), step.argv.end(), "--");
+        std::string line = "on " + step.resource + " " + Word(*(end - 1));
+        std::for_each(end + 1, step.argv.end(),
+                      [&](const std::string &word) { line += " " + Word(word); });
+        return line;
+    }
+
+    /// The same machine, and a command that only shows that it lets us in.
+    std::string Knock(const Step &step) const {
+        const auto end = std::find(step.argv.begin(), step.argv.end(), "--");
+        return "on " + step.resource + " " + Word(*(end - 1)) + " true";
+    }
+
     std::string WordsOf(const Step &step, std::string_view indent) const {
+        if (IsSsh(step)) return OnMachine(step);
         std::string line;
-        const bool is_az = !IsSsh(step);
         bool in_scripts = false;
         for (const std::string &word : step.argv) {
-            const bool is_option = is_az && word.starts_with("--");
-            std::string_view before = line.empty() ? "" : " ";
-            std::string broken;
+            const bool is_option = word.starts_with("--");
             if (is_option || in_scripts) {
-                broken = fmt::format(" \\\n{}    {}", indent, in_scripts ? "  " : "");
-                before = broken;
+                line += fmt::format(" \\\n{}    {}", indent, in_scripts ? "  " : "");
+            } else if (!line.empty()) {
+                line += " ";
             }
             if (is_option) in_scripts = word == "--scripts";
-            line += before;
-            line += ShellWord(word, [this](const Marker &marker) { return VariableOf(marker); });
+            line += Word(word);
         }
         return line;
+    }
+
+    /// A text that is sent to several machines is written once, as a function.
+    void WriteTexts(const Stage &stage) {
+        for (const Lane &lane : stage.lanes) {
+            for (const Step &step : lane.steps) {
+                if (step.input.empty()) continue;
+                const std::string name = fmt::format("script_{}", texts_.size() + 1);
+                if (!texts_.emplace(step.input, name).second) continue;
+                text_ += fmt::format("# For {}.\n{} () {{\n  cat <<'SCRIPT'\n{}SCRIPT\n}}\n",
+                                     step.doing, name, step.input);
+            }
+        }
     }
 
     void WriteStep(const Step &step, std::string_view indent) {
@@ -232,7 +283,7 @@ class Writer {
             WriteScript(step, words, indent);
         } else if (!step.input_file.empty()) {
             const std::string at(indent);
-            text_ += fmt::format("{0}patiently {1} true\n{0}{2} < {3}\n", at, Knock(step), words,
+            text_ += fmt::format("{0}patiently {1}\n{0}{2} < {3}\n", at, Knock(step), words,
                                  ShellQuote(step.input_file));
         } else if (!step.marker.empty()) {
             text_ += fmt::format("{}expecting {} {}\n", indent, step.marker, words);
@@ -241,28 +292,21 @@ class Writer {
         }
     }
 
-    /// The same ssh without its command.
-    std::string Knock(const Step &step) const {
-        const auto end = std::find(step.argv.begin(), step.argv.end(), "--");
-        Step knock{.doing = {}, .resource = {}, .argv = {step.argv.begin(), end}};
-        knock.argv.emplace_back("--");
-        return WordsOf(knock, "");
-    }
-
     void WriteScript(const Step &step, const std::string &words, std::string_view indent) {
-        text_ += fmt::format("{}patiently {} true\n", indent, Knock(step));
+        const std::string &name = texts_.at(step.input);
+        text_ += fmt::format("{}patiently {}\n", indent, Knock(step));
         if (step.secrets.empty()) {
-            text_ += fmt::format("{}{} <<'SCRIPT'\n{}SCRIPT\n", indent, words, step.input);
+            text_ += fmt::format("{}{} | {}\n", indent, name, words);
             return;
         }
-        text_ += fmt::format("{0}{{ secret {1}; cat <<'SCRIPT'\n{2}SCRIPT\n{0}}} | {3}\n", indent,
-                             fmt::join(step.secrets, " "), step.input, words);
+        text_ += fmt::format("{}{{ secret {}; {}; }} | {}\n", indent, fmt::join(step.secrets, " "),
+                             name, words);
     }
 
     void WriteAwait(const Step &step, std::string_view indent) {
         // The table says the same as --json: every node settled, that is, both states the same.
-        const std::string table =
-            WordsOf({.doing = {}, .resource = {}, .argv = ShowStateArgv(region_, false)}, indent);
+        const std::string table = OnMachine(
+            {.doing = {}, .resource = step.resource, .argv = ShowStateArgv(region_, false)});
         text_ += fmt::format(
             "{0}tries=0\n"
             "{0}until state=$({1} </dev/null) &&\n"
@@ -282,6 +326,7 @@ class Writer {
     const ScriptOptions &options_;
     std::string text_;
     std::set<std::string> known_;
+    std::map<std::string, std::string> texts_;  ///< and the function that prints it
 };
 
 }  // namespace

@@ -108,13 +108,6 @@ Result<azure::Existing> AzureLink::Look() {
                     azure::AzJson({"resource", "list", "--resource-group", group}), kLookLimit);
     if (!list) return Pass(list);
     if (auto read = azure::ReadResources(*list, region_, existing); !read) return Pass(read);
-    if (!existing.vnet) return existing;
-    auto subnets = Ask("looking at the subnets",
-                       azure::AzJson({"network", "vnet", "subnet", "list", "--resource-group",
-                                      group, "--vnet-name", azure::VnetOf(region_)}),
-                       kLookLimit);
-    if (!subnets) return Pass(subnets);
-    if (auto read = azure::ReadSubnets(*subnets, region_, existing); !read) return Pass(read);
     return existing;
 }
 
