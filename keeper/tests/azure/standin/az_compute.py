@@ -7,6 +7,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+import time
 
 import az_machines
 from az_network import put_vnet
@@ -38,6 +39,7 @@ def generated_key():
     public = directory / "id_rsa.pub"
     if public.exists():
         return public.read_text().strip()
+    time.sleep(float(os.environ.get("FAKE_AZ_KEY_DELAY", "0")))
     directory.mkdir(mode=0o700, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         made = pathlib.Path(scratch) / "id_rsa"
