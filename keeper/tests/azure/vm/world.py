@@ -16,6 +16,8 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 STANDIN = HERE.parent / "standin"
+SSH_OPTIONS = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile /dev/null", "-o", "LogLevel=error", "-o",
+               "BatchMode=yes", "-o", "ConnectTimeout=3"]
 
 
 def why_not():
@@ -91,10 +93,22 @@ class World:
     def power_cut(self, name):
         self.ask("power_cut", name=name)
 
-    def console(self, name):
-        with contextlib.suppress(OSError):
-            return (self.directory / "machines" / name / "console.log").read_text(errors="replace")
-        return ""
+    def ssh(self, address, command, user="ha-admin", check=True, timeout=60, stdin=None):
+        return self.run(["ssh", *SSH_OPTIONS, "-l", user, address, "--", command], check=check, timeout=timeout,
+                        stdin=stdin)
+
+    def dump(self):
+        """The last lines of every log: the service's, the consoles' and the units'."""
+        logs = [self.directory / "cloud.log", *sorted((self.directory / "machines").glob("*/console.log"))]
+        inside = ["sh", "-c", f"tail -n 40 {self.directory}/disks/*/upper/var/log/units/*.log"]
+        parts = []
+        for log in logs:
+            with contextlib.suppress(OSError):
+                parts.append(f"--- {log.parent.name}/{log.name}\n" + "\n".join(
+                    log.read_text(errors="replace").splitlines()[-40:]))
+        with contextlib.suppress(Exception):
+            parts.append(self.run(inside, check=False, user="root").stdout)
+        return "\n".join(parts)
 
     def calls(self):
         """What az was called with: (argv, exit status), in the order of their ends."""
