@@ -29,6 +29,7 @@ OPTIONS = {
     "network vnet subnet create": [
         GROUP, NAME, (("--vnet-name",), "1!"), (("--address-prefixes",), "+"),
         (("--network-security-group", "--nsg"), "1")],
+    "network vnet subnet list": [GROUP, (("--vnet-name",), "1!")],
     "network nsg create": [GROUP, NAME, (("--location", "-l"), "1")],
     "network nsg rule create": [
         GROUP, NAME, (("--nsg-name",), "1!"), (("--access",), "1"), (("--protocol",), "1"), (("--direction",), "1"),

@@ -87,6 +87,13 @@ def subnet_create(sub, options):
         return shown_subnet(group, vnet, vnet["subnets"][name.lower()])
 
 
+def subnet_list(sub, options):
+    with sub.locked() as state:
+        group = group_of(state, options["resource_group"])
+        vnet = find(group, "vnets", options["vnet_name"], VNET)
+        return [shown_subnet(group, vnet, subnet) for subnet in vnet["subnets"].values()]
+
+
 def shown_rule(group, nsg, rule):
     shown = {key: value for key, value in rule.items() if key != "name"}
     return {**shown, "id": f"{identifier(group['name'], NSG, nsg['name'])}/securityRules/{rule['name']}",
