@@ -25,6 +25,9 @@ void PrintTree(const CLI::App &app, int depth) {
 void Build(CLI::App &app, Session &session) {
     using namespace pgaf::cli;
     app.name("pg_autoctl");
+    // Before the command as well: "pg_autoctl -q show systemd".
+    app.add_flag("-v,--verbose", session.verbose, "show more of what happens; may be repeated");
+    app.add_flag("-q,--quiet", session.quiet, "show errors only");
     AddCreate(app, session);
     AddDrop(app, session);
     AddConfig(app, session);
