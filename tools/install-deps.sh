@@ -6,7 +6,8 @@ packages=(build-essential cmake pkg-config git postgresql-15 postgresql-server-d
   libfmt-dev libspdlog-dev libuv1-dev rapidjson-dev libsmartcols-dev libexpected-dev libgtest-dev
   libcurl4-openssl-dev openssl python3 python3-pytest iproute2 nftables util-linux
   # The machines of the Azure tests, and the package for them.
-  openssh-server openssh-client sudo systemd procps passwd dpkg-dev binutils curl)
+  openssh-server openssh-client sudo systemd procps passwd dpkg-dev binutils curl
+  ca-certificates)
 
 missing=()
 for package in "${packages[@]}"; do

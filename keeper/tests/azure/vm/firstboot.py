@@ -1,12 +1,15 @@
 """What Azure's image and its agent leave on a new machine: user, keys, sudo, sshd, sources of packages."""
+import fcntl
 import os
 import pathlib
 import pwd
 import shutil
+import time
 
 from linux import run
 
 HERE = pathlib.Path(__file__).resolve().parent
+LOCKED_S = 1.0
 PROGRAMS = ["systemctl", "loginctl", "journalctl"]
 SSHD_CONFIG = """Port 22
 HostKey /etc/ssh/ssh_host_ed25519_key
@@ -63,8 +66,19 @@ def first_boot(machine, files):
     pathlib.Path("/etc/ssh/sshd_config").write_text(SSHD_CONFIG)
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/etc/ssh/ssh_host_ed25519_key")
     make_user(machine)
+    hold_packages()
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.write_text("")
+
+
+def hold_packages():
+    """A new machine looks for updates by itself: dpkg is locked for a while."""
+    pid = os.fork()
+    if pid == 0:
+        with open("/var/lib/dpkg/lock-frontend", "a", encoding="ascii") as lock:
+            fcntl.lockf(lock, fcntl.LOCK_EX)
+            time.sleep(LOCKED_S)
+        os._exit(0)
 
 
 def make_user(machine):

@@ -33,6 +33,7 @@ def make_network():
     run("ip", "link", "set", "lo", "up")
     run("ip", "link", "add", "br0", "type", "bridge")
     run("ip", "addr", "add", "203.0.113.1/24", "dev", "br0")
+    run("ip", "addr", "add", "203.0.113.2/24", "dev", "br0")
     run("ip", "link", "set", "br0", "up")
     run("nft", "-f", "-", stdin=NAT)
 
@@ -42,29 +43,29 @@ def make_files(directory, user):
     mount("proc", "proc", "/proc")
     mount("tmpfs", "disks", directory / "disks", "mode=755")
     # ssh looks in the home of the passwd entry, whatever HOME says.
-    for name in {user, "root"}:
-        record = pwd.getpwnam(name)
-        home = directory / f"home-{name}"
-        home.mkdir(exist_ok=True)
-        os.chown(home, record.pw_uid, record.pw_gid)
-        home.chmod(0o700)
-        if os.path.isdir(record.pw_dir) and record.pw_dir != "/":
-            run("mount", "--bind", home, record.pw_dir)
+    record = pwd.getpwnam(user)
+    home = directory / "home"
+    home.mkdir()
+    os.chown(home, record.pw_uid, record.pw_gid)
+    home.chmod(0o700)
+    run("mount", "--bind", home, record.pw_dir)
 
 
 def hold(directory, user):
     make_files(directory, user)
     make_network()
+    here = os.path.dirname(os.path.realpath(__file__))
     with open(directory / "cloud.log", "ab") as log:
-        subprocess.Popen([sys.executable, os.path.join(os.path.dirname(os.path.realpath(__file__)), "cloud.py"),
-                          str(directory)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        for program in ("cloud.py", "internet.py"):
+            subprocess.Popen([sys.executable, os.path.join(here, program), str(directory)], stdin=subprocess.DEVNULL,
+                             stdout=log, stderr=log, start_new_session=True)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
     announced = False
     while True:
         readable, _, _ = select.select([0, wake_read], [], [], 0.05 if not announced else None)
-        if not announced and (directory / "cloud.sock").exists():
+        if not announced and all((directory / name).exists() for name in ("cloud.sock", "internet.ready")):
             print("ready", flush=True)
             announced = True
         if 0 in readable and not os.read(0, 1):

@@ -43,8 +43,10 @@ class World:
         self.directory.chmod(0o755)
         for name in ("disks", "machines", "repository"):
             (self.directory / name).mkdir()
-        self.hosts = self.directory / "hosts"
-        self.hosts.write_text("127.0.0.1 localhost\n")
+        # The world's user cannot look into every directory where the project may be.
+        self.bin = self.directory / "bin"
+        shutil.copytree(STANDIN, self.bin, ignore=shutil.ignore_patterns("__pycache__"))
+        (self.directory / "hosts").write_text("127.0.0.1 localhost\n")
         self.process = subprocess.Popen([sys.executable, HERE / "holder.py", self.directory, user],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
         try:
@@ -54,12 +56,12 @@ class World:
         except Exception:
             self.close()
             raise
-        self.home = self.directory / f"home-{user}"
+        self.home = self.directory / "home"
 
     def env(self, **more):
         """Of whoever works here: our az comes first in the PATH."""
         record = pwd.getpwnam(self.user)
-        return {"PATH": f"{STANDIN}:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": record.pw_dir, "LANG": "C.UTF-8",
+        return {"PATH": f"{self.bin}:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": record.pw_dir, "LANG": "C.UTF-8",
                 "USER": self.user, "FAKE_AZ_STATE": str(self.home / "azure.json"),
                 "FAKE_AZ_LOG": str(self.home / "az.log"), "FAKE_AZ_MACHINES": "namespaces",
                 "FAKE_AZ_WORLD": str(self.directory), **{key: str(value) for key, value in more.items()}}
