@@ -1,0 +1,115 @@
+"""The tutorial, end to end, on machines of our own: both routes, a dead primary, and no lost acknowledged row."""
+import re
+
+import pytest
+
+from harness import wait_for
+from tutorial import Tutorial, make_package, make_repository, now
+
+REGION = "--prefix ha-demo --region paris"
+GROUP = "ha-demo-paris"
+
+
+@pytest.fixture(scope="module")
+def tutorial(world, tmp_path_factory):
+    make_repository(world.directory / "repository", make_package(tmp_path_factory.mktemp("package")))
+    tutorial = Tutorial(world)
+    yield tutorial
+    tutorial.close()
+
+
+@pytest.fixture(scope="module")
+def region(tutorial):
+    """Monitor, two nodes and the application, made by the commands of the first route."""
+    tutorial.autoctl(f"create region {REGION} --location francecentral --monitor --app --nodes 2")
+    tutorial.autoctl(f"create nodes {REGION} --monitor --app --nodes 2")
+    return tutorial
+
+
+def primary_of(tutorial):
+    states = tutorial.states(REGION)
+    return next(name for name, pair in states.items() if pair == ("primary", "primary"))
+
+
+def test_the_region_is_shown(region):
+    listed = region.autoctl(f"ls {REGION}").stdout
+    for name in ("monitor", "a", "b", "app"):
+        assert re.search(rf"^{GROUP}-{name} +Microsoft.Compute/virtualMachines +francecentral$", listed, re.MULTILINE)
+        assert f"{GROUP}-{name}-ip" in listed
+    ips = region.autoctl("show ips --prefix ha-demo --name paris", PG_AUTOCTL_DEBUG=1).stdout
+    assert re.search(rf"^{GROUP}-app +203\.0\.113\.\d+ +10\.11\.11\.\d+$", ips, re.MULTILINE)
+    assert region.states(REGION) == {"paris-a": ("primary", "primary"), "paris-b": ("secondary", "secondary")}
+
+
+def test_the_unit_is_good_and_enabled(region):
+    assert region.on(f"{GROUP}-a", "systemctl is-enabled pgautofailover; systemctl is-active pgautofailover").split() == [
+        "enabled", "active"]
+    if not region.on(f"{GROUP}-a", "command -v systemd-analyze", check=False):
+        pytest.skip("systemd-analyze is not installed")
+    said = region.on(f"{GROUP}-a", "systemd-analyze verify /etc/systemd/system/pgautofailover.service 2>&1; echo $?")
+    assert said == "0"
+
+
+def test_shared_memory_survives_the_end_of_the_last_session(region):
+    """Debian's logind has RemoveIPC=yes, and PostgreSQL runs as a login user: nobody has a session for some seconds."""
+    listing = ("vm run-command invoke -g ha-demo-paris -n ha-demo-paris-a --command-id RunShellScript "
+               "--query 'value[0].message' -o tsv --scripts 'ls /dev/shm; loginctl list-users; pgrep -u ha-admin -x sshd; "
+               "echo END'")
+    def without_session():
+        said = region.sh(f"az {listing}").stdout
+        assert "PostgreSQL." in said
+        return "ha-admin" in said
+    assert without_session()
+    quiet = now() + 3  # logind of these machines waits for a second
+    wait_for(lambda: without_session() and now() > quiet, 20, "seconds without a session", interval=0.5)
+    assert region.on(f"{GROUP}-app", "psql -X -A -t service=appdb -c 'SELECT 1'") == "1"
+
+
+def test_the_application_goes_on_when_the_primary_loses_power(region):
+    client = region.client(f"{GROUP}-app")
+    dead, survivor = primary_of(region), "paris-b"
+    assert dead == "paris-a"
+    cut = now()
+    region.world.power_cut(f"ha-demo-{dead}")
+    writable = client.wait_ack_after(cut + 0.5, 60)
+    assert writable - cut < 45
+    wait_for(lambda: region.states(REGION)[survivor] == ("wait_primary", "wait_primary"), 60, "the standby took over",
+             interval=0.3)
+    region.sh(f"az vm start -g {GROUP} -n ha-demo-{dead}")
+    region.wait_states(REGION, paris_a="secondary", paris_b="primary")
+    result = client.verify()
+    assert result["acknowledged"] > 100
+
+
+@pytest.mark.parametrize("machine", ["monitor", "a"])
+def test_services_come_back_with_their_machine(region, machine):
+    """The enabled unit is all that starts it; the application does not notice."""
+    client = region.client(f"{GROUP}-app")
+    region.sh(f"az vm restart -g {GROUP} -n {GROUP}-{machine}")
+    region.wait_ssh(f"{GROUP}-{machine}")
+    wait_for(lambda: region.on(f"{GROUP}-{machine}", "systemctl is-active pgautofailover", check=False) == "active", 30,
+             "the service is up")
+    region.wait_states(REGION, paris_a="secondary", paris_b="primary")
+    client.wait_ack_after(now(), 20)
+    client.verify()
+
+
+def test_nothing_is_left_of_a_dropped_region(region):
+    refused = region.autoctl(f"drop region {REGION}", check=False)
+    assert refused.returncode != 0 and region.sh(f"az group exists -n {GROUP}").stdout.strip() == "true"
+    region.autoctl(f"drop region {REGION} --yes")
+    assert region.sh(f"az group exists -n {GROUP}").stdout.strip() == "false"
+    assert region.world.left_over() == []
+
+
+def test_the_printed_script_makes_the_same(tutorial):
+    """The second route: what a person reads, and runs with sh."""
+    script = tutorial.autoctl(f"tutorial single all {REGION} --location francecentral --script").stdout
+    assert tutorial.sh(f"az group exists -n {GROUP}").stdout.strip() == "false", "printing sends nothing"
+    (tutorial.world.home / "tutorial.sh").write_text(script)
+    (tutorial.world.home / "tutorial.sh").chmod(0o644)
+    tutorial.sh("sh ./tutorial.sh")
+    tutorial.wait_states(REGION, paris_a="primary", paris_b="secondary")
+    tutorial.client(f"{GROUP}-app").verify()
+    tutorial.autoctl(f"drop region {REGION} --yes")
+    assert tutorial.world.left_over() == []
