@@ -51,6 +51,9 @@ Result<node::Paths> RequirePaths(const Session &session);
 /// Refuses root, for whom PostgreSQL does not run.
 Result<void> RequireOrdinaryUser();
 
+/// Warns when logind would take the shared memory of this user's PostgreSQL away.
+void WarnAboutSharedMemory();
+
 /// Connects to the monitor, and makes sure that it is one; kMonitor with a hint when not.
 Result<io::PgClient> ConnectTo(const std::string &monitor);
 
