@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import time
 
@@ -101,7 +102,7 @@ class Client:
         self.process = subprocess.Popen(
             tutorial.world.inside(["ssh", *ssh_options(), "-l", "ha-admin", address, "--",
                                    f"exec ./witness --uri '{self.uri}' --log acks --clients 2 --rate 100"]),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, start_new_session=True)
         self.wait_ack_after(0, 20)
 
     def last_ack(self):
@@ -124,9 +125,8 @@ class Client:
 
     def close(self):
         if self.process.poll() is None:
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
-        self.process.stdout.close()
 
 
 def ssh_options():

@@ -31,7 +31,8 @@ table ip azure {
 def make_network():
     """The Internet is 203.0.113.0/24, and we are 203.0.113.1; public addresses are translated."""
     run("ip", "link", "set", "lo", "up")
-    run("ip", "link", "add", "br0", "type", "bridge")
+    # Otherwise a bridge has the lowest address of its ports, and changes it when a machine goes.
+    run("ip", "link", "add", "br0", "address", "00:0d:3a:cb:00:71", "type", "bridge")
     run("ip", "addr", "add", "203.0.113.1/24", "dev", "br0")
     run("ip", "addr", "add", "203.0.113.2/24", "dev", "br0")
     run("ip", "link", "set", "br0", "up")

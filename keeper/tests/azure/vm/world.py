@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -122,7 +123,7 @@ class World:
         """Processes, mounts and links of machines that are still there."""
         processes = [line.split(None, 1) for line in self.run(["ps", "-eo", "pid,args", "--no-headers"], user="root")
                      .stdout.splitlines()]
-        machines = [line[1] for line in processes if "init.py" in line[1] or "sshd" in line[1] or "postgres:" in line[1]]
+        machines = [line[1] for line in processes if re.match(r"\S*(sshd|postgres|pg_autoctl run)|\S+ \S+/init.py", line[1])]
         mounts = [line for line in self.run(["cat", "/proc/self/mountinfo"], user="root").stdout.splitlines()
                   if " overlay " in line and str(self.directory) in line]
         links = [line for line in self.run(["ip", "-o", "link"], user="root").stdout.splitlines() if "to-" in line]
