@@ -1,4 +1,5 @@
 """The tutorial, end to end, on machines of our own: both routes, a dead primary, and no lost acknowledged row."""
+import json
 import re
 
 import pytest
@@ -18,9 +19,29 @@ def tutorial(world, tmp_path_factory):
     tutorial.close()
 
 
+def answer_with(tutorial, **answers):
+    """What the services that tell our address say; "others" is for the rest."""
+    names = ["api.ipify.org", "ipv4.icanhazip.com", "checkip.amazonaws.com", "ifconfig.me"]
+    told = {name: answers["others"] for name in names} if "others" in answers else {}
+    (tutorial.world.directory / "internet.json").write_text(json.dumps(told | answers))
+
+
+def test_without_our_own_address_nothing_is_made(tutorial):
+    """Junk is no address, and the machines are not opened to the world instead."""
+    answer_with(tutorial, others="<html>welcome</html>")
+    refused = tutorial.autoctl(f"create region {REGION} --location francecentral --nodes 1", check=False)
+    assert refused.returncode != 0 and "--allow-from" in refused.stderr and "<html>" in refused.stderr
+    assert tutorial.sh("az group list").stdout.strip() == "[]"
+    answer_with(tutorial, others=503)
+    assert tutorial.autoctl(f"create region {REGION} --location francecentral --nodes 1", check=False).returncode != 0
+    assert tutorial.sh("az group list").stdout.strip() == "[]"
+
+
 @pytest.fixture(scope="module")
 def region(tutorial):
     """Monitor, two nodes and the application, made by the commands of the first route."""
+    answer_with(tutorial, **{"api.ipify.org": "upstream connect error", "ipv4.icanhazip.com": "10.0.0.1",
+                             "checkip.amazonaws.com": 503})
     tutorial.autoctl(f"create region {REGION} --location francecentral --monitor --app --nodes 2")
     tutorial.autoctl(f"create nodes {REGION} --monitor --app --nodes 2")
     return tutorial
@@ -39,6 +60,30 @@ def test_the_region_is_shown(region):
     ips = region.autoctl("show ips --prefix ha-demo --name paris", PG_AUTOCTL_DEBUG=1).stdout
     assert re.search(rf"^{GROUP}-app +203\.0\.113\.\d+ +10\.11\.11\.\d+$", ips, re.MULTILINE)
     assert region.states(REGION) == {"paris-a": ("primary", "primary"), "paris-b": ("secondary", "secondary")}
+
+
+def test_only_we_may_reach_the_machines(region):
+    """The group is open to our address, which one of the services told, and to the subnet."""
+    rules = [argv for argv, _ in region.world.calls() if argv[:4] == ["network", "nsg", "rule", "create"]]
+    at = rules[-1].index("--source-address-prefixes")
+    assert rules[-1][at + 1:at + 3] == ["203.0.113.1/32", "10.11.11.0/24"]
+    assert rules[-1][at + 3].startswith("--")
+
+
+def test_every_call_of_az_succeeded(region):
+    assert [call for call in region.world.calls() if call[1] != 0 and call[0][:2] != ["group", "show"]] == []
+
+
+def test_the_package_is_whole_and_goes_without_a_trace(region):
+    """On the application's machine, which does not need it."""
+    app, name = f"{GROUP}-app", "postgresql-15-pgautofailover"
+    region.on(app, f"sudo apt-get -q -y install {name}")
+    assert region.on(app, f"readlink -f $(command -v pg_autoctl); dpkg --verify {name}") == (
+        "/usr/lib/postgresql/15/bin/pg_autoctl")
+    assert region.on(app, "pg_autoctl version")
+    region.on(app, f"sudo apt-get -q -y purge {name}")
+    left = region.on(app, "sudo find /usr /etc/alternatives /var/lib/dpkg/alternatives -name '*autoctl*' -o -name 'pgautofailover*'")
+    assert left == ""
 
 
 def test_the_unit_is_good_and_enabled(region):
