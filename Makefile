@@ -71,9 +71,11 @@ $(BENCH_SO): $(BENCH_OBJS) $(PG_OBJS) $(CORE_OBJS) bgworker/exports.map
 	$(CXX) -shared -o $@ $(filter %.o,$^) -Wl,--version-script=bgworker/exports.map \
 	  $(LDFLAGS) $(LDFLAGS_SL) $(libpq) -lstdc++
 
+# Without the tests and their tools, unless PROGRAMS=all.
+PROGRAMS   ?= pg_autoctl
 pg_autoctl:
 	cmake -S . -B build/cmake -DCMAKE_BUILD_TYPE=Release $(CMAKE_OPTIONS)
-	cmake --build build/cmake --parallel $$(nproc)
+	cmake --build build/cmake --target $(PROGRAMS) --parallel $$(nproc)
 
 install-worker: $(WORKER_SO)
 	$(MKDIR_P) '$(DESTDIR)$(pkglibdir)'
@@ -95,6 +97,7 @@ test: deps
 	tools/test.sh
 package:
 	tools/package.sh
+simulate: PROGRAMS = pgaf_simulate
 simulate: pg_autoctl
 	build/cmake/pgaf_simulate --first now --seeds $(or $(SEEDS),10000)
 bench: deps
