@@ -32,12 +32,13 @@ std::string Table(const std::vector<NodeState> &nodes) {
 std::vector<Problem> Executor::Run(const Plan &plan) {
     std::vector<Problem> problems;
     for (const Stage &stage : plan.stages) {
+        const std::size_t before = problems.size();
         RunStage(stage, problems);
         if (port_.IsStopped()) {
             problems.push_back(Stopped());
             return problems;
         }
-        if (!problems.empty() && stage.on_failure == OnFailure::kStop) return problems;
+        if (problems.size() > before && stage.on_failure == OnFailure::kStop) return problems;
     }
     return problems;
 }
@@ -54,6 +55,7 @@ void Executor::RunStage(const Stage &stage, std::vector<Problem> &problems) {
     port_.Report(begin);
     std::mutex mutex;
     std::condition_variable all_done;
+    std::set<std::string> failed;
     std::size_t next = 0;
     std::size_t done = 0;
     const auto work = [&] {
@@ -64,7 +66,7 @@ void Executor::RunStage(const Stage &stage, std::vector<Problem> &problems) {
             Result<void> result = RunLane(lane);
             lock.lock();
             if (!result && !port_.IsStopped()) {
-                failed_machines_.insert(lane.machine);
+                failed.insert(lane.machine);
                 problems.push_back(result.error());
             }
             ++done;
@@ -82,12 +84,14 @@ void Executor::RunStage(const Stage &stage, std::vector<Problem> &problems) {
     }
     lock.unlock();
     threads.clear();
+    failed_machines_.merge(failed);
     port_.Report({.kind = Event::Kind::kStageEnd, .text = stage.title});
 }
 
 Result<void> Executor::RunLane(const Lane &lane) {
     for (const Step &step : lane.steps) {
         if (port_.IsStopped()) return tl::unexpected(Stopped());
+        if (NeedsAFailedMachine(step)) continue;
         port_.Report({.kind = Event::Kind::kStep, .machine = lane.machine, .text = step.doing});
         if (auto done = RunStep(step); !done) {
             port_.Report({.kind = Event::Kind::kFailed,
@@ -98,6 +102,16 @@ Result<void> Executor::RunLane(const Lane &lane) {
     }
     port_.Report({.kind = Event::Kind::kFinished, .machine = lane.machine});
     return {};
+}
+
+/// A group in which a node is missing does not become what was wanted: it is not waited for.
+bool Executor::NeedsAFailedMachine(const Step &step) const {
+    const auto has_failed = [this](const std::string &node) {
+        return failed_machines_.contains(
+            MachineOf(region_, node.substr(region_.region.size() + 1)));
+    };
+    return failed_machines_.contains(step.resource) ||
+           std::any_of(step.until_stable.begin(), step.until_stable.end(), has_failed);
 }
 
 Result<void> Executor::RunStep(const Step &step) {

@@ -71,6 +71,7 @@ class Executor {
     void RunStage(const Stage &stage, std::vector<Problem> &problems);
     Result<void> RunLane(const Lane &lane);
     Result<void> RunStep(const Step &step);
+    [[nodiscard]] bool NeedsAFailedMachine(const Step &step) const;
     Result<void> Repeat(const Step &step, const io::Command &command);
     Result<void> AwaitStable(const Step &step, const io::Command &command);
     Result<io::Command> CommandFor(const Step &step);
@@ -79,6 +80,7 @@ class Executor {
     const Region &region_;
     Port &port_;
     ExecutorOptions options_;
+    /// Machines that failed in an earlier stage; not changed while lanes run.
     std::set<std::string> failed_machines_;
     std::mutex addresses_mutex_;
     std::map<std::string, Addresses> addresses_;

@@ -80,12 +80,14 @@ void AddMachineOptions(CLI::App *command, const Options &options) {
         ->capture_default_str()
         ->check(CLI::Range(1, 254));
     command->add_option("--allow-from", options->region.allow_from,
-                        "network that may reach ports 22 and 5432 (our own public address)");
+                        "network that may reach ports 22 and 5432 (our own public address)")
+        ->allow_extra_args(false);
     command->add_option("--from-source", options->install.source_file,
                         "build pg_autoctl in the machines, from this tarball");
     command->add_option("--package", options->packages,
                         "package with pg_autoctl: apt's NAME or NAME=VERSION, or a file in .deb "
-                        "format (postgresql-VERSION-pgautofailover)");
+                        "format (postgresql-VERSION-pgautofailover)")
+        ->allow_extra_args(false);
     command->add_option("--apt-source", options->install.apt_source,
                         "a line for apt's sources.list.d");
 }

@@ -15,16 +15,29 @@ WHERE = (*REGION, "--location", "francecentral", "--allow-from", "203.0.113.7/32
 
 
 class Azure:
+    key = None  # made by the first that needs one; the others have it already
+
     def __init__(self, directory):
         self.directory = directory
         self.home = directory / "home"
-        self.home.mkdir()
+        (self.home / ".ssh").mkdir(parents=True, mode=0o700)
+        if Azure.key is None:
+            made = self.home / ".ssh/id_rsa"
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", made], check=True, timeout=20)
+            Azure.key = made.read_bytes(), made.with_suffix(".pub").read_bytes()
+        self.put_key()
         self.az_log, self.ssh_log = directory / "az.log", directory / "ssh.log"
         self.kept = self.home / ".local/share/pg_autoctl/azure" / GROUP
         self.env = {"PATH": f"{HERE / 'standin'}:{HERE / 'stub'}:/usr/bin:/bin", "HOME": str(self.home),
                     "FAKE_AZ_STATE": str(directory / "state.json"), "FAKE_AZ_LOG": str(self.az_log),
                     "STUB_SSH_LOG": str(self.ssh_log), "PG_AUTOCTL_AZURE_RETRY_MS": "5", "LC_ALL": "C.UTF-8",
                     "PG_AUTOCTL_ADDRESS_SERVICES": "http://127.0.0.1:9/"}
+
+    def put_key(self):
+        for name, content in zip(("id_rsa", "id_rsa.pub"), Azure.key):
+            path = self.home / ".ssh" / name
+            path.write_bytes(content)
+            path.chmod(0o600)
 
     def start(self, *words, fail="", ssh_fail="", **env):
         return subprocess.Popen([BINARY, "do", "azure", *words], cwd=self.home, stdin=subprocess.PIPE,

@@ -2,6 +2,7 @@
 // fails does not stop the others, and a stop stops. Method: a port that answers from a script.
 #include "azure/executor.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -250,6 +251,31 @@ TEST(Executor, WaitsForTheGroupAndNoLongerThanTheLimit) {
     EXPECT_EQ(problems[0].code, ProblemCode::kTimeout);
     EXPECT_NE(problems[0].detail.find("paris-a: init -> single"), std::string::npos);
     EXPECT_EQ(port.CountOf("show state"), 11);
+}
+
+TEST(Executor, AGroupWithoutANodeThatFailedIsNotWaitedForButTheApplicationIsServed) {
+    FakePort port;
+    const Region region = Paris(2, true, true);
+    port.answers.emplace_back("list-ip-addresses", [](const io::Command &) {
+        std::string json;
+        for (const char *name : {"monitor", "a", "b", "app"}) {
+            json += fmt::format(R"({}{{"virtualMachine": {{"name": "ha-demo-paris-{}", "network": {{
+                "privateIpAddresses": ["10.0.0.1"],
+                "publicIpAddresses": [{{"ipAddress": "203.0.113.1"}}]}}}}}})",
+                                json.empty() ? "[" : ",", name);
+        }
+        return Good(json + "]");
+    });
+    port.answers.emplace_back("paris-b -o ConnectTimeout", FailsFirst(9, Bad(1, "no space left")));
+    const auto problems = RunPlan(port, PlanNodes(region, Wanted(region)),
+                                  {.secrets = {{"PG_AUTOCTL_NODE_PASSWORD", "1"},
+                                               {"PG_AUTOCTL_REPLICATION_PASSWORD", "2"},
+                                               {"PG_AUTOCTL_APP_PASSWORD", "3"}}});
+    ASSERT_EQ(problems.size(), 1U);
+    EXPECT_NE(problems[0].message.find("\"ha-demo-paris-b\""), std::string::npos);
+    EXPECT_EQ(port.CountOf("show state"), 0);
+    EXPECT_EQ(port.CountOf("HostKeyAlias=ha-demo-paris-b"), 1);
+    EXPECT_EQ(port.CountOf("HostKeyAlias=ha-demo-paris-app"), 1);
 }
 
 TEST(Executor, AStopEndsThePlanAndIsNoFailureOfMachines) {
