@@ -1,19 +1,25 @@
 """The tutorial, end to end, on machines of our own: both routes, a dead primary, and no lost acknowledged row."""
 import json
+import os
 import re
 
 import pytest
 
 from harness import wait_for
-from tutorial import Tutorial, make_package, make_repository, now
+from tutorial import Tutorial, built_tarball, make_package, make_repository, now, source_tarball
 
 REGION = "--prefix ha-demo --region paris"
 GROUP = "ha-demo-paris"
 
 
 @pytest.fixture(scope="module")
-def tutorial(world, tmp_path_factory):
-    make_repository(world.directory / "repository", make_package(tmp_path_factory.mktemp("package")))
+def package(tmp_path_factory):
+    return make_package(tmp_path_factory.mktemp("package"))
+
+
+@pytest.fixture(scope="module")
+def tutorial(world, package):
+    make_repository(world.directory / "repository", package)
     tutorial = Tutorial(world)
     yield tutorial
     tutorial.close()
@@ -157,4 +163,28 @@ def test_the_printed_script_makes_the_same(tutorial):
     tutorial.wait_states(REGION, paris_a="primary", paris_b="secondary")
     tutorial.client(f"{GROUP}-app").verify()
     tutorial.autoctl(f"drop region {REGION} --yes")
+    assert tutorial.world.left_over() == []
+
+
+@pytest.mark.parametrize("kind", ["built", "source"])
+def test_machines_from_sources_and_one_more_node(tutorial, package, kind):
+    """--from-source: sent over ssh, built by the user, installed by root; then the group grows."""
+    if kind == "source" and os.environ.get("PGAF_AZURE_BUILD") != "1":
+        pytest.skip("compiling in a machine takes some minutes: set PGAF_AZURE_BUILD=1")
+    region = f"--prefix ha-demo --region {kind}"
+    tarball = tutorial.world.directory / f"{kind}.tar"
+    if kind == "built":
+        built_tarball(tarball, package)
+    else:
+        source_tarball(tarball)
+    (tutorial.world.directory / "repository/Packages").write_text("")
+    where = f"--location eastus --no-app --nodes 1 --from-source {tarball}"
+    tutorial.autoctl(f"create region {region} {where}", timeout=1800)
+    assert tutorial.on(f"ha-demo-{kind}-a", "readlink -f $(command -v pg_autoctl)") == (
+        "/usr/lib/postgresql/15/bin/pg_autoctl")
+    tutorial.autoctl(f"create nodes {region} --no-app --nodes 1")
+    assert tutorial.states(region) == {f"{kind}-a": ("single", "single")}
+    tutorial.autoctl(f"deploy b {region} --location eastus --from-source {tarball}", timeout=1800)
+    assert tutorial.states(region) == {f"{kind}-a": ("primary", "primary"), f"{kind}-b": ("secondary", "secondary")}
+    tutorial.autoctl(f"drop region {region} --yes")
     assert tutorial.world.left_over() == []
