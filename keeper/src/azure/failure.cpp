@@ -143,8 +143,7 @@ Failure JudgeSsh(const Step &step, const io::Outcome &outcome) {
     return {{ProblemCode::kBadState,
              fmt::format("{}: the command in the machine ended with status {}", NameOf(step),
                          outcome.status),
-             said,
-             fmt::format("Look at it with: pg_autoctl do azure ssh {}. {}", step.resource, kGoOn)},
+             said, fmt::format("pg_autoctl do azure ssh opens a shell there. {}", kGoOn)},
             false};
 }
 

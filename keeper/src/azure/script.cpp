@@ -9,6 +9,7 @@
 #include "azure/address.hpp"
 #include "azure/markers.hpp"
 #include "azure/remote.hpp"
+#include "pgaf/core/pg_files.hpp"
 
 namespace pgaf::azure {
 namespace {
@@ -339,7 +340,9 @@ std::string CommandLine(const std::vector<std::string> &argv) {
     std::string line;
     for (const std::string &word : argv) {
         if (!line.empty()) line += ' ';
-        line += word;
+        const bool may_hold_secret =
+            word.find("://") != std::string::npos || word.find("password") != std::string::npos;
+        line += may_hold_secret ? core::RedactConninfo(word) : word;
     }
     std::replace(line.begin(), line.end(), '\n', ' ');
     return line;

@@ -21,7 +21,7 @@ std::string ScriptOf(const Region &region, const Plan &plan, const ScriptOptions
 /// The plan as a list: stages, machines, steps with their command lines.
 std::string ListOf(const Plan &plan);
 
-/// Words for the log, as they are, on one line.
+/// Words for the log, as they are, on one line; passwords in connection strings and URLs hidden.
 std::string CommandLine(const std::vector<std::string> &argv);
 
 }  // namespace pgaf::azure

@@ -39,6 +39,17 @@ std::string KnownHostsFile(const Region &region) {
     return RegionDirectory(region) + "/known_hosts";
 }
 
+Result<io::FileLock> LockRegion(const Region &region) {
+    const std::string directory = RegionDirectory(region);
+    if (auto made = io::MakeDirectories(directory, 0700); !made) return Pass(made);
+    auto lock = io::FileLock::Try(directory + "/lock");
+    if (!lock) return Pass(lock);
+    if (*lock) return std::move(**lock);
+    return Fail(ProblemCode::kBadState,
+                fmt::format("another pg_autoctl is at work on \"{}\"", GroupOf(region)), {},
+                "Wait until it has ended.");
+}
+
 std::string SecretsText(const Secrets &secrets) {
     std::string text;
     for (const auto &[name, value] : secrets)

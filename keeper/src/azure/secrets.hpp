@@ -5,6 +5,7 @@
 
 #include "azure/topology.hpp"
 #include "io/common.hpp"
+#include "io/files.hpp"
 
 /// What is kept of a region on this machine: its passwords and the host keys of its machines.
 namespace pgaf::azure {
@@ -13,6 +14,9 @@ namespace pgaf::azure {
 std::string RegionDirectory(const Region &region);
 std::string SecretsFile(const Region &region);
 std::string KnownHostsFile(const Region &region);
+
+/// Held while a region is changed: two commands at once would undo each other's work.
+Result<io::FileLock> LockRegion(const Region &region);
 
 using Secrets = std::map<std::string, std::string>;
 /// Lines of "export NAME='value'", which a shell can read as well.

@@ -81,6 +81,15 @@ bool SameName(std::string_view a, std::string_view b) {
     });
 }
 
+bool SameLocation(std::string_view a, std::string_view b) {
+    const auto squeezed = [](std::string_view text) {
+        std::string word(text);
+        std::erase(word, ' ');
+        return word;
+    };
+    return SameName(squeezed(a), squeezed(b));
+}
+
 Result<void> CheckRegion(const Region &region) {
     if (auto good = CheckWord("--prefix", region.prefix); !good) return good;
     if (auto good = CheckWord("--region", region.region); !good) return good;

@@ -45,6 +45,8 @@ std::string NodeNameOf(const Region &region, const std::string &name);
 std::string NodeLetter(int index);
 /// Short names of the wanted machines: monitor, a, b, ..., app.
 std::vector<std::string> ShortNames(const Region &region);
+/// "France Central" and "francecentral" are the same place.
+bool SameLocation(std::string_view a, std::string_view b);
 /// Azure compares names without case.
 bool SameName(std::string_view a, std::string_view b);
 

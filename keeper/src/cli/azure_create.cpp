@@ -69,7 +69,7 @@ Result<void> CheckGroup(Region &region, const Existing &existing) {
                     "--output table lists them.");
     }
     if (region.location.empty()) region.location = existing.location;
-    if (azure::SameName(region.location, existing.location)) return {};
+    if (azure::SameLocation(region.location, existing.location)) return {};
     return Fail(ProblemCode::kBadState,
                 fmt::format("the resource group \"{}\" exists in another location", group),
                 fmt::format("It is in {}; --location is {}.", existing.location, region.location),
@@ -81,7 +81,6 @@ Result<void> PrepareLocally(Region &region, const std::vector<std::string> &name
                             const Existing &existing) {
     if (auto found = FindOwnAddress(region); !found) return found;
     if (auto made = azure::EnsureSshKey(region); !made) return made;
-    if (auto made = io::MakeDirectories(azure::RegionDirectory(region), 0700); !made) return made;
     for (const std::string &name : names) {
         if (existing.HasMachine(name)) continue;
         const std::string machine = azure::MachineOf(region, name);
@@ -164,8 +163,6 @@ int RunNodes(const AzureOptions &options, AzureLink &link, const AzureRequest &r
         if (!secrets) return Explain(secrets.error());
         how.secrets = *secrets;
     }
-    if (auto made = io::MakeDirectories(azure::RegionDirectory(region), 0700); !made)
-        return Explain(made.error());
     azure::Executor executor(region, link.Port(), how);
     const int status = FinishAzure(link, region, executor.Run(azure::PlanNodes(region, wanted)));
     if (status != kOk) return status;
@@ -186,6 +183,8 @@ int AzureCreateRegion(const AzureOptions &options) {
     }
     auto link = AzureLink::Open(options, request->region);
     if (!link) return Explain(link.error());
+    const auto lock = azure::LockRegion(request->region);
+    if (!lock) return Explain(lock.error());
     auto existing = (*link)->Look();
     if (!existing) return FinishAzure(**link, request->region, {existing.error()});
     return RunRegion(options, **link, *request, *existing);
@@ -200,6 +199,8 @@ int AzureCreateNodes(const AzureOptions &options) {
     }
     auto link = AzureLink::Open(options, request->region);
     if (!link) return Explain(link.error());
+    const auto lock = azure::LockRegion(request->region);
+    if (!lock) return Explain(lock.error());
     auto existing = (*link)->Look();
     if (!existing) return FinishAzure(**link, request->region, {existing.error()});
     return RunNodes(options, **link, *request, *existing);
@@ -225,6 +226,8 @@ int AzureDeploy(const AzureOptions &options) {
     }
     auto link = AzureLink::Open(options, request->region);
     if (!link) return Explain(link.error());
+    const auto lock = azure::LockRegion(request->region);
+    if (!lock) return Explain(lock.error());
     auto existing = (*link)->Look();
     if (!existing) return FinishAzure(**link, request->region, {existing.error()});
     if (!existing->group) return Explain(NoRegion(request->region));

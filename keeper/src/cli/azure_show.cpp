@@ -209,6 +209,8 @@ int AzureSsh(const AzureOptions &options) {
 int AzureDrop(const AzureOptions &options) {
     auto opened = Open(options);
     if (!opened) return Explain(opened.error());
+    const auto lock = azure::LockRegion(opened->region);
+    if (!lock) return Explain(lock.error());
     auto dropped = Drop(*opened, options);
     if (dropped) return kOk;
     if (!opened->link->Port().IsStopped()) return Explain(dropped.error());

@@ -247,6 +247,14 @@ def is_az(pid):
         return False
 
 
+def test_two_commands_do_not_work_on_one_region(azure):
+    process = azure.start("create", "region", *WHERE, fail="group create:*:delay-60:")
+    wait_for(lambda: any(argv[:2] == ["group", "create"] for argv in azure.looks()), 20, "the first one is at work")
+    assert "another pg_autoctl is at work" in azure.region(status=3).stderr
+    assert azure.interrupt(process)[0] == 130
+    azure.region("--nodes", "0")
+
+
 def test_a_step_has_a_limit(azure):
     failed = azure.region("--timeout", "2", fail="network nsg create:*:delay-30:", status=12)
     assert "timed out" in failed.stderr and "The limit is 2 s" in failed.stderr
