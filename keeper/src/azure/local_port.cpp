@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -29,6 +30,16 @@ void Handle(void (*handler)(int)) {
     action.sa_handler = handler;
     for (const int number : {SIGINT, SIGTERM, SIGHUP})
         (void)sigaction(number, &action, nullptr);
+}
+
+winsize TerminalSize() {
+    winsize size{};
+    const bool is_known = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0;
+    if (!is_known || size.ws_col < 2 || size.ws_row < 2) {
+        size.ws_row = 24;
+        size.ws_col = 80;
+    }
+    return size;
 }
 
 }  // namespace
@@ -113,8 +124,11 @@ void LocalPort::Erase() {
 
 void LocalPort::Draw() {
     if (!is_terminal_) return;
+    const winsize size = TerminalSize();
     for (const std::string &line : progress_.Lines(Now())) {
-        fmt::print(stderr, "{}\n", line);
+        // What is longer than the terminal could not be erased.
+        if (drawn_ + 2 > size.ws_row) break;
+        fmt::print(stderr, "{}\n", line.substr(0, size.ws_col - 1U));
         ++drawn_;
     }
     std::fflush(stderr);
