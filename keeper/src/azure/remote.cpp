@@ -27,6 +27,9 @@ std::string Framed(int pg_major, std::string_view body) {
 std::string CreateAndServe(std::string_view pgdata, std::string_view create) {
     return fmt::format(
         "  cd\n"
+        "  # An earlier run whose connection was lost may still be at work.\n"
+        "  exec 9> .pgautofailover.lock\n"
+        "  flock -w 600 9\n"
         "  unit=/etc/systemd/system/pgautofailover.service\n"
         "  if [ ! -e \"$unit\" ]; then\n"
         "{1}"

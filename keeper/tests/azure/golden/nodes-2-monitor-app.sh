@@ -86,6 +86,9 @@ umask 077
 PATH=$PATH:/usr/lib/postgresql/15/bin
 main () {
   cd
+  # An earlier run whose connection was lost may still be at work.
+  exec 9> .pgautofailover.lock
+  flock -w 600 9
   unit=/etc/systemd/system/pgautofailover.service
   if [ ! -e "$unit" ]; then
     pg_autoctl create monitor --pgdata monitor --hostname "$1" \
@@ -117,6 +120,9 @@ umask 077
 PATH=$PATH:/usr/lib/postgresql/15/bin
 main () {
   cd
+  # An earlier run whose connection was lost may still be at work.
+  exec 9> .pgautofailover.lock
+  flock -w 600 9
   unit=/etc/systemd/system/pgautofailover.service
   if [ ! -e "$unit" ]; then
     # From the environment: a password must not stand in a process list.
