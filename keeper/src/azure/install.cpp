@@ -106,7 +106,7 @@ std::string InstallSentScript(const Install &install) {
             "  cd \"$(dirname \"$(ls pgautofailover-source/Makefile "
             "pgautofailover-source/*/Makefile "
             "2>/dev/null | head -n 1)\")\"\n"
-            "  make -s PG_CONFIG={0}/pg_config\n"
+            "  make -s -j \"$(nproc)\" PG_CONFIG={0}/pg_config\n"
             "  sudo make -s PG_CONFIG={0}/pg_config install\n"
             "  sudo ln -sf {0}/pg_autoctl /usr/local/bin/pg_autoctl\n"
             "  cd\n",

@@ -139,7 +139,7 @@ main () {
   tar -xf "$file" -C pgautofailover-source
   # A release has all in one directory.
   cd "$(dirname "$(ls pgautofailover-source/Makefile pgautofailover-source/*/Makefile 2>/dev/null | head -n 1)")"
-  make -s PG_CONFIG=/usr/lib/postgresql/15/bin/pg_config
+  make -s -j "$(nproc)" PG_CONFIG=/usr/lib/postgresql/15/bin/pg_config
   sudo make -s PG_CONFIG=/usr/lib/postgresql/15/bin/pg_config install
   sudo ln -sf /usr/lib/postgresql/15/bin/pg_autoctl /usr/local/bin/pg_autoctl
   cd
