@@ -79,14 +79,16 @@ void AddMachineOptions(CLI::App *command, const Options &options) {
     command->add_option("--cidr", options->region.cidr, "C of the network 10.C.0.0/16")
         ->capture_default_str()
         ->check(CLI::Range(1, 254));
-    command->add_option("--allow-from", options->region.allow_from,
-                        "network that may reach ports 22 and 5432 (our own public address)")
+    command
+        ->add_option("--allow-from", options->region.allow_from,
+                     "network that may reach ports 22 and 5432 (our own public address)")
         ->allow_extra_args(false);
     command->add_option("--from-source", options->install.source_file,
                         "build pg_autoctl in the machines, from this tarball");
-    command->add_option("--package", options->packages,
-                        "package with pg_autoctl: apt's NAME or NAME=VERSION, or a file in .deb "
-                        "format (postgresql-VERSION-pgautofailover)")
+    command
+        ->add_option("--package", options->packages,
+                     "package with pg_autoctl: apt's NAME or NAME=VERSION, or a file in .deb "
+                     "format (postgresql-VERSION-pgautofailover)")
         ->allow_extra_args(false);
     command->add_option("--apt-source", options->install.apt_source,
                         "a line for apt's sources.list.d");
@@ -100,6 +102,7 @@ void AddAuth(CLI::App *command, const Options &options) {
 
 void AddAzureCreate(CLI::App &azure, Session &session) {
     CLI::App *create = AddCommand(azure, session, "create", "make machines, or the nodes in them");
+    create->alias("provision");  // pg_auto_failover's word
     create->require_subcommand(1);
     Options region = NewOptions();
     CLI::App *command = AddAzureCommand(*create, session, region, "region",
