@@ -103,7 +103,8 @@ class World:
     def dump(self):
         """The last lines of every log: the service's, the consoles' and the units'."""
         logs = [self.directory / "cloud.log", *sorted((self.directory / "machines").glob("*/console.log"))]
-        inside = ["sh", "-c", f"tail -n 40 {self.directory}/disks/*/upper/var/log/units/*.log"]
+        inside = ["sh", "-c", f"tail -n 40 {self.directory}/disks/*/upper/var/log/units/*.log; nft list ruleset; "
+                              "ip -br addr; ip neigh; bridge fdb"]
         parts = []
         for log in logs:
             with contextlib.suppress(OSError):
