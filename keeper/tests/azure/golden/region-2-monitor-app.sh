@@ -49,6 +49,10 @@ find_own_network () {
     address=$(curl -4 -fsS --max-time 10 "$service") || continue
     case $address in
       *[!0-9.]* | *.*.*.*.* | '') ;;
+      # No host of the Internet has these.
+      0.* | 10.* | 127.* | 169.254.* | 192.168.* | 22[4-9].* | 2[3-5][0-9].*) ;;
+      172.1[6-9].* | 172.2[0-9].* | 172.3[01].*) ;;
+      100.6[4-9].* | 100.[7-9][0-9].* | 100.1[01][0-9].* | 100.12[0-7].*) ;;
       *.*.*.*) echo "$address/32"; return 0 ;;
     esac
   done
