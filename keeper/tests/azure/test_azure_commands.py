@@ -347,6 +347,27 @@ def test_the_tutorial_in_one_command_and_as_a_script_make_the_same(tmp_path):
     assert again.returncode == 1 and "exists already" in again.stderr
 
 
+@pytest.mark.parametrize("answer,good", [
+    ("203.0.113.8\n", True), ("10.0.0.1", False), ("192.168.1.4", False), ("172.31.0.1", False), ("172.2.0.1", True),
+    ("100.64.0.1", False), ("100.128.0.1", True), ("<html>", False), ("", False), ("1.2.3.4.5", False), ("*", False),
+    ("224.0.0.1", False), ("127.0.0.1", False)])
+def test_a_script_believes_no_junk_either(azure, answer, good):
+    """Its own way to ask for our address, with a curl that says what the test wants."""
+    script = azure.run("create", "region", *REGION, "--location", "eastus", "--nodes", "0", "--no-monitor", "--script").stdout
+    tools = azure.directory / "tools"
+    tools.mkdir()
+    (tools / "curl").write_text(f"#!/bin/sh\nprintf %s '{answer.strip()}'\n")
+    (tools / "curl").chmod(0o755)
+    ran = subprocess.run(["sh"], input=script, cwd=azure.home, capture_output=True, text=True, timeout=60,
+                         env={**azure.env, "PATH": f"{tools}:{azure.env['PATH']}"})
+    assert (ran.returncode == 0) == good, ran.stderr
+    assert good == (azure.state() is not None)
+    if good:
+        assert azure.sources() == [f"{answer.strip()}/32", "10.11.11.0/24"]
+    else:
+        assert "could not find out our own public address" in ran.stderr
+
+
 def test_a_script_stops_at_the_machine_that_failed_and_names_it(azure):
     script = azure.run("create", "region", *WHERE, "--script").stdout
     ran = subprocess.run(["sh"], input=script, cwd=azure.home, capture_output=True, text=True, timeout=60,
