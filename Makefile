@@ -4,6 +4,7 @@
 #   make test          every test
 #   make               both modules and pg_autoctl
 #   make install       as a package would lay it out (DESTDIR is respected)
+#   make package       a package for Debian, in build/package
 #   make simulate      more seeds of the simulation (SEEDS=10000)
 #   make bench         the measurements of the README
 
@@ -70,9 +71,11 @@ $(BENCH_SO): $(BENCH_OBJS) $(PG_OBJS) $(CORE_OBJS) bgworker/exports.map
 	$(CXX) -shared -o $@ $(filter %.o,$^) -Wl,--version-script=bgworker/exports.map \
 	  $(LDFLAGS) $(LDFLAGS_SL) $(libpq) -lstdc++
 
+# Without the tests and their tools, unless PROGRAMS=all.
+PROGRAMS   ?= pg_autoctl
 pg_autoctl:
 	cmake -S . -B build/cmake -DCMAKE_BUILD_TYPE=Release $(CMAKE_OPTIONS)
-	cmake --build build/cmake --parallel $$(nproc)
+	cmake --build build/cmake --target $(PROGRAMS) --parallel $$(nproc)
 
 install-worker: $(WORKER_SO)
 	$(MKDIR_P) '$(DESTDIR)$(pkglibdir)'
@@ -92,10 +95,13 @@ demo: deps
 	tools/demo.sh
 test: deps
 	tools/test.sh
+package:
+	tools/package.sh
+simulate: PROGRAMS = pgaf_simulate
 simulate: pg_autoctl
 	build/cmake/pgaf_simulate --first now --seeds $(or $(SEEDS),10000)
 bench: deps
 	tools/bench.sh
 
-.PHONY: simulate modules bench-module pg_autoctl install-worker install-programs uninstall-worker uninstall-programs deps demo test bench
+.PHONY: simulate package modules bench-module pg_autoctl install-worker install-programs uninstall-worker uninstall-programs deps demo test bench
 -include $(DEPS)

@@ -5,4 +5,4 @@ cd "$(dirname "$0")/.."
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 echo 'building ...' >&2
-make --no-print-directory --jobs="$(nproc)" modules pg_autoctl >"$log" 2>&1 || { tail -n 60 "$log" >&2; exit 1; }
+make --no-print-directory --jobs="$(nproc)" modules pg_autoctl PROGRAMS=all >"$log" 2>&1 || { tail -n 60 "$log" >&2; exit 1; }

@@ -4,7 +4,10 @@ set -euo pipefail
 
 packages=(build-essential cmake pkg-config git postgresql-15 postgresql-server-dev-15 libpq-dev libcli11-dev
   libfmt-dev libspdlog-dev libuv1-dev rapidjson-dev libsmartcols-dev libexpected-dev libgtest-dev
-  libcurl4-openssl-dev openssl python3 python3-pytest iproute2 nftables util-linux)
+  libcurl4-openssl-dev openssl python3 python3-pytest iproute2 nftables util-linux
+  # The machines of the Azure tests, and the package for them.
+  openssh-server openssh-client sudo systemd procps passwd dpkg-dev binutils curl
+  ca-certificates)
 
 missing=()
 for package in "${packages[@]}"; do
@@ -24,5 +27,12 @@ fi
 [ -e /usr/bin/pg_createcluster ] ||
   echo 'create_main_cluster = false' |
     "${as_root[@]}" tee /etc/postgresql-common/createcluster.d/pgautofailover.conf >/dev/null
+# Nothing that is installed here is started here: the tests start what they need, in namespaces.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+  "${as_root[@]}" chmod 755 "$policy"
+  trap '"${as_root[@]}" rm -f "$policy"' EXIT
+fi
 "${as_root[@]}" apt-get update -qq
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs every test, fast ones first. TESTS="style unit sql cli proof cluster" chooses layers.
+# Runs every test, fast ones first. TESTS="style unit sql cli proof azure cluster" chooses layers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 top=$PWD
-layers=${TESTS:-style unit sql cli proof cluster}
+layers=${TESTS:-style unit sql cli proof azure cluster}
 export PYTHONDONTWRITEBYTECODE=1
 tools/build.sh
 
@@ -62,6 +62,11 @@ if has proof; then
   build/cmake/pgaf_simulate --first now --seconds "${SIMULATE_SECONDS:-120}"
   echo '=== mutants'
   /usr/bin/python3 tools/mutate.py
+fi
+
+if has azure; then
+  echo '=== azure: the tutorial on machines of our own'
+  run_pytest -rs --durations=5 keeper/tests/azure ${PYTEST_OPTIONS:-}
 fi
 
 if has cluster; then

@@ -99,6 +99,13 @@ Result<std::string> CheckAllowed(std::string_view cidr) {
     return fmt::format("{}/{}", address, length);
 }
 
+const std::vector<std::string> &DefaultServices() {
+    static const std::vector<std::string> services{
+        "https://api.ipify.org", "https://ipv4.icanhazip.com", "https://checkip.amazonaws.com",
+        "https://ifconfig.me/ip"};
+    return services;
+}
+
 Result<std::string> FindPublicAddress(
     const std::vector<std::string> &services,
     const std::function<Result<std::string>(const std::string &)> &get) {

@@ -18,6 +18,9 @@ Result<std::string> ReadPublicAddress(std::string_view answer);
 /// more than 2^24 addresses.
 Result<std::string> CheckAllowed(std::string_view cidr);
 
+/// Services that answer with the address a request came from, and nothing else.
+const std::vector<std::string> &DefaultServices();
+
 /// Asks one service after the other until an answer is an address. `get` fetches an URL.
 Result<std::string> FindPublicAddress(
     const std::vector<std::string> &services,

@@ -47,11 +47,23 @@ std::string MachineOf(const Region &region, const std::string &name) {
     return name.starts_with(GroupOf(region) + "-") ? name : GroupOf(region) + "-" + name;
 }
 
+std::string ShortNameOf(const Region &region, const std::string &machine) {
+    const std::string prefix = GroupOf(region) + "-";
+    return machine.starts_with(prefix) ? machine.substr(prefix.size()) : machine;
+}
+
+std::string NodeNameOf(const Region &region, const std::string &name) {
+    return region.region + "-" + name;
+}
+
 std::string NodeLetter(int index) { return std::string(1, static_cast<char>('a' + index)); }
 
+bool IsNodeName(const std::string &name) {
+    return name.size() == 1 && name[0] >= 'a' && name[0] <= 'z';
+}
+
 bool IsShortName(const std::string &name) {
-    return name == "monitor" || name == "app" ||
-           (name.size() == 1 && name[0] >= 'a' && name[0] <= 'z');
+    return name == "monitor" || name == "app" || IsNodeName(name);
 }
 
 std::vector<std::string> ShortNames(const Region &region) {
@@ -67,6 +79,15 @@ bool SameName(std::string_view a, std::string_view b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
         return std::tolower(x) == std::tolower(y);
     });
+}
+
+bool SameLocation(std::string_view a, std::string_view b) {
+    const auto squeezed = [](std::string_view text) {
+        std::string word(text);
+        std::erase(word, ' ');
+        return word;
+    };
+    return SameName(squeezed(a), squeezed(b));
 }
 
 Result<void> CheckRegion(const Region &region) {

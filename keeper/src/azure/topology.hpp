@@ -25,6 +25,7 @@ struct Region {
     std::vector<std::string> allow_from{};  ///< CIDRs that may reach ports 22 and 5432
     std::string public_key{};               ///< path of the ssh key given to the machines
     std::string private_key{};
+    std::string known_hosts{};  ///< file of the host keys of this region's machines
 };
 
 std::string GroupOf(const Region &region);
@@ -36,10 +37,16 @@ std::string NetworkOf(const Region &region);
 std::string SubnetPrefixOf(const Region &region);
 /// "a" is "ha-demo-paris-a"; a whole name stays as it is.
 std::string MachineOf(const Region &region, const std::string &name);
+/// "a" for "ha-demo-paris-a".
+std::string ShortNameOf(const Region &region, const std::string &machine);
+/// The name of a node on the monitor, "paris-a".
+std::string NodeNameOf(const Region &region, const std::string &name);
 /// "a", "b", ...
 std::string NodeLetter(int index);
 /// Short names of the wanted machines: monitor, a, b, ..., app.
 std::vector<std::string> ShortNames(const Region &region);
+/// "France Central" and "francecentral" are the same place.
+bool SameLocation(std::string_view a, std::string_view b);
 /// Azure compares names without case.
 bool SameName(std::string_view a, std::string_view b);
 
@@ -47,5 +54,7 @@ bool SameName(std::string_view a, std::string_view b);
 Result<void> CheckRegion(const Region &region);
 /// "a".."z", "monitor" or "app".
 bool IsShortName(const std::string &name);
+/// "a".."z".
+bool IsNodeName(const std::string &name);
 
 }  // namespace pgaf::azure

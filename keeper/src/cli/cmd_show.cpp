@@ -275,6 +275,7 @@ int ShowSystemd(const Session &session) {
           "systemctl start pgautofailover"}) {
         spdlog::info("HINT: {}", hint);
     }
+    WarnAboutSharedMemory();
     return kOk;
 }
 

@@ -105,6 +105,7 @@ int CreateMonitor(const Session &session, const CreateOptions &options) {
     if (!pid_file) return Explain(pid_file.error());
     if (auto made = MakeMonitor(*plan, options.node_password); !made) return Explain(made.error());
     if (auto saved = node::SaveConfig(plan->paths, config); !saved) return Explain(saved.error());
+    WarnAboutSharedMemory();
     spdlog::info("The monitor is ready in \"{}\"", plan->paths.pgdata);
     fmt::print("{}\n", MonitorUri(config, ""));
     std::fflush(stdout);

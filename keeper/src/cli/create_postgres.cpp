@@ -226,6 +226,7 @@ int CreatePostgres(const Session &session, const CreateOptions &options) {
     } else if (auto registered = Register(*plan); !registered) {
         return Explain(registered.error());
     }
+    WarnAboutSharedMemory();
     auto pid_file = node::PidFile::Take(plan->paths);
     if (!pid_file) return Explain(pid_file.error());
     if (auto made = io::MakeDirectories(io::ParentOf(plan->paths.pgdata), 0700); !made)

@@ -25,6 +25,9 @@ void PrintTree(const CLI::App &app, int depth) {
 void Build(CLI::App &app, Session &session) {
     using namespace pgaf::cli;
     app.name("pg_autoctl");
+    // Before the command as well: "pg_autoctl -q show systemd".
+    app.add_flag("-v,--verbose", session.verbose, "show more of what happens; may be repeated");
+    app.add_flag("-q,--quiet", session.quiet, "show errors only");
     AddCreate(app, session);
     AddDrop(app, session);
     AddConfig(app, session);
@@ -33,6 +36,7 @@ void Build(CLI::App &app, Session &session) {
     AddGetSet(app, session);
     AddPerform(app, session);
     AddRun(app, session);
+    AddAzure(app, session);
     AddVersion(app, session);
     CLI::App *help = AddCommand(app, session, "help", "print all commands");
     help->callback([&] {

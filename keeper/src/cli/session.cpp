@@ -6,6 +6,7 @@
 #include "io/env.hpp"
 #include "io/files.hpp"
 #include "io/log.hpp"
+#include "io/logind.hpp"
 
 namespace pgaf::cli {
 
@@ -78,6 +79,15 @@ Result<void> RequireOrdinaryUser() {
     if (geteuid() != 0) return {};
     return Fail(ProblemCode::kBadArgument, "pg_autoctl cannot be run as root", {},
                 "Run it as the user who owns PostgreSQL's data directory, for instance postgres.");
+}
+
+void WarnAboutSharedMemory() {
+    const std::string user = io::OsUser();
+    if (!io::RemovesSharedMemory("", user, geteuid())) return;
+    spdlog::warn("the shared memory of PostgreSQL would be removed when user \"{}\" logs out",
+                 user);
+    spdlog::warn("DETAIL:  The user is an ordinary one, and logind.conf has RemoveIPC=yes.");
+    spdlog::warn("HINT:  sudo loginctl enable-linger {}", user);
 }
 
 Result<std::string> LocalMonitorConninfo(const node::Config &config) {

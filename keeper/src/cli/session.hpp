@@ -51,6 +51,9 @@ Result<node::Paths> RequirePaths(const Session &session);
 /// Refuses root, for whom PostgreSQL does not run.
 Result<void> RequireOrdinaryUser();
 
+/// Warns when logind would take the shared memory of this user's PostgreSQL away.
+void WarnAboutSharedMemory();
+
 /// Connects to the monitor, and makes sure that it is one; kMonitor with a hint when not.
 Result<io::PgClient> ConnectTo(const std::string &monitor);
 
@@ -82,6 +85,7 @@ void AddEnable(CLI::App &app, Session &session);
 void AddCreateFormation(CLI::App &create, Session &session);
 void AddDropFormation(CLI::App &drop, Session &session);
 void AddGetSet(CLI::App &app, Session &session);
+void AddAzure(CLI::App &app, Session &session);
 void AddVersion(CLI::App &app, Session &session);
 
 }  // namespace pgaf::cli

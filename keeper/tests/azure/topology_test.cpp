@@ -36,6 +36,11 @@ TEST(Names, AreComparedWithoutCase) {
     EXPECT_FALSE(SameName("ha-demo-paris", "ha-demo-pari"));
 }
 
+TEST(Locations, HaveTwoSpellings) {
+    EXPECT_TRUE(SameLocation("France Central", "francecentral"));
+    EXPECT_FALSE(SameLocation("francesouth", "francecentral"));
+}
+
 TEST(CheckRegion, RefusesWhatAzureWould) {
     EXPECT_TRUE(CheckRegion(Paris()));
     for (const char *word : {"", "Paris", "pa ris", "-paris", "paris-", "pa;ris", "pa_ris"}) {
