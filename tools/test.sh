@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs every test, fast ones first. TESTS="style unit sql cli proof azure cluster" chooses layers.
+# Runs every test, fast ones first. TESTS="style unit sql cli sanitize proof azure cluster" chooses layers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 top=$PWD
-layers=${TESTS:-style unit sql cli proof azure cluster}
+layers=${TESTS:-style unit sql cli sanitize proof azure cluster}
 export PYTHONDONTWRITEBYTECODE=1
 tools/build.sh
 
@@ -55,6 +55,16 @@ fi
 if has cli; then
   echo '=== command line'
   run_pytest keeper/tests/cli
+fi
+
+if has sanitize; then
+  echo '=== the core under the address and undefined behaviour sanitizers'
+  log="$scratch/sanitize.log"
+  { cmake -S . -B build/sanitize -DPGAF_SANITIZE=ON && cmake --build build/sanitize --parallel "$(nproc)" \
+      --target core_tests pgaf_conversation pgaf_simulate; } >"$log" 2>&1 || { tail -n 60 "$log" >&2; exit 1; }
+  build/sanitize/core_tests --gtest_brief=1 --gtest_filter=-Closure.*  # the enumeration takes minutes here
+  build/sanitize/pgaf_conversation keeper/tests/conversation/scenarios
+  build/sanitize/pgaf_simulate --seeds 200
 fi
 
 if has proof; then
