@@ -17,6 +17,8 @@ def world():
     world = worlds.World()
     yield world
     world.close()
+    mounts = pathlib.Path("/proc/self/mountinfo").read_text()
+    assert not world.directory.exists() and world.directory.name not in mounts, "the world left something here"
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -129,6 +129,16 @@ def test_shared_memory_survives_the_end_of_the_last_session(region):
     assert region.on(f"{GROUP}-app", "psql -X -A -t service=appdb -c 'SELECT 1'") == "1"
 
 
+def test_show_systemd_warns_where_shared_memory_would_go(region):
+    def warnings(linger):
+        return region.on(f"{GROUP}-b", f"sudo loginctl {linger}-linger ha-admin; "
+                                       "pg_autoctl show systemd --pgdata ha 2>&1 > /dev/null | grep WARN || true")
+    try:
+        assert "sudo loginctl enable-linger ha-admin" in warnings("disable")
+    finally:
+        assert warnings("enable") == ""
+
+
 def test_the_application_goes_on_when_the_primary_loses_power(region):
     client = region.client(f"{GROUP}-app")
     dead, survivor = primary_of(region), "paris-b"

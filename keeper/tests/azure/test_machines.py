@@ -1,6 +1,11 @@
 """The test machines do what machines of Azure do, as far as the tutorial rests on it: traps included."""
+import pathlib
+import subprocess
+import sys
+
 import pytest
 
+from faults import is_alive
 from harness import wait_for
 
 GROUP = "ha-demo-paris"
@@ -187,3 +192,16 @@ def test_a_deleted_group_leaves_nothing(machine):
     machine.run(["az", "group", "delete", "--name", GROUP, "--yes"])
     assert machine.left_over() == []
     assert list((machine.directory / "machines").iterdir()) == []
+
+
+def test_a_test_that_is_killed_leaves_nothing(machine):
+    """Its end closes a pipe, and that ends the world."""
+    script = ("import sys; sys.path.insert(0, sys.argv[1]); import world; w = world.World(); "
+              "print(w.pid, w.directory, flush=True); sys.stdin.read()")
+    other = subprocess.Popen([sys.executable, "-c", script, pathlib.Path(__file__).parent / "vm"],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    pid, directory = other.stdout.readline().split()
+    assert is_alive(int(pid)) and pathlib.Path(directory).exists()
+    other.kill()
+    other.communicate()
+    wait_for(lambda: not is_alive(int(pid)) and not pathlib.Path(directory).exists(), 20, "the world has ended")

@@ -6,6 +6,7 @@ import os
 import pathlib
 import pwd
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 from linux import (CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, PR_SET_PDEATHSIG, mount, prctl, run,  # noqa: E402
-                   unshare)
+                   unmount, unshare)
 
 NAT = """
 table ip azure {
@@ -89,7 +90,11 @@ def main():
         hold(directory, user)
         os._exit(0)
     print(pid, flush=True)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    status = os.waitpid(pid, 0)[1]
+    # A test that was killed cannot clean up. Our mounts are those of the world, and no program can be started in it.
+    unmount(directory / "disks")
+    shutil.rmtree(directory, ignore_errors=True)
+    return os.waitstatus_to_exitcode(status)
 
 
 sys.exit(main())

@@ -5,6 +5,7 @@ import subprocess
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWPID, CLONE_NEWNET = (
     0x20000, 0x4000000, 0x8000000, 0x20000000, 0x40000000)
+MNT_DETACH = 2
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -19,6 +20,12 @@ def prctl(option, value):
     if _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
         error = ctypes.get_errno()
         raise OSError(error, f"prctl: {os.strerror(error)}")
+
+
+def unmount(path):
+    if _libc.umount2(os.fsencode(path), MNT_DETACH) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, f"umount: {os.strerror(error)}")
 
 
 def run(*argv, stdin=None, timeout=30):
