@@ -14,20 +14,29 @@ constexpr std::string_view kBuildPackages =
     "build-essential cmake pkg-config libpq-dev libcli11-dev libfmt-dev libspdlog-dev libuv1-dev "
     "rapidjson-dev libsmartcols-dev libexpected-dev libcurl4-openssl-dev";
 
+// A machine looks for updates by itself after its start, and apt waits for other locks only.
+constexpr const char *kRefresh =
+    "refresh () { tries=0; until said=$(apt update 2>&1); do case $said in *lists/lock*) ;; "
+    "*) echo \"$said\"; return 1 ;; esac; tries=$((tries + 1)); "
+    "[ \"$tries\" -lt 60 ] || { echo \"$said\"; return 1; }; sleep 5; done; }";
+
 /// A failing line must stop the script: run-command does not.
 std::vector<std::string> FirstLines(const Install &install) {
     std::vector<std::string> lines{
         "set -e",
         "export DEBIAN_FRONTEND=noninteractive",
         "apt () { apt-get -q -y -o DPkg::Lock::Timeout=300 \"$@\"; }",
-        "apt update",
+        // Its end brings the list of sources.
+        "if command -v cloud-init >/dev/null; then cloud-init status --wait >/dev/null || true; fi",
+        kRefresh,
+        "refresh",
     };
     if (install.apt_source.empty()) return lines;
     // Its keyring is the one of Debian's postgresql-common, for the usual source.
     lines.emplace_back("apt install --no-install-recommends ca-certificates postgresql-common");
     lines.push_back(fmt::format("echo {} > /etc/apt/sources.list.d/pgautofailover.list",
                                 ShellQuote(install.apt_source)));
-    lines.emplace_back("apt update");
+    lines.emplace_back("refresh");
     return lines;
 }
 

@@ -57,4 +57,14 @@ def test_nodes_go_on_after_an_interruption_in_any_stage(tutorial):
     shown = tutorial.autoctl("create nodes --region nyc").stdout
     assert re.search(r"nyc-a .* primary \| +primary$", shown, re.MULTILINE), shown
     assert re.search(r"nyc-b .* secondary \| +secondary$", shown, re.MULTILINE), shown
+    warns_about_shared_memory(tutorial)
     tutorial.autoctl("drop region --region nyc --yes")
+
+
+def warns_about_shared_memory(tutorial):
+    """Where the user does not linger, and systemd is what runs."""
+    show = "pg_autoctl show systemd --pgdata ha 2>&1 >/dev/null"
+    assert "RemoveIPC" not in tutorial.on("ha-demo-nyc-a", show)
+    told = tutorial.on("ha-demo-nyc-a", f"sudo mkdir -p /run/systemd/system; sudo loginctl disable-linger ha-admin; {show}; "
+                                        f"sudo loginctl enable-linger ha-admin; {show}")
+    assert told.count("RemoveIPC=yes") == 1 and "sudo loginctl enable-linger ha-admin" in told

@@ -160,7 +160,9 @@ expecting PROVISIONED-OK az vm run-command invoke \
       'set -e' \
       'export DEBIAN_FRONTEND=noninteractive' \
       'apt () { apt-get -q -y -o DPkg::Lock::Timeout=300 "$@"; }' \
-      'apt update' \
+      'if command -v cloud-init >/dev/null; then cloud-init status --wait >/dev/null || true; fi' \
+      'refresh () { tries=0; until said=$(apt update 2>&1); do case $said in *lists/lock*) ;; *) echo "$said"; return 1 ;; esac; tries=$((tries + 1)); [ "$tries" -lt 60 ] || { echo "$said"; return 1; }; sleep 5; done; }' \
+      refresh \
       'mkdir -p /etc/postgresql-common/createcluster.d' \
       'echo '\''create_main_cluster = false'\'' > /etc/postgresql-common/createcluster.d/pgautofailover.conf' \
       'apt install --no-install-recommends sudo postgresql-15 build-essential cmake pkg-config libpq-dev libcli11-dev libfmt-dev libspdlog-dev libuv1-dev rapidjson-dev libsmartcols-dev libexpected-dev libcurl4-openssl-dev postgresql-server-dev-15' \

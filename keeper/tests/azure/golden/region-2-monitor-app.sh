@@ -202,7 +202,9 @@ finish
         'set -e' \
         'export DEBIAN_FRONTEND=noninteractive' \
         'apt () { apt-get -q -y -o DPkg::Lock::Timeout=300 "$@"; }' \
-        'apt update' \
+        'if command -v cloud-init >/dev/null; then cloud-init status --wait >/dev/null || true; fi' \
+        'refresh () { tries=0; until said=$(apt update 2>&1); do case $said in *lists/lock*) ;; *) echo "$said"; return 1 ;; esac; tries=$((tries + 1)); [ "$tries" -lt 60 ] || { echo "$said"; return 1; }; sleep 5; done; }' \
+        refresh \
         'mkdir -p /etc/postgresql-common/createcluster.d' \
         'echo '\''create_main_cluster = false'\'' > /etc/postgresql-common/createcluster.d/pgautofailover.conf' \
         'apt install --no-install-recommends sudo postgresql-15 postgresql-15-pgautofailover' \
@@ -223,7 +225,9 @@ jobs="$jobs $!:ha-demo-paris-monitor"
         'set -e' \
         'export DEBIAN_FRONTEND=noninteractive' \
         'apt () { apt-get -q -y -o DPkg::Lock::Timeout=300 "$@"; }' \
-        'apt update' \
+        'if command -v cloud-init >/dev/null; then cloud-init status --wait >/dev/null || true; fi' \
+        'refresh () { tries=0; until said=$(apt update 2>&1); do case $said in *lists/lock*) ;; *) echo "$said"; return 1 ;; esac; tries=$((tries + 1)); [ "$tries" -lt 60 ] || { echo "$said"; return 1; }; sleep 5; done; }' \
+        refresh \
         'mkdir -p /etc/postgresql-common/createcluster.d' \
         'echo '\''create_main_cluster = false'\'' > /etc/postgresql-common/createcluster.d/pgautofailover.conf' \
         'apt install --no-install-recommends sudo postgresql-15 postgresql-15-pgautofailover' \
@@ -244,7 +248,9 @@ jobs="$jobs $!:ha-demo-paris-a"
         'set -e' \
         'export DEBIAN_FRONTEND=noninteractive' \
         'apt () { apt-get -q -y -o DPkg::Lock::Timeout=300 "$@"; }' \
-        'apt update' \
+        'if command -v cloud-init >/dev/null; then cloud-init status --wait >/dev/null || true; fi' \
+        'refresh () { tries=0; until said=$(apt update 2>&1); do case $said in *lists/lock*) ;; *) echo "$said"; return 1 ;; esac; tries=$((tries + 1)); [ "$tries" -lt 60 ] || { echo "$said"; return 1; }; sleep 5; done; }' \
+        refresh \
         'mkdir -p /etc/postgresql-common/createcluster.d' \
         'echo '\''create_main_cluster = false'\'' > /etc/postgresql-common/createcluster.d/pgautofailover.conf' \
         'apt install --no-install-recommends sudo postgresql-15 postgresql-15-pgautofailover' \
@@ -265,7 +271,9 @@ jobs="$jobs $!:ha-demo-paris-b"
         'set -e' \
         'export DEBIAN_FRONTEND=noninteractive' \
         'apt () { apt-get -q -y -o DPkg::Lock::Timeout=300 "$@"; }' \
-        'apt update' \
+        'if command -v cloud-init >/dev/null; then cloud-init status --wait >/dev/null || true; fi' \
+        'refresh () { tries=0; until said=$(apt update 2>&1); do case $said in *lists/lock*) ;; *) echo "$said"; return 1 ;; esac; tries=$((tries + 1)); [ "$tries" -lt 60 ] || { echo "$said"; return 1; }; sleep 5; done; }' \
+        refresh \
         'apt install --no-install-recommends postgresql-client-15' \
         'echo PROVISIONED-OK'
 ) &
