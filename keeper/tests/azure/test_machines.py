@@ -84,6 +84,12 @@ def test_ssh_answers_soon_and_the_user_may_become_root(machine):
     assert int(answers(machine, "id -u")) >= 1000
 
 
+def test_a_new_machine_is_busy_with_itself_at_first(machine):
+    """Whoever does not wait for cloud-init finds no sources of packages, or apt locked."""
+    assert answers(machine, "cloud-init status --wait; cat /etc/apt/sources.list") == (
+        "status: done\ndeb [trusted=yes] file:/srv/apt ./")
+
+
 def test_it_has_processes_files_and_names_of_its_own(machine):
     assert answers(machine, "ls /home") == "ha-admin"
     assert answers(machine, "pgrep -c -f holder.p[y]") == "0"

@@ -9,7 +9,12 @@ import time
 from linux import run
 
 HERE = pathlib.Path(__file__).resolve().parent
-LOCKED_S = 1.0
+BUSY_S = 0.7
+CLOUD_INIT = """#!/bin/sh
+[ "$*" = "status --wait" ] || { echo "cloud-init: only status --wait is known here" >&2; exit 1; }
+while [ ! -e /run/cloud-init/result.json ]; do sleep 0.1; done
+echo "status: done"
+"""
 PROGRAMS = ["systemctl", "loginctl", "journalctl"]
 SSHD_CONFIG = """Port 22
 HostKey /etc/ssh/ssh_host_ed25519_key
@@ -47,6 +52,7 @@ def every_boot():
 def first_boot(machine, files):
     mark = pathlib.Path("/var/lib/waagent/provisioned")
     if mark.exists():
+        end_cloud_init()
         return
     pathlib.Path("/etc/hostname").write_text(machine["name"] + "\n")
     pathlib.Path("/etc/resolv.conf").unlink(missing_ok=True)
@@ -61,24 +67,35 @@ def first_boot(machine, files):
     pathlib.Path("/etc/systemd/system/multi-user.target.wants").mkdir(parents=True)
     pathlib.Path("/var/lib/systemd/linger").mkdir(parents=True)
     pathlib.Path("/etc/apt/sources.list").unlink(missing_ok=True)
-    pathlib.Path("/etc/apt/sources.list").write_text("deb [trusted=yes] file:/srv/apt ./\n")
+    pathlib.Path("/usr/bin/cloud-init").unlink(missing_ok=True)
+    pathlib.Path("/usr/bin/cloud-init").write_text(CLOUD_INIT)
+    pathlib.Path("/usr/bin/cloud-init").chmod(0o755)
     pathlib.Path("/var/lib/apt/lists/partial").mkdir(parents=True, exist_ok=True)
     pathlib.Path("/etc/ssh/sshd_config").write_text(SSHD_CONFIG)
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/etc/ssh/ssh_host_ed25519_key")
     make_user(machine)
-    hold_packages()
+    begin_cloud_init()
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.write_text("")
 
 
-def hold_packages():
-    """A new machine looks for updates by itself: dpkg is locked for a while."""
-    pid = os.fork()
-    if pid == 0:
-        with open("/var/lib/dpkg/lock-frontend", "a", encoding="ascii") as lock:
-            fcntl.lockf(lock, fcntl.LOCK_EX)
-            time.sleep(LOCKED_S)
-        os._exit(0)
+def begin_cloud_init():
+    """A new machine is busy with itself for a while: packages are locked, and the list of their sources is not there."""
+    if os.fork() != 0:
+        return
+    with open("/var/lib/dpkg/lock-frontend", "a", encoding="ascii") as packages, \
+            open("/var/lib/apt/lists/lock", "a", encoding="ascii") as lists:
+        fcntl.lockf(packages, fcntl.LOCK_EX)
+        fcntl.lockf(lists, fcntl.LOCK_EX)
+        time.sleep(BUSY_S)
+        pathlib.Path("/etc/apt/sources.list").write_text("deb [trusted=yes] file:/srv/apt ./\n")
+    end_cloud_init()
+    os._exit(0)
+
+
+def end_cloud_init():
+    pathlib.Path("/run/cloud-init").mkdir(exist_ok=True)
+    pathlib.Path("/run/cloud-init/result.json").write_text("{}\n")
 
 
 def make_user(machine):
