@@ -14,6 +14,7 @@ from faults import children_of
 from harness import BINDIR, Cluster, wait_for
 
 LOAD = pathlib.Path(__file__).resolve().parent.parent / "build/cmake/pgaf_load"
+WARMUP_S = 65  # more than autovacuum_naptime: what it writes once is not what an hour costs
 TICKS = os.sysconf("SC_CLK_TCK")
 TABLES = ("node", "event", "group_state", "formation", "node_timeline")
 
@@ -69,7 +70,7 @@ def measure(groups, seconds, failovers=0):
         postmaster = monitor.postmaster()
         load = subprocess.Popen(
             [LOAD, "--conninfo", cluster.monitor_uri(), "--groups", str(groups), "--duration", str(seconds),
-             "--failovers", str(failovers)], stdout=subprocess.PIPE, text=True)
+             "--warmup", str(WARMUP_S), "--failovers", str(failovers)], stdout=subprocess.PIPE, text=True)
         if load.stdout.readline().strip() != "steady":
             raise AssertionError("the load did not begin")
         before = State(monitor, postmaster)

@@ -7,7 +7,8 @@
 #include <algorithm>
 #include <array>
 
-// Only for pq_flush_if_writable and Port::noblock. What it says of a session's TLS and GSS needs their headers.
+// Only for pq_flush_if_writable and Port::noblock. What it says of a session's TLS and GSS needs
+// their headers.
 #pragma push_macro("ENABLE_GSS")
 #pragma push_macro("USE_OPENSSL")
 #undef ENABLE_GSS

@@ -41,6 +41,7 @@ constexpr milliseconds kSettleLimit{300'000};
 struct Options {
     std::string conninfo;
     int groups = 10;
+    double warmup_s = 3;
     double duration_s = 30;
     int interval_ms = 1000;
     int port = 0;  ///< of the nodes; somebody has to listen there
@@ -355,6 +356,7 @@ int main(int argc, char **argv) {
     Options options;
     app.add_option("--conninfo", options.conninfo)->required();
     app.add_option("--groups", options.groups)->check(CLI::Range(1, 10000));
+    app.add_option("--warmup", options.warmup_s);
     app.add_option("--duration", options.duration_s);
     app.add_option("--interval", options.interval_ms);
     app.add_option("--failovers", options.failovers, "switchovers at once, after the measurement");
@@ -363,7 +365,7 @@ int main(int argc, char **argv) {
     std::thread(AnswerProbes, listener).detach();
     Fleet fleet(options);
     fleet.Settle();
-    (void)fleet.Measure(3);  // what the settling has stirred up
+    (void)fleet.Measure(options.warmup_s);  // autovacuum looks at what the settling has changed
     std::printf("steady\n");
     std::fflush(stdout);
     Print("steady", fleet.Measure(options.duration_s), options.duration_s);

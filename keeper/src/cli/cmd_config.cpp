@@ -94,14 +94,15 @@ int Version(const Session &session) {
     const int server = PQlibVersion();
     if (!session.json) {
         fmt::print(
-            "pg_autoctl version 3.1\npg_autoctl extension version 3.1\ncompiled with libpq {}.{}\n"
-            "compatible with Postgres 13, 14, 15, 16, 17, and 18\n",
-            server / 10000, server % 10000);
+            "pg_autoctl version {0}\npg_autoctl extension version {0}\ncompiled with libpq "
+            "{1}.{2}\n"
+            "compatible with Postgres 14, 15, 16, 17, and 18\n",
+            kVersion, server / 10000, server % 10000);
         return kOk;
     }
     Json json;
-    json.Text("pg_autoctl", "3.1")
-        .Text("pgautofailover", "3.1")
+    json.Text("pg_autoctl", kVersion)
+        .Text("pgautofailover", kVersion)
         .Text("pg_major", std::to_string(server / 10000));
     json.Text("pg_version", fmt::format("{}.{}", server / 10000, server % 10000));
     json.Text("pg_version_str", fmt::format("PostgreSQL {}.{}", server / 10000, server % 10000));

@@ -148,7 +148,7 @@ void PrintStatusJson(const Status &status) {
     json.Number("pid", status.supervisor.value_or(0))
         .Text("status", status.supervisor ? "running" : "stopped");
     json.Text("pgdata", status.config.pgdata)
-        .Text("version", "3.0")
+        .Text("version", kVersion)
         .Text("state", status.state)
         .End();
     fmt::print("{}\n", json.Finish());

@@ -45,7 +45,8 @@ CLI::App *AddCommand(CLI::App &parent, Session &session, const std::string &name
                       "show more of what happens; may be repeated");
     command->add_flag("-q,--quiet", session.quiet, "show errors only");
     command->add_flag_callback(
-        "-V,--version", [] { throw CLI::CallForVersion("pg_autoctl version 3.0", 0); },
+        "-V,--version",
+        [] { throw CLI::CallForVersion(fmt::format("pg_autoctl version {}", kVersion), 0); },
         "print the version");
     return command;
 }

@@ -12,6 +12,9 @@
 namespace pgaf::cli {
 
 /// Exit statuses are part of the interface.
+/// Of the programs and of the extension: extension/pgautofailover.control.
+inline constexpr std::string_view kVersion = "3.1";
+
 inline constexpr int kOk = 0;
 inline constexpr int kBadArguments = 1;
 inline constexpr int kBadConfig = 2;

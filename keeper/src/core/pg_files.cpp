@@ -70,7 +70,11 @@ std::vector<std::string> WantedHbaLines(const KeeperConfig &config, std::span<co
         rest.remove_prefix(std::min(comma + 1, rest.size()));
     }
     if (!config.monitor_host.empty()) {
-        lines.push_back(HbaLine(config, QuoteHba("postgres"), kHealthRole, config.monitor_host));
+        // The monitor's probe asks for no encryption, and goes away when it is asked for a
+        // password; a line for encrypted sessions only would fill the log with refusals.
+        KeeperConfig plain = config;
+        plain.ssl = config.ssl && config.auth_method == "cert";
+        lines.push_back(HbaLine(plain, QuoteHba("postgres"), kHealthRole, config.monitor_host));
     }
     for (const Peer &peer : peers) {
         if (peer.host.empty()) continue;

@@ -155,6 +155,11 @@ TEST(PgFiles, HbaGainsAndLosesPeersOnly) {
               std::string::npos);
     EXPECT_NE(lan.find("hostssl \"postgres\" \"app\" fd00::/64 scram-sha-256 #"),
               std::string::npos);
+    config.monitor_host = "10.0.0.9";
+    EXPECT_NE(
+        EnsureHba(theirs, config, {})
+            .find("\nhost \"postgres\" \"pgautofailover_monitor\" 10.0.0.9/32 scram-sha-256 #"),
+        std::string::npos);
     config.auth_method = "skip";
     EXPECT_EQ(EnsureHba(theirs, config, peers), theirs);
 }
