@@ -1,9 +1,7 @@
 #include "pgaf/core/wal_files.hpp"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
-#include <cstdio>
 
 namespace pgaf::core {
 namespace {
@@ -30,16 +28,6 @@ std::optional<WalFile> ParseWalFile(std::string_view name, std::uint64_t segment
     const auto part = ParseHex(name.substr(2 * kPartDigits));
     if (!timeline || !log || !part || *part >= SegmentsPerLog(segment_bytes)) return std::nullopt;
     return WalFile{static_cast<int>(*timeline), *log * SegmentsPerLog(segment_bytes) + *part};
-}
-
-std::string WalFileName(const WalFile &file, std::uint64_t segment_bytes) {
-    const std::uint64_t per_log = SegmentsPerLog(segment_bytes);
-    std::array<char, 3 * kPartDigits + 1> text{};
-    (void)std::snprintf(text.data(), text.size(), "%08X%08X%08X",
-                        static_cast<unsigned>(file.timeline),
-                        static_cast<unsigned>(file.segment / per_log),
-                        static_cast<unsigned>(file.segment % per_log));
-    return text.data();
 }
 
 Following JudgeFollowing(const WalPosition &position, const UpstreamWal &upstream) {

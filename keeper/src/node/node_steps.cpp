@@ -69,7 +69,10 @@ void NodeSupervisor::RunStep(core::Step step, core::NodeState next) {
     io::RunInThread(
         LoopHandle(), [shared, step] { shared->result = Carry(step, shared->context); },
         [this, shared, next] {
-            if (!shared->note.empty()) event_ = std::move(shared->note);
+            if (!shared->note.empty()) {
+                event_ = std::move(shared->note);
+                ++round_;  // answers to reports from before it do not say that it was heard
+            }
             OnStepDone(next, std::move(shared->result));
         });
 }

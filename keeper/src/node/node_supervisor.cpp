@@ -158,10 +158,10 @@ void NodeSupervisor::Report() {
 }
 
 void NodeSupervisor::OnReply(const core::Reply &reply, int tag) {
+    if (tag == round_) event_.clear();  // heard, also when the worker is the keeper by now
     if (!baton_ || tag != round_) return;  // answers a report of another time
     if (exit_status_) return Exit(*exit_status_);
     last_reply_ = io::BootNow();
-    event_.clear();
     if (reply.term < record_.term) return IgnoreOldTerm(reply);
     is_old_term_said_ = false;
     const core::NodeRecord before = record_;

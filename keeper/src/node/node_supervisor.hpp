@@ -60,7 +60,7 @@ class NodeSupervisor final : public Supervisor {
     std::optional<core::Reply> reply_;
     MonitorLink link_;
     std::int64_t sequence_ = 0;  ///< of the last report
-    int round_ = 0;              ///< counts the times we became the keeper; tags reports
+    int round_ = 0;              ///< tags reports: answers to those of an earlier one do not count
     std::string problem_;
     std::optional<io::ControlData> control_;
     io::Timer report_timer_;

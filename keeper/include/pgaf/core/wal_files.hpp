@@ -19,7 +19,6 @@ struct WalFile {
 };
 /// None for names that are not those of whole segments. `segment_bytes`: wal_segment_size.
 std::optional<WalFile> ParseWalFile(std::string_view name, std::uint64_t segment_bytes);
-std::string WalFileName(const WalFile &file, std::uint64_t segment_bytes);
 
 /// What a node that is to be followed has.
 struct UpstreamWal {
