@@ -12,7 +12,7 @@ EXTENSION   = extension/pgautofailover
 DATA        = $(wildcard sql/pgautofailover--*.sql)
 MODULE_big  = pgautofailover
 CORE_OBJS   = $(patsubst %.cpp,%.o,$(wildcard keeper/src/core/*.cpp))
-PG_OBJS     = $(patsubst %.cpp,%.o,$(wildcard extension/pg/*.cpp))
+PG_OBJS     = $(patsubst %.cpp,%.o,$(wildcard keeper/src/pg/*.cpp))
 OBJS        = $(patsubst %.cpp,%.o,$(wildcard extension/*.cpp extension/api/*.cpp extension/store/*.cpp \
                 extension/facts/*.cpp extension/health/*.cpp)) $(PG_OBJS) $(CORE_OBJS)
 WORKER_SO   = bgworker/pgautofailover_keeper.so
@@ -24,7 +24,7 @@ override with_llvm := no
 PG_CONFIG  ?= pg_config
 PG_MAJOR   := $(shell $(PG_CONFIG) --version 2>/dev/null | sed 's/[^0-9]*\([0-9]*\).*/\1/')
 # Debian's PGXS does not track headers; -MMD does. -isystem silences warnings in server headers.
-PG_CPPFLAGS = -Ikeeper/include -Iextension -Ibgworker -MMD -MP \
+PG_CPPFLAGS = -Ikeeper/include -Ikeeper/src -Iextension -Ibgworker -MMD -MP \
               -isystem $(shell $(PG_CONFIG) --includedir-server 2>/dev/null) \
               -isystem $(shell $(PG_CONFIG) --includedir 2>/dev/null)
 ifneq ($(filter 14 15,$(PG_MAJOR)),)
