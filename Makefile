@@ -16,7 +16,7 @@ PG_OBJS     = $(patsubst %.cpp,%.o,$(wildcard keeper/src/pg/*.cpp))
 OBJS        = $(patsubst %.cpp,%.o,$(wildcard extension/*.cpp extension/api/*.cpp extension/store/*.cpp \
                 extension/facts/*.cpp extension/health/*.cpp)) $(PG_OBJS) $(CORE_OBJS)
 WORKER_SO   = bgworker/pgautofailover_keeper.so
-WORKER_OBJS = $(patsubst %.cpp,%.o,$(wildcard bgworker/*.cpp))
+WORKER_OBJS = $(patsubst %.cpp,%.o,$(wildcard bgworker/*.cpp keeper/src/worker/*.cpp))
 
 # PGXS would also compile bitcode, with clang's default standard instead of ours.
 override with_llvm := no
@@ -62,7 +62,8 @@ modules: all-lib $(WORKER_SO)
 
 # Only for bench/gate.py: the keeper's module with a gate that is on and off by turns. Never installed.
 BENCH_SO    = build/bench/pgautofailover_keeper.so
-BENCH_OBJS  = $(patsubst bgworker/%.o,build/bench/%.o,$(WORKER_OBJS))
+BENCH_OBJS  = $(patsubst bgworker/%.o,build/bench/%.o,$(filter bgworker/%,$(WORKER_OBJS))) \
+              $(filter-out bgworker/%,$(WORKER_OBJS))
 bench-module: $(BENCH_SO)
 build/bench/%.o: bgworker/%.cpp
 	@mkdir -p $(@D)

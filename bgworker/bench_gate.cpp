@@ -32,8 +32,8 @@ void TimeChecks() {
         });
     });
     const double statement = NanosecondsOf([] { (void)gate::IsOpen(); });
-    keeper::server::LogLine("gate: " + std::to_string(commit) + " ns per commit, " +
-                            std::to_string(statement) + " ns per statement");
+    keeper::PgLog().Line("gate: " + std::to_string(commit) + " ns per commit, " +
+                         std::to_string(statement) + " ns per statement");
 }
 
 }  // namespace

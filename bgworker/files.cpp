@@ -96,11 +96,11 @@ std::int64_t FileStamp(const std::string &path) {
            static_cast<std::int64_t>(info.st_ino);
 }
 
-Baton::~Baton() {
+FlockBaton::~FlockBaton() {
     if (fd_ >= 0) (void)::close(fd_);
 }
 
-bool Baton::TryTake() {
+bool FlockBaton::TryTake() {
     if (held_) return true;
     if (fd_ < 0) fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd_ < 0) return false;
@@ -108,11 +108,11 @@ bool Baton::TryTake() {
     return held_;
 }
 
-Heartbeat::~Heartbeat() {
+MappedHeartbeat::~MappedHeartbeat() {
     if (page_ != nullptr) (void)::munmap(page_, kPageBytes);
 }
 
-bool Heartbeat::Map() {
+bool MappedHeartbeat::Map() {
     const Descriptor fd(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (fd.get() < 0 || ::ftruncate(fd.get(), kPageBytes) != 0) return false;
     void *const raw = ::mmap(nullptr, kPageBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
@@ -121,13 +121,13 @@ bool Heartbeat::Map() {
     return true;
 }
 
-void Heartbeat::Beat(core::BootTime now) {
+void MappedHeartbeat::Beat(core::BootTime now) {
     if (page_ == nullptr && !Map()) return;
     page_->pid = static_cast<std::uint32_t>(::getpid());
     __atomic_store_n(&page_->boottime_ns, now.ns, __ATOMIC_RELEASE);
 }
 
-void Heartbeat::NoteStream(core::BootTime since, core::Lsn lsn, int timeline) {
+void MappedHeartbeat::NoteStream(core::BootTime since, core::Lsn lsn, int timeline) {
     if (page_ == nullptr) return;
     page_->lsn = lsn.value;
     page_->timeline = static_cast<std::uint32_t>(timeline);

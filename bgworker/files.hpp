@@ -4,8 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "pgaf/core/result.hpp"
-#include "pgaf/core/types.hpp"
+#include "worker/ports.hpp"
 
 /// Files of the node directory and of PGDATA. No PostgreSQL in here: nothing can jump.
 namespace pgaf::keeper {
@@ -18,16 +17,24 @@ bool FileExists(const std::string &path);
 /// Changes whenever the file is replaced or written; 0 without the file.
 std::int64_t FileStamp(const std::string &path);
 
-/// The flock that says who is the keeper. Held until the process ends.
-class Baton {
+class DiskFiles final : public worker::Files {
  public:
-    explicit Baton(std::string path) : path_(std::move(path)) {}
-    ~Baton();
-    Baton(const Baton &) = delete;
-    Baton &operator=(const Baton &) = delete;
-    /// True when it is held, now or before.
-    bool TryTake();
-    [[nodiscard]] bool IsHeld() const { return held_; }
+    core::Result<std::string> Read(const std::string &path) override { return ReadFile(path); }
+    core::Result<void> WriteAtomic(const std::string &path, std::string_view text) override {
+        return WriteFileAtomic(path, text);
+    }
+    [[nodiscard]] bool Exists(const std::string &path) override { return FileExists(path); }
+    [[nodiscard]] std::int64_t Stamp(const std::string &path) override { return FileStamp(path); }
+};
+
+/// The flock that says who is the keeper. Held until the process ends.
+class FlockBaton final : public worker::Baton {
+ public:
+    explicit FlockBaton(std::string path) : path_(std::move(path)) {}
+    ~FlockBaton() override;
+    FlockBaton(const FlockBaton &) = delete;
+    FlockBaton &operator=(const FlockBaton &) = delete;
+    bool TryTake() override;
 
  private:
     std::string path_;
@@ -36,16 +43,14 @@ class Baton {
 };
 
 /// Memory-mapped sign of life; a beat costs no system call.
-class Heartbeat {
+class MappedHeartbeat final : public worker::Heartbeat {
  public:
-    explicit Heartbeat(std::string path) : path_(std::move(path)) {}
-    ~Heartbeat();
-    Heartbeat(const Heartbeat &) = delete;
-    Heartbeat &operator=(const Heartbeat &) = delete;
-    void Beat(core::BootTime now);
-    /// A standby that should stream and has not since `since` (0: all is well), and where its WAL
-    /// ends.
-    void NoteStream(core::BootTime since, core::Lsn lsn, int timeline);
+    explicit MappedHeartbeat(std::string path) : path_(std::move(path)) {}
+    ~MappedHeartbeat() override;
+    MappedHeartbeat(const MappedHeartbeat &) = delete;
+    MappedHeartbeat &operator=(const MappedHeartbeat &) = delete;
+    void Beat(core::BootTime now) override;
+    void NoteStream(core::BootTime since, core::Lsn lsn, int timeline) override;
 
  private:
     /// Layout shared with the supervisor: keeper/src/io/heartbeat.hpp.

@@ -50,8 +50,11 @@ CommitSlot *MySlot() {
     return index >= 0 && index < shared->slot_count ? &shared->slots[index] : nullptr;
 }
 
-bool LeaseHolds() {
-    return NowNs() < static_cast<std::int64_t>(pg_atomic_read_u64(&shared->deadline_ns));
+worker::GateFacts Look() {
+    return {.fence = static_cast<Fence>(pg_atomic_read_u32(&shared->fence)),
+            .deadline = {static_cast<std::int64_t>(pg_atomic_read_u64(&shared->deadline_ns))},
+            .now = {NowNs()},
+            .postmaster_lives = PostmasterIsAlive()};
 }
 
 void ClearSlot() {
@@ -71,8 +74,8 @@ void ClearSlot() {
     pg_unreachable();
 }
 
-/// True when this commit should have been confirmed by synchronous standbys and was not: its wait
-/// was cancelled. SyncRepWaitMode is static in the server, so it is computed again here.
+/// This commit should have been confirmed by synchronous standbys and was not: its wait was
+/// cancelled. SyncRepWaitMode is static in the server, so it is computed again here.
 bool SyncWaitWasCancelled(bool is_prepare) {
     if (!may_wait || !SyncRepRequested() || !SyncStandbysDefined()) return false;
     int mode = SYNC_REP_WAIT_FLUSH;
@@ -80,9 +83,12 @@ bool SyncWaitWasCancelled(bool is_prepare) {
     if (synchronous_commit == SYNCHRONOUS_COMMIT_REMOTE_APPLY && !is_prepare) {
         mode = SYNC_REP_WAIT_APPLY;
     }
-    const XLogRecPtr confirmed = *const_cast<volatile XLogRecPtr *>(&WalSndCtl->lsn[mode]);
-    // PREPARE has reset XactLastRecEnd; the start of its record is still known.
-    return is_prepare ? confirmed <= ProcLastRecPtr : confirmed < XactLastCommitEnd;
+    return worker::WasCancelled(
+        {.is_prepare = is_prepare,
+         .was_due = true,
+         .confirmed = {*const_cast<volatile XLogRecPtr *>(&WalSndCtl->lsn[mode])},
+         .record_start = {ProcLastRecPtr},
+         .commit_end = {XactLastCommitEnd}});
 }
 
 void DetachWorker(int, Datum) { pg_atomic_write_u32(&shared->worker_proc, kNoWorker); }
@@ -120,10 +126,7 @@ void CreateSharedMemory() {
 
 bool IsAttached() { return shared != nullptr; }
 
-bool IsOpen() {
-    return pg_atomic_read_u32(&shared->fence) == static_cast<std::uint32_t>(Fence::kOpen) &&
-           LeaseHolds() && PostmasterIsAlive();
-}
+bool IsOpen() { return worker::MayEnter(Look()); }
 
 void EnterUnsafe(Kind kind) {
     if (entered) return;
@@ -142,9 +145,7 @@ void EnterUnsafe(Kind kind) {
 
 void LeaveCommitted(bool is_prepare) {
     if (!entered) return;
-    const bool closed =
-        pg_atomic_read_u32(&shared->fence) == static_cast<std::uint32_t>(Fence::kClosed);
-    if (closed || !LeaseHolds() || !PostmasterIsAlive() || SyncWaitWasCancelled(is_prepare)) {
+    if (!worker::MayAnswer(Look()) || SyncWaitWasCancelled(is_prepare)) {
         // The transaction is committed here and an ERROR would be a PANIC. Saying nothing and
         // ending the session is the only correct answer; SyncRepWaitForLSN does the same when it is
         // terminated.
@@ -169,22 +170,22 @@ void AttachWorker() {
     pg_atomic_write_u32(&shared->worker_proc, static_cast<std::uint32_t>(pg::MyProcIndex()));
 }
 
-core::BootTime Deadline() {
+core::BootTime SharedGate::Deadline() const {
     return {static_cast<std::int64_t>(pg_atomic_read_u64(&shared->deadline_ns))};
 }
 
-void SetDeadline(core::BootTime deadline) {
+void SharedGate::SetDeadline(core::BootTime deadline) {
     pg_atomic_write_u64(&shared->deadline_ns, static_cast<std::uint64_t>(deadline.ns));
     pg_memory_barrier();
 }
 
 Fence CurrentFence() { return static_cast<Fence>(pg_atomic_read_u32(&shared->fence)); }
 
-void SetFence(Fence fence) {
+void SharedGate::SetFence(Fence fence) {
     (void)pg_atomic_exchange_u32(&shared->fence, static_cast<std::uint32_t>(fence));
 }
 
-int CommittingCount() {
+int SharedGate::CommittingCount() {
     pg_memory_barrier();
     int count = 0;
     for (int i = 0; i < shared->slot_count; ++i) {
@@ -193,8 +194,7 @@ int CommittingCount() {
     return count;
 }
 
-int TerminateSyncWaiters() {
-    int count = 0;
+void SharedGate::TerminateSyncWaiters() {
     const int limit = static_cast<int>(ProcGlobal->allProcCount);
     for (int i = 0; i < limit && i < shared->slot_count; ++i) {
         volatile PGPROC *const proc = &ProcGlobal->allProcs[i];
@@ -202,12 +202,12 @@ int TerminateSyncWaiters() {
         if (pg_atomic_read_u32(&shared->slots[i].committing) == 0 || pid == 0) continue;
         if (proc->syncRepState != SYNC_REP_WAITING) continue;
         (void)kill(pid, SIGTERM);
-        ++count;
     }
-    return count;
 }
 
-std::uint32_t CheckpointsDone() { return pg_atomic_read_u32(&shared->checkpoints_done); }
+std::uint32_t SharedGate::CheckpointsDone() const {
+    return pg_atomic_read_u32(&shared->checkpoints_done);
+}
 void CountCheckpoint() { (void)pg_atomic_fetch_add_u32(&shared->checkpoints_done, 1); }
 
 bool SyncStandbysDefined() {

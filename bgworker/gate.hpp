@@ -2,17 +2,13 @@
 
 #include "headers.hpp"
 
-#include "pgaf/core/types.hpp"
+#include "worker/ports.hpp"
 
 /// The commit gate: shared memory that every backend reads when it commits, and that only the
 /// keeper worker changes. Nothing here allocates, throws, or waits.
 namespace pgaf::gate {
 
-enum class Fence : std::uint32_t {
-    kOpen = 0,      ///< the deadline decides
-    kDraining = 1,  ///< nothing new passes; what passed before may still be acknowledged
-    kClosed = 2,    ///< nothing passes and nothing is acknowledged
-};
+using worker::Fence;
 
 // Set-up, in the postmaster.
 void RequestSharedMemory();  ///< from shmem_request_hook, or from _PG_init before 15
@@ -34,18 +30,23 @@ void LeaveCommitted(bool is_prepare);
 void LeaveAborted();
 void WakeWorker();
 
+Fence CurrentFence();
+bool SyncStandbysDefined();
+void CountCheckpoint();
+
 // The worker.
 void AttachWorker();
-core::BootTime Deadline();
-void SetDeadline(core::BootTime deadline);
-Fence CurrentFence();
-void SetFence(Fence fence);
-/// Backends that passed the gate and have not finished. With a fence set before, it only falls.
-int CommittingCount();
-/// Terminates the committing backends that wait for synchronous standbys; none is answered.
-int TerminateSyncWaiters();
-std::uint32_t CheckpointsDone();
-void CountCheckpoint();
-bool SyncStandbysDefined();
+
+/// The gate as its worker sees it.
+class SharedGate final : public worker::Gate {
+ public:
+    [[nodiscard]] core::BootTime Deadline() const override;
+    void SetDeadline(core::BootTime deadline) override;
+    [[nodiscard]] Fence CurrentFence() const override { return gate::CurrentFence(); }
+    void SetFence(Fence fence) override;
+    int CommittingCount() override;
+    void TerminateSyncWaiters() override;
+    [[nodiscard]] std::uint32_t CheckpointsDone() const override;
+};
 
 }  // namespace pgaf::gate

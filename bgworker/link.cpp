@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <array>
-#include <ctime>
 #include <utility>
+
+#include "pg/clock.hpp"
 
 namespace pgaf::keeper {
 namespace {
@@ -14,12 +15,6 @@ constexpr core::Milliseconds kConnectLimit{2000};
 constexpr core::Milliseconds kReplyLimit{2000};
 constexpr core::Milliseconds kBackoffMin{20};
 constexpr core::Milliseconds kBackoffMax{500};
-
-core::BootTime Now() {
-    timespec at{};
-    (void)clock_gettime(CLOCK_BOOTTIME, &at);  // cannot fail for this clock
-    return {static_cast<std::int64_t>(at.tv_sec) * 1'000'000'000 + at.tv_nsec};
-}
 
 /// libpq ends its messages with line feeds.
 std::string OneLine(const char *text) {
@@ -160,13 +155,14 @@ void MonitorLink::TakeResults() {
             return;
         }
         if (state_ != State::kReporting || PQntuples(result.get()) != 1) continue;
-        received_ = Answer{PQgetvalue(result.get(), 0, 0), sent_at_};
+        received_ = Answer{core::DecodeReply(PQgetvalue(result.get(), 0, 0)), sent_at_};
     }
 }
 
-void MonitorLink::SendReport(const std::string &report, core::BootTime now) {
-    const std::array<const char *, 1> values{report.c_str()};
-    sent_at_ = Now();
+void MonitorLink::SendReport(const core::Report &report, core::BootTime now) {
+    const std::string text = core::Encode(report);
+    const std::array<const char *, 1> values{text.c_str()};
+    sent_at_ = pg::BootNow();
     if (PQsendQueryParams(conn_.get(), "SELECT pgautofailover.report($1)", 1, nullptr,
                           values.data(), nullptr, nullptr, 0) == 0) {
         Drop(OneLine(PQerrorMessage(conn_.get())), now);
@@ -194,7 +190,7 @@ bool MonitorLink::Listen(const std::string &channel, core::BootTime now) {
     return true;
 }
 
-std::optional<MonitorLink::Answer> MonitorLink::TakeAnswer() { return std::exchange(answer_, {}); }
+std::optional<worker::Link::Answer> MonitorLink::TakeAnswer() { return std::exchange(answer_, {}); }
 
 bool MonitorLink::TakeWakeUp() { return std::exchange(wake_up_, false); }
 

@@ -6,40 +6,27 @@
 #include <optional>
 #include <string>
 
-#include "pgaf/core/types.hpp"
+#include "worker/ports.hpp"
 
 namespace pgaf::keeper {
 
-/// The keeper's session with the monitor: asynchronous libpq, one statement under way at a time, a
-/// limit on every wait, reconnects with a bounded back-off. Never blocks; names must have been
-/// resolved already.
-class MonitorLink {
+/// The keeper's session with the monitor over asynchronous libpq. Names must have been resolved
+/// already.
+class MonitorLink final : public worker::Link {
  public:
-    struct Answer {
-        std::string text;
-        core::BootTime sent_at;  ///< clock just before the report left
-    };
+    void SetConninfo(const std::string &conninfo) override;
+    void Poll(core::BootTime now) override;
+    [[nodiscard]] bool IsReady() const override { return state_ == State::kIdle; }
+    void SendReport(const core::Report &report, core::BootTime now) override;
+    bool Listen(const std::string &channel, core::BootTime now) override;
+    std::optional<Answer> TakeAnswer() override;
+    bool TakeWakeUp() override;
+    [[nodiscard]] const std::string &Problem() const override { return problem_; }
+    [[nodiscard]] core::BootTime NextDeadline() const override;
 
-    void SetConninfo(const std::string &conninfo);
-    /// Moves things along; call in every loop.
-    void Poll(core::BootTime now);
-    [[nodiscard]] bool IsReady() const { return state_ == State::kIdle; }
-    /// Only when IsReady. The time is taken inside, before anything is sent.
-    void SendReport(const std::string &report, core::BootTime now);
-    /// LISTENs on the channel unless that is done; true when it sent something.
-    bool Listen(const std::string &channel, core::BootTime now);
-
-    std::optional<Answer> TakeAnswer();
-    /// A notification came, or LISTEN has just begun: report now.
-    bool TakeWakeUp();
-    /// What went wrong last; empty once a report has been answered.
-    [[nodiscard]] const std::string &problem() const { return problem_; }
-
-    /// For the wait: descriptor (-1: none), whether to wait for writing too, and when to look
-    /// again.
+    /// For the wait: descriptor (-1: none), and whether to wait for writing too.
     [[nodiscard]] int Socket() const;
     [[nodiscard]] bool WantsWrite() const;
-    [[nodiscard]] core::BootTime NextDeadline() const;
 
  private:
     enum class State { kClosed, kConnecting, kIdle, kReporting, kListening };

@@ -1,6 +1,7 @@
 #include "marks.hpp"
 
 #include "gate.hpp"
+#include "worker/facts.hpp"
 
 namespace pgaf::marks {
 namespace {
@@ -20,7 +21,9 @@ Shared *shared = nullptr;
 char *upstream_setting = nullptr;
 char *sync_setting = nullptr;
 
-std::uint64_t OfSetting(const char *setting) { return setting == nullptr ? 0 : Of(setting); }
+std::uint64_t OfSetting(const char *setting) {
+    return setting == nullptr ? 0 : worker::Mark(setting);
+}
 
 SenderMark *MySenderMark() {
     if (shared == nullptr || MyProc == nullptr) return nullptr;
@@ -67,15 +70,6 @@ Size SharedSize() {
 }
 
 }  // namespace
-
-std::uint64_t Of(std::string_view text) {
-    if (text.empty()) return 0;
-    std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
-    for (const char c : text) {
-        hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-    }
-    return hash == 0 ? 1 : hash;
-}
 
 void DefineSettings() {
     constexpr int kFlags = GUC_SUPERUSER_ONLY | GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE;

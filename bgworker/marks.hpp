@@ -2,7 +2,7 @@
 
 #include "headers.hpp"
 
-#include <string_view>
+#include <cstdint>
 
 /// Which of the keeper's files each process has read: the proof that a setting is in force where it
 /// matters.
@@ -11,9 +11,6 @@
 /// reads the file, after the lines before it have been assigned there, and writes down in shared
 /// memory what was read. Then it wakes the worker. Nothing here allocates, throws, or waits.
 namespace pgaf::marks {
-
-/// 0 only for the empty text.
-std::uint64_t Of(std::string_view text);
 
 // Set-up, in the postmaster.
 void DefineSettings();

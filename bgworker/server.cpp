@@ -12,7 +12,7 @@
 #include "module.hpp"
 #include "pg/guard.hpp"
 
-namespace pgaf::keeper::server {
+namespace pgaf::keeper {
 namespace {
 
 void Terminate(int pid) {
@@ -122,11 +122,13 @@ bool StartCheckpointProcessUnsafe() {
 
 }  // namespace
 
-void Reload() { (void)kill(PostmasterPid, SIGHUP); }
+std::string PgServer::Version() const { return PG_VERSION; }
 
-void StopImmediately() { (void)kill(PostmasterPid, SIGQUIT); }
+void PgServer::Reload() { (void)kill(PostmasterPid, SIGHUP); }
 
-void RequestPromotion() {
+void PgServer::StopImmediately() { (void)kill(PostmasterPid, SIGQUIT); }
+
+void PgServer::RequestPromotion() {
     const int fd = ::open(PROMOTE_SIGNAL_FILE, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) {
         throw pg::PgError(ERRCODE_IO_ERROR, "could not create file \"" PROMOTE_SIGNAL_FILE "\"");
@@ -135,20 +137,20 @@ void RequestPromotion() {
     (void)kill(PostmasterPid, SIGUSR1);
 }
 
-void RequestImmediateCheckpoint() {
+void PgServer::RequestImmediateCheckpoint() {
     pg::CallPg([] { RequestCheckpoint(CHECKPOINT_IMMEDIATE | CHECKPOINT_FORCE); });
 }
 
-bool StartCheckpointProcess() {
+bool PgServer::StartCheckpointProcess() {
     return pg::CallPg([] { return StartCheckpointProcessUnsafe(); });
 }
 
-void TerminateSessions() {
+void PgServer::TerminateSessions() {
     pg::CallPg(
         [] { (void)ForEachSession([](const volatile PGPROC *proc) { Terminate(proc->pid); }); });
 }
 
-void TerminateClients() {
+void PgServer::TerminateClients() {
     pg::CallPg([] {
         (void)ForEachSession([](const volatile PGPROC *proc) {
             if (!pg::IsBackgroundWorker(proc)) Terminate(proc->pid);
@@ -156,44 +158,44 @@ void TerminateClients() {
     });
 }
 
-int CountSessions() {
+int PgServer::CountSessions() {
     return pg::CallPg([] { return ForEachSession([](const volatile PGPROC *) {}); });
 }
 
-core::Lsn FlushEverything() {
+core::Lsn PgServer::FlushEverything() {
     return {pg::CallPg([] { return FlushEverythingUnsafe(); })};
 }
 
-void AskSenderToFinish(int pid) { (void)kill(pid, SIGUSR2); }
+void PgServer::AskSenderToFinish(int pid) { (void)kill(pid, SIGUSR2); }
 
-core::Lsn WriteMarker() {
+core::Lsn PgServer::WriteMarker() {
     return {pg::CallPg([] { return WriteMarkerUnsafe(); })};
 }
 
-void CreateSlot(const std::string &name) {
+void PgServer::CreateSlot(const std::string &name) {
     const char *const text = name.c_str();
     pg::CallPg([text] { CreateSlotUnsafe(text); });
 }
 
-void AdvanceSlot(const std::string &name, core::Lsn to) {
+void PgServer::AdvanceSlot(const std::string &name, core::Lsn to) {
     const char *const text = name.c_str();
     const XLogRecPtr position = to.value;
     pg::CallPg([text, position] { AdvanceSlotUnsafe(text, position); });
 }
 
-void ReleaseSlotXmin(const std::string &name) {
+void PgServer::ReleaseSlotXmin(const std::string &name) {
     const char *const text = name.c_str();
     pg::CallPg([text] { ReleaseSlotXminUnsafe(text); });
 }
 
-void DropSlot(const std::string &name) {
+void PgServer::DropSlot(const std::string &name) {
     const char *const text = name.c_str();
     pg::CallPg([text] { ReplicationSlotDrop(text, true); });
 }
 
-std::string HbaFile() { return HbaFileName == nullptr ? "" : HbaFileName; }
+std::string PgServer::HbaFile() { return HbaFileName == nullptr ? "" : HbaFileName; }
 
-void CleanUpAfterError() {
+void PgServer::CleanUpAfterError() {
     pg::CallPg([] {
         LWLockReleaseAll();
         (void)ConditionVariableCancelSleep();
@@ -202,14 +204,14 @@ void CleanUpAfterError() {
     });
 }
 
-void LogLine(const std::string &text) {
+void PgLog::Line(const std::string &text) {
     const char *const line = text.c_str();
     pg::CallPg([line] { ereport(LOG, (errmsg_internal("%s", line))); });
 }
 
-void LogWarning(const std::string &text) {
+void PgLog::Warning(const std::string &text) {
     const char *const line = text.c_str();
     pg::CallPg([line] { ereport(WARNING, (errmsg_internal("%s", line))); });
 }
 
-}  // namespace pgaf::keeper::server
+}  // namespace pgaf::keeper

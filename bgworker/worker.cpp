@@ -4,13 +4,15 @@
 #include <csignal>
 #include <memory>
 
+#include "bench_gate.hpp"
 #include "files.hpp"
 #include "gate.hpp"
-#include "keeper.hpp"
+#include "link.hpp"
 #include "module.hpp"
 #include "pg/clock.hpp"
 #include "pg/guard.hpp"
 #include "server.hpp"
+#include "worker/keeper.hpp"
 
 namespace pgaf::keeper {
 namespace {
@@ -38,18 +40,56 @@ bool ServerIsStopping() {
     return line != std::string::npos && text->find("stopping", line) != std::string::npos;
 }
 
+class PgClock final : public worker::Clock {
+ public:
+    core::BootTime Now() override { return pg::BootNow(); }
+};
+
+/// The worker's logic and the adapters that it lives on.
+class Node {
+ public:
+    explicit Node(const std::string &directory)
+        : baton_(directory + "/baton"),
+          heartbeat_(directory + "/heartbeat"),
+          keeper_(directory, {.clock = clock_,
+                              .gate = gate_,
+                              .server = server_,
+                              .files = files_,
+                              .baton = baton_,
+                              .heartbeat = heartbeat_,
+                              .link = link_,
+                              .log = log_}) {}
+    [[nodiscard]] worker::Keeper &keeper() { return keeper_; }
+    [[nodiscard]] const MonitorLink &link() const { return link_; }
+
+ private:
+    PgClock clock_;
+    gate::SharedGate gate_;
+    PgServer server_;
+    DiskFiles files_;
+    FlockBaton baton_;
+    MappedHeartbeat heartbeat_;
+    MonitorLink link_;
+    PgLog log_;
+    worker::Keeper keeper_;
+};
+
 /// True when the latch or the monitor's socket was the reason to go on.
-bool Wait(const Keeper &keeper) {
+bool Wait(Node &node) {
+    const worker::Keeper &keeper = node.keeper();
     const core::BootTime now = pg::BootNow();
-    const core::BootTime until = keeper.NextGlance();
+    core::BootTime until = keeper.NextGlance();
+#ifdef PGAF_BENCH_ALTERNATE_GATE
+    until = std::min(until, bench_gate::Alternate(now));
+#endif
     // Only a turn that is known to have work follows at once: whatever else were wrong, nothing
     // spins.
     const long timeout_ms =
         keeper.HasMore() ? 0 : std::clamp<long>((until - now).count() + 1, 1, 1000);
-    const int socket = keeper.link().Socket();
+    const int socket = node.link().Socket();
     int events = WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH;
     if (socket >= 0) events |= WL_SOCKET_READABLE;
-    if (socket >= 0 && keeper.link().WantsWrite()) events |= WL_SOCKET_WRITEABLE;
+    if (socket >= 0 && node.link().WantsWrite()) events |= WL_SOCKET_WRITEABLE;
     return pg::CallPg([socket, events, timeout_ms] {
         const int happened = WaitLatchOrSocket(
             MyLatch, events, socket < 0 ? PGINVALID_SOCKET : socket, timeout_ms, PG_WAIT_EXTENSION);
@@ -63,22 +103,23 @@ bool Wait(const Keeper &keeper) {
 }
 
 /// Waits until there is something to do.
-void Idle(Keeper &keeper) {
+void Idle(Node &node) {
     while (terminate == 0) {
-        if (Wait(keeper) || keeper.Glance()) return;
+        if (Wait(node) || node.keeper().Glance()) return;
     }
 }
 
 void Loop(MemoryContext tick_context) {
-    auto keeper = std::make_unique<Keeper>(directory_setting);
+    const auto node = std::make_unique<Node>(directory_setting);
+    worker::Keeper *const keeper = &node->keeper();
     while (terminate == 0) {
         MemoryContextSwitchTo(tick_context);
-        if (!pg::RunIteration("keeper iteration", [&keeper] { keeper->Iterate(); })) {
-            (void)pg::RunIteration("keeper clean-up", [&keeper] { keeper->OnFailedIteration(); });
+        if (!pg::RunIteration("keeper iteration", [keeper] { keeper->Iterate(); })) {
+            (void)pg::RunIteration("keeper clean-up", [keeper] { keeper->OnFailedIteration(); });
         }
         MemoryContextSwitchTo(tick_context);
         MemoryContextReset(tick_context);
-        (void)pg::RunIteration("keeper wait", [&keeper] { Idle(*keeper); });
+        (void)pg::RunIteration("keeper wait", [&node] { Idle(*node); });
     }
 }
 

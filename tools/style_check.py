@@ -13,9 +13,9 @@ LONG_FILES = {
 
 # (pattern, where it is banned, where it is allowed, what to do instead)
 BANS = [
-    (r'#include\s*[<"](postgres\.h|libpq-fe\.h|unistd\.h|sys/|uv\.h|spdlog|fmt/)', r"^keeper/(src|include/pgaf)/core/",
-     None, "the core is pure: move this to an adapter"),
-    (r"\b(system_clock::now|steady_clock::now|getenv|rand)\s*\(", r"^keeper/(src|include/pgaf)/core/", None,
+    (r'#include\s*[<"](postgres\.h|libpq-fe\.h|unistd\.h|sys/|uv\.h|spdlog|fmt/)', r"^keeper/(src/core|src/worker|include/pgaf/core)/",
+     None, "the core and the worker's logic are pure: move this to an adapter"),
+    (r"\b(system_clock::now|steady_clock::now|getenv|rand)\s*\(", r"^keeper/(src/core|src/worker|include/pgaf/core)/", None,
      "pass the value in"),
     (r"\b(PG_TRY|PG_CATCH|sigsetjmp)\b", r"^(extension|bgworker|keeper/src)/", r"^keeper/src/pg/", "use pg::CallPg"),
     (r"\b(system|popen|sprintf|strcpy|strcat|gets)\s*\(", r"^(keeper/src|extension|bgworker)/", None,
@@ -23,7 +23,7 @@ BANS = [
     (r"std::regex\b", r"\.(cpp|hpp)$", None, "it is slow and recursive: parse by hand"),
     (r"\b(pg_usleep|usleep|sleep_for|sleep)\s*\(", r"^(keeper/src|extension|bgworker)/", None,
      "wait for the condition, with a deadline"),
-    (r"\b(CLOCK_REALTIME|time\s*\(\s*(NULL|nullptr)\s*\))", r"^bgworker/", None,
+    (r"\b(CLOCK_REALTIME|time\s*\(\s*(NULL|nullptr)\s*\))", r"^(bgworker|keeper/src/worker)/", None,
      "leases count on CLOCK_BOOTTIME (S6: the wall clock may step)"),
     (r"\b(TODO|FIXME|XXX|HACK)\b", r"\.(cpp|hpp|py|sh|sql)$", r"^tools/style_check\.py$", "do it, or open an issue"),
     (r"\b(pkill|killall)\b", r".", r"^tools/style_check\.py$|\.md$", "end processes by their id"),

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "steps.hpp"
+#include "worker/steps.hpp"
 
-namespace pgaf::keeper {
+namespace pgaf::worker {
 
 /// Replication slots for every peer, and the lines of pg_hba.conf that peers need.
 class Housekeeping {
@@ -27,4 +27,4 @@ class Housekeeping {
     std::string problem_;
 };
 
-}  // namespace pgaf::keeper
+}  // namespace pgaf::worker

@@ -1,17 +1,9 @@
-#include "headers.hpp"
-
-#include "keeper.hpp"
+#include "worker/keeper.hpp"
 
 #include <algorithm>
 #include <utility>
 
-#include "bench_gate.hpp"
-#include "gate.hpp"
-#include "pg/clock.hpp"
-#include "pg/guard.hpp"
-#include "server.hpp"
-
-namespace pgaf::keeper {
+namespace pgaf::worker {
 namespace {
 
 /// Everything that changes has an event; this is for what an event may have missed.
@@ -30,37 +22,35 @@ bool AwaitsStandby(core::NodeState state) {
 
 }  // namespace
 
-Keeper::Keeper(std::string directory)
-    : directory_(std::move(directory)),
-      baton_(directory_ + "/baton"),
-      heartbeat_(directory_ + "/heartbeat") {}
+Keeper::Keeper(std::string directory, const Ports &ports)
+    : directory_(std::move(directory)), ports_(ports), lease_(ports.gate, ports.clock) {}
 
 bool Keeper::LoadRecord() {
     if (record_) return true;
-    const auto text = ReadFile(directory_ + "/pg_autoctl.state");
+    const auto text = ports_.files.Read(directory_ + "/pg_autoctl.state");
     const auto record = text ? core::DecodeNodeRecord(*text) : tl::unexpected(text.error());
     if (!record) {
         if (load_problem_ != record.error().message) {
             load_problem_ = record.error().message;
-            server::LogWarning("cannot act as the keeper of this node: " + load_problem_);
+            ports_.log.Warning("cannot act as the keeper of this node: " + load_problem_);
         }
         return false;
     }
     core::NodeRecord next = *record;
     ++next.keeper_epoch;
-    if (next.system_identifier == 0) next.system_identifier = SystemIdentifier();
+    if (next.system_identifier == 0) next.system_identifier = ports_.server.SystemIdentifier();
     if (!SaveRecord(next)) return false;
     load_problem_.clear();
-    server::LogLine("keeper of node " + std::to_string(next.node.value) + " in state " +
+    ports_.log.Line("keeper of node " + std::to_string(next.node.value) + " in state " +
                     std::string(core::ToString(next.state)) + ", epoch " +
                     std::to_string(next.keeper_epoch));
     if (next.state == core::NodeState::kSingle && !next.had_peer) {
-        Lease::OpenForLonelySingle();
-        gate::SetFence(gate::Fence::kOpen);
-    } else if (gate::Deadline().ns > 0) {
+        lease_.OpenForLonelySingle();
+        ports_.gate.SetFence(Fence::kOpen);
+    } else if (ports_.gate.Deadline().ns > 0) {
         // Another worker was here before in this server's life.
         was_granted_ = true;
-        if (gate::CurrentFence() == gate::Fence::kClosed) expired_at_ = now_;
+        if (ports_.gate.CurrentFence() == Fence::kClosed) expired_at_ = now_;
     }
     return true;
 }
@@ -69,17 +59,17 @@ void Keeper::LoadConfig() {
     if (config_ && now_ < config_check_at_) return;
     config_check_at_ = now_ + kConfigCheck;
     const std::string path = directory_ + "/keeper.conf";
-    const std::int64_t stamp = FileStamp(path);
+    const std::int64_t stamp = ports_.files.Stamp(path);
     if (stamp == config_stamp_) return;
     config_stamp_ = stamp;
-    const auto text = ReadFile(path);
+    const auto text = ports_.files.Read(path);
     const auto config = text ? core::DecodeKeeperConfig(*text) : tl::unexpected(text.error());
     if (!config) {
-        server::LogWarning("could not read the keeper's configuration: " + config.error().message);
+        ports_.log.Warning("could not read the keeper's configuration: " + config.error().message);
         return;
     }
     config_ = *config;
-    link_.SetConninfo(config_->monitor_conninfo);
+    ports_.link.SetConninfo(config_->monitor_conninfo);
 }
 
 /// Memory follows the disk: nothing is reported that a crash could take back.
@@ -88,7 +78,8 @@ bool Keeper::SaveRecord(const core::NodeRecord &record) {
         record_problem_.clear();
         return true;
     }
-    const auto written = WriteFileAtomic(directory_ + "/pg_autoctl.state", core::Encode(record));
+    const auto written =
+        ports_.files.WriteAtomic(directory_ + "/pg_autoctl.state", core::Encode(record));
     if (!written) {
         record_problem_ = written.error().message;
         SetProblem(record_problem_);
@@ -109,7 +100,7 @@ bool Keeper::SetState(core::NodeState state, const std::string &why) {
                        std::string(core::ToString(before)) + " -> " +
                        std::string(core::ToString(state));
     if (!why.empty()) line += ": " + why;
-    server::LogLine(line);
+    ports_.log.Line(line);
     report_at_ = now_;
     return true;
 }
@@ -130,19 +121,19 @@ void Keeper::SetProblem(std::string problem) {
     if (problem_.empty() || is_known) return;
     logged_problem_ = problem_;
     logged_at_ = now_;
-    server::LogLine("keeper: " + problem_);
+    ports_.log.Line("keeper: " + problem_);
 }
 
 void Keeper::TakeAnswer() {
-    const auto answer = link_.TakeAnswer();
-    if (link_.problem() != link_problem_) {
-        link_problem_ = link_.problem();
+    const auto answer = ports_.link.TakeAnswer();
+    if (ports_.link.Problem() != link_problem_) {
+        link_problem_ = ports_.link.Problem();
         if (!link_problem_.empty()) {
-            server::LogLine("could not report to the monitor, retrying: " + link_problem_);
+            ports_.log.Line("could not report to the monitor, retrying: " + link_problem_);
         }
     }
     if (!answer) return;
-    const auto reply = core::DecodeReply(answer->text);
+    const auto &reply = answer->reply;
     if (!reply) {
         SetProblem("the monitor's answer is not understood: " + reply.error().message);
         return;
@@ -159,7 +150,7 @@ bool Keeper::AcceptReply(const core::Reply &reply) {
     if (reply.node != record_->node) return false;
     if (reply.term < record_->term) {
         if (!warned_old_term_) {
-            server::LogWarning("the monitor has forgotten promotions (term " +
+            ports_.log.Warning("the monitor has forgotten promotions (term " +
                                std::to_string(reply.term) + " after " +
                                std::to_string(record_->term) + "); its orders are ignored");
         }
@@ -181,13 +172,13 @@ void Keeper::KeepLease(const ServerFacts &facts) {
 }
 
 void Keeper::CloseExpired(const ServerFacts &facts) {
-    if (gate::CurrentFence() == gate::Fence::kOpen && gate::Deadline() <= now_) {
-        gate::SetFence(gate::Fence::kClosed);
+    if (ports_.gate.CurrentFence() == Fence::kOpen && ports_.gate.Deadline() <= now_) {
+        ports_.gate.SetFence(Fence::kClosed);
         expired_at_ = now_;
         report_at_ = now_;
-        server::LogWarning("the grant has run out: this node is fenced");
+        ports_.log.Warning("the grant has run out: this node is fenced");
         // Whoever comes later is refused, apart from local superusers, who may look around.
-        if (!facts.in_recovery) server::TerminateClients();
+        if (!facts.in_recovery) ports_.server.TerminateClients();
     }
     if (expired_at_.ns == 0 || facts.in_recovery || !core::IsWritable(record_->state)) return;
     const bool silent = answered_at_ < expired_at_;
@@ -210,22 +201,23 @@ void Keeper::ExtendByStream(const ServerFacts &facts) {
     const bool silent = reply_ && now_ > SilentAt();
     if (!silent || record_->state != core::NodeState::kPrimary ||
         reply_->goal != core::NodeState::kPrimary || facts.in_recovery ||
-        gate::CurrentFence() != gate::Fence::kOpen || !Lease::IsTimed()) {
+        ports_.gate.CurrentFence() != Fence::kOpen || !lease_.IsTimed()) {
         lease_.StopStream();
         return;
     }
     lease_.ExtendByStream(
+        ports_.server,
         {.facts = facts, .sets = reply_->extension, .streamed = streamed_, .now = now_});
 }
 
 void Keeper::OpenIfGranted() {
-    if (gate::CurrentFence() == gate::Fence::kOpen || !reply_ || stopping_) return;
+    if (ports_.gate.CurrentFence() == Fence::kOpen || !reply_ || stopping_) return;
     if (!core::IsWritable(record_->state) || !core::IsWritable(reply_->goal)) return;
-    if (reply_->grant == core::GrantKind::kNone || gate::Deadline() <= now_) return;
-    gate::SetFence(gate::Fence::kOpen);
+    if (reply_->grant == core::GrantKind::kNone || ports_.gate.Deadline() <= now_) return;
+    ports_.gate.SetFence(Fence::kOpen);
     expired_at_ = {};
     report_at_ = now_;
-    server::LogLine("the gate is open");
+    ports_.log.Line("the gate is open");
 }
 
 void Keeper::ChooseWake(const ServerFacts &facts) {
@@ -243,20 +235,17 @@ void Keeper::ChooseWake(const ServerFacts &facts) {
     if (reply_) later_sooner(SilentAt());
     if (lease_.IsExtending()) sooner(now_ + lease_.length() / 8);
     if (AwaitsStandby(record_->state)) sooner(now_ + kStandbyLook);
-    if (link_.IsReady() && !stopping_) sooner(report_at_);
-    sooner(link_.NextDeadline());
-    if (gate::CurrentFence() == gate::Fence::kOpen) sooner(gate::Deadline());
-#ifdef PGAF_BENCH_ALTERNATE_GATE
-    sooner(bench_gate::Alternate(now_));
-#endif
+    if (ports_.link.IsReady() && !stopping_) sooner(report_at_);
+    sooner(ports_.link.NextDeadline());
+    if (ports_.gate.CurrentFence() == Fence::kOpen) sooner(ports_.gate.Deadline());
     next_wake_ = wake;
     receiver_streams_ = facts.receiver.streaming;
     next_glance_ = receiver_streams_ ? now_ + kReceiptLook : core::kForever;
 }
 
 bool Keeper::Glance() {
-    now_ = pg::BootNow();
-    const ReceiverState receiver = ObserveReceiver();
+    now_ = ports_.clock.Now();
+    const ReceiverState receiver = ports_.server.ObserveReceiver();
     ages_.UpdateReceiver(receiver, now_);
     next_glance_ = receiver.streaming ? now_ + kReceiptLook : core::kForever;
     return now_ >= next_wake_ || receiver.streaming != receiver_streams_;
@@ -278,31 +267,30 @@ void Keeper::NoteStream(const ServerFacts &facts) {
     } else if (no_stream_since_.ns == 0) {
         no_stream_since_ = now_;
     }
-    heartbeat_.NoteStream(no_stream_since_, facts.lsn, facts.timeline);
+    ports_.heartbeat.NoteStream(no_stream_since_, facts.lsn, facts.timeline);
 }
 
 void Keeper::Iterate() {
-    now_ = pg::BootNow();
+    now_ = ports_.clock.Now();
     next_glance_ = core::kForever;
     next_wake_ = now_ + kBatonLook;
     has_more_ = false;
-    heartbeat_.Beat(now_);
-    AwaitReceiverEnd();
-    const ServerFacts facts = Observe();
+    ports_.heartbeat.Beat(now_);
+    ports_.server.AwaitReceiverEnd();
+    const ServerFacts facts = ports_.server.Observe();
     ages_.Update(facts, now_);
     NoteStream(facts);
-    if (!baton_.TryTake()) return;
+    if (!ports_.baton.TryTake()) return;
     next_wake_ = now_ + kTick;
     LoadConfig();
     if (!config_ || !LoadRecord()) return;
-    history_.Update(config_->pgdata, facts.timeline, now_);
-    link_.Poll(now_);
+    history_.Update(ports_.files, config_->pgdata, facts.timeline, now_);
+    ports_.link.Poll(now_);
     TakeAnswer();
     KeepLease(facts);
     if (reply_ && !stopping_) {
-        Context context{now_,    facts,       ages_,
-                        *reply_, *config_,    record_->state,
-                        sync_,   sealed_lsn_, history_.Of(facts.timeline)};
+        Context context{ports_,   now_,           facts, ages_,       *reply_,
+                        *config_, record_->state, sync_, sealed_lsn_, history_.Of(facts.timeline)};
         if (step_ == nullptr || !step_->IsUrgent()) {
             housekeeping_problem_ = housekeeping_.Poll(context);
         }
@@ -311,17 +299,17 @@ void Keeper::Iterate() {
     }
     if (stopping_ && now_ >= stop_again_at_) {
         stop_again_at_ = now_ + core::Milliseconds{1000};
-        server::StopImmediately();
+        ports_.server.StopImmediately();
     }
     MaybeReport(facts);
     ChooseWake(facts);
 }
 
 void Keeper::OnFailedIteration() {
-    server::CleanUpAfterError();
+    ports_.server.CleanUpAfterError();
     step_.reset();
     step_retry_at_ = now_ + core::Milliseconds{500};
     next_wake_ = now_ + kTick;
 }
 
-}  // namespace pgaf::keeper
+}  // namespace pgaf::worker

@@ -1,13 +1,9 @@
-#include "headers.hpp"
-
 #include <algorithm>
 #include <vector>
 
-#include "gate.hpp"
-#include "server.hpp"
-#include "steps.hpp"
+#include "worker/steps.hpp"
 
-namespace pgaf::keeper {
+namespace pgaf::worker {
 namespace {
 
 constexpr core::Milliseconds kCheckpointLimit{60'000};
@@ -21,7 +17,7 @@ constexpr core::Milliseconds kStandbyLimit{5'000};
 /// end what is under way and everybody's sessions, and see that the standbys hold the last byte.
 class DrainStep final : public StepMachine {
  public:
-    explicit DrainStep(DrainPurpose purpose) : purpose_(purpose) {}
+    DrainStep(DrainPurpose purpose, const Gate &gate) : purpose_(purpose), gate_(gate) {}
     Progress Poll(Context &context) override {
         Progress progress = Running();
         // Each phase may fall through to the next in one poll; the outage has begun.
@@ -78,8 +74,8 @@ class DrainStep final : public StepMachine {
     }
 
     /// When the grant runs out the outage begins anyway: better spend it on the hand-over.
-    static core::BootTime GrantReserve() {
-        const core::BootTime deadline = gate::Deadline();
+    [[nodiscard]] core::BootTime GrantReserve() const {
+        const core::BootTime deadline = gate_.Deadline();
         if (deadline == core::kForever) return deadline;
         return {deadline.ns - kGrantReserve.count() * 1'000'000};
     }
@@ -91,7 +87,7 @@ class DrainStep final : public StepMachine {
     }
 
     static void Reopen(const Context &context) {
-        if (gate::Deadline() > context.now) gate::SetFence(gate::Fence::kOpen);
+        if (context.ports.gate.Deadline() > context.now) context.ports.gate.SetFence(Fence::kOpen);
     }
 
     Progress Start(const Context &context) {
@@ -100,20 +96,21 @@ class DrainStep final : public StepMachine {
         hands_over_ = std::any_of(senders.begin(), senders.end(), [](const SenderFact &sender) {
             return sender.node.IsValid() && sender.streaming;
         });
-        if (!hands_over_ || gate::CurrentFence() != gate::Fence::kOpen) {
+        if (!hands_over_ || context.ports.gate.CurrentFence() != Fence::kOpen) {
             // Nobody streams: this is a failover that found us alive. Or closed already. No time to
             // lose.
             Close(context);
             return Running();
         }
-        checkpoints_ = gate::CheckpointsDone();
-        if (!server::StartCheckpointProcess()) return Failed("no background worker slot is free");
+        checkpoints_ = context.ports.gate.CheckpointsDone();
+        if (!context.ports.server.StartCheckpointProcess())
+            return Failed("no background worker slot is free");
         Enter(Phase::kCheckpoint, context.now + kCheckpointLimit);
         return Running();
     }
 
     Progress Checkpoint(const Context &context) {
-        if (gate::CheckpointsDone() == checkpoints_ && context.now < GrantReserve()) {
+        if (context.ports.gate.CheckpointsDone() == checkpoints_ && context.now < GrantReserve()) {
             return context.now < limit_ ? Running()
                                         : Failed("a checkpoint has not completed within 60 s");
         }
@@ -122,18 +119,18 @@ class DrainStep final : public StepMachine {
     }
 
     void Close(const Context &context) {
-        gate::SetFence(gate::Fence::kDraining);
+        context.ports.gate.SetFence(Fence::kDraining);
         Enter(Phase::kCommits, context.now + kSessionsLimit);
         patience_until_ = context.now + kWaiterPatience;
     }
 
     Progress Commits(const Context &context) {
-        if (gate::CommittingCount() == 0) {
+        if (context.ports.gate.CommittingCount() == 0) {
             Enter(Phase::kSessions, context.now + kSessionsLimit);
             return Running();
         }
         if (context.now >= patience_until_ && context.now >= signal_at_) {
-            (void)gate::TerminateSyncWaiters();
+            context.ports.gate.TerminateSyncWaiters();
             signal_at_ = context.now + kSignalAgain;
         }
         return context.now < limit_ ? Running()
@@ -142,13 +139,13 @@ class DrainStep final : public StepMachine {
 
     Progress Sessions(Context &context) {
         if (context.now >= signal_at_) {
-            (void)server::TerminateSessions();
+            context.ports.server.TerminateSessions();
             signal_at_ = context.now + kSignalAgain;
         }
-        if (server::CountSessions() > 0) {
+        if (context.ports.server.CountSessions() > 0) {
             return context.now < limit_ ? Running() : Failed("sessions have not ended within 5 s");
         }
-        end_ = server::FlushEverything();
+        end_ = context.ports.server.FlushEverything();
         if (!hands_over_) return Done();  // fenced, and nobody else has seen the end of WAL
         BeginStandbys(context);
         return Running();
@@ -161,7 +158,7 @@ class DrainStep final : public StepMachine {
             const bool is_member =
                 std::find(members.begin(), members.end(), sender.node) != members.end();
             senders_.push_back({sender.node, sender.pid, is_member});
-            server::AskSenderToFinish(sender.pid);
+            context.ports.server.AskSenderToFinish(sender.pid);
         }
         Enter(Phase::kStandbys, context.now + kStandbyLimit);
     }
@@ -190,6 +187,7 @@ class DrainStep final : public StepMachine {
     }
 
     DrainPurpose purpose_;
+    const Gate &gate_;
     Phase phase_ = Phase::kStart;
     bool hands_over_ = false;
     core::BootTime limit_;
@@ -202,8 +200,8 @@ class DrainStep final : public StepMachine {
 
 }  // namespace
 
-std::unique_ptr<StepMachine> MakeDrain(DrainPurpose purpose) {
-    return std::make_unique<DrainStep>(purpose);
+std::unique_ptr<StepMachine> MakeDrain(DrainPurpose purpose, const Gate &gate) {
+    return std::make_unique<DrainStep>(purpose, gate);
 }
 
-}  // namespace pgaf::keeper
+}  // namespace pgaf::worker

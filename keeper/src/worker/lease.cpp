@@ -1,23 +1,14 @@
-#include "headers.hpp"
-
-#include "lease.hpp"
+#include "worker/lease.hpp"
 
 #include <algorithm>
 #include <functional>
 
-#include "gate.hpp"
-#include "pg/clock.hpp"
 #include "pgaf/core/lease.hpp"
-#include "server.hpp"
 
-namespace pgaf::keeper {
+namespace pgaf::worker {
 namespace {
 
 constexpr std::size_t kMarkersMax = 16;
-
-void Extend(core::BootTime deadline) {
-    if (gate::Deadline() < deadline) gate::SetDeadline(deadline);
-}
 
 /// What k members of the set have confirmed. k = 0: all of them, and whoever has streamed since the
 /// monitor fell silent: nobody becomes a candidate without streaming from here.
@@ -36,16 +27,20 @@ core::Lsn ConfirmedBy(const core::SyncSet &set, const Lease::StreamInput &input)
 
 }  // namespace
 
-void Lease::OpenForLonelySingle() { gate::SetDeadline(core::kForever); }
+void Lease::OpenForLonelySingle() { gate_.SetDeadline(core::kForever); }
 
-bool Lease::IsTimed() { return gate::Deadline() != core::kForever; }
+bool Lease::IsTimed() const { return gate_.Deadline() != core::kForever; }
+
+void Lease::Extend(core::BootTime deadline) {
+    if (gate_.Deadline() < deadline) gate_.SetDeadline(deadline);
+}
 
 void Lease::Accept(const core::Reply &reply, core::BootTime sent_at) {
     switch (reply.grant) {
         case core::GrantKind::kNone:
             return;
         case core::GrantKind::kUnlimited:
-            gate::SetDeadline(core::kForever);
+            gate_.SetDeadline(core::kForever);
             return;
         case core::GrantKind::kTimed:
             length_ = std::max(reply.lease, core::Milliseconds{1});
@@ -53,19 +48,19 @@ void Lease::Accept(const core::Reply &reply, core::BootTime sent_at) {
             if (IsTimed()) {
                 Extend(deadline);
             } else {
-                gate::SetDeadline(deadline);  // from now on the gate obeys timed grants
+                gate_.SetDeadline(deadline);  // from now on the gate obeys timed grants
             }
             return;
     }
 }
 
-void Lease::ExtendByStream(const StreamInput &input) {
+void Lease::ExtendByStream(Server &server, const StreamInput &input) {
     is_extending_ = !input.sets.empty();
     if (!is_extending_) return;
     if (input.now >= next_marker_ || markers_.empty()) {
         // The clock is read before the record exists: whoever confirms it does so later.
-        const core::BootTime before = pg::BootNow();
-        markers_.push_back({before, server::WriteMarker()});
+        const core::BootTime before = clock_.Now();
+        markers_.push_back({before, server.WriteMarker()});
         if (markers_.size() > kMarkersMax) markers_.pop_front();
         next_marker_ = input.now + length_ / 4;
     }
@@ -78,4 +73,4 @@ void Lease::ExtendByStream(const StreamInput &input) {
     }
 }
 
-}  // namespace pgaf::keeper
+}  // namespace pgaf::worker

@@ -3,21 +3,22 @@
 #include <deque>
 #include <vector>
 
-#include "facts.hpp"
 #include "pgaf/core/protocol.hpp"
 #include "pgaf/core/types.hpp"
+#include "worker/ports.hpp"
 
-namespace pgaf::keeper {
+namespace pgaf::worker {
 
 /// The worker's side of the lease: the only writer of the gate's deadline.
 class Lease {
  public:
+    Lease(Gate &gate, Clock &clock) : gate_(gate), clock_(clock) {}
     /// The exception to "fail closed": a node that never had a peer needs no monitor.
-    static void OpenForLonelySingle();
+    void OpenForLonelySingle();
     /// Takes the grant of a reply to a report that was sent at `sent_at`.
     void Accept(const core::Reply &reply, core::BootTime sent_at);
     /// The gate obeys timed grants.
-    [[nodiscard]] static bool IsTimed();
+    [[nodiscard]] bool IsTimed() const;
 
     struct StreamInput {
         const ServerFacts &facts;
@@ -27,7 +28,7 @@ class Lease {
     };
     /// With the monitor silent: extends the deadline by what enough members of every set confirm;
     /// without a set: not at all.
-    void ExtendByStream(const StreamInput &input);
+    void ExtendByStream(Server &server, const StreamInput &input);
     void StopStream() {
         markers_.clear();
         is_extending_ = false;
@@ -42,10 +43,14 @@ class Lease {
         core::BootTime written_at;
         core::Lsn end;
     };
+    void Extend(core::BootTime deadline);
+
+    Gate &gate_;
+    Clock &clock_;
     core::Milliseconds length_{3000};
     std::deque<Marker> markers_;
     core::BootTime next_marker_;
     bool is_extending_ = false;
 };
 
-}  // namespace pgaf::keeper
+}  // namespace pgaf::worker

@@ -1,15 +1,10 @@
-#include "headers.hpp"
-
-#include "sync_applier.hpp"
+#include "worker/sync_applier.hpp"
 
 #include <algorithm>
 
-#include "files.hpp"
-#include "marks.hpp"
 #include "pgaf/core/pg_files.hpp"
-#include "server.hpp"
 
-namespace pgaf::keeper {
+namespace pgaf::worker {
 namespace {
 
 constexpr core::Milliseconds kReloadAgain{1000};
@@ -35,13 +30,13 @@ Progress SyncApplier::Write(const Context &context) {
     reload_at_ = context.now + kReloadAgain;
     const std::string path = context.config.pgdata + "/" + std::string(core::kSyncFile);
     const std::string text = core::SyncText(names_);
-    const auto present = ReadFile(path);
+    const auto present = context.ports.files.Read(path);
     if (!present || *present != text) {
-        if (const auto written = WriteFileAtomic(path, text); !written) {
+        if (const auto written = context.ports.files.WriteAtomic(path, text); !written) {
             return Failed(written.error().message);
         }
     }
-    server::Reload();
+    context.ports.server.Reload();
     return Running(
         again ? "synchronous_standby_names does not take the value that was written; another "
                 "configuration file sets it"
@@ -50,7 +45,7 @@ Progress SyncApplier::Write(const Context &context) {
 
 bool SyncApplier::IsInForce(const Context &context) const {
     const ServerFacts &facts = context.facts;
-    const std::uint64_t mark = marks::Of(names_);
+    const std::uint64_t mark = Mark(names_);
     if (facts.checkpointer_sync != mark || facts.sync_defined != !names_.empty()) return false;
     // A walsender releases commits by the setting that it has read itself. One without a priority
     // releases none, and gets a priority only by reading.
@@ -99,4 +94,4 @@ core::BootTime SyncApplier::NextWake(core::BootTime now) const {
     return reload_at_ > now ? reload_at_ : core::kForever;
 }
 
-}  // namespace pgaf::keeper
+}  // namespace pgaf::worker

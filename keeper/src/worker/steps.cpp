@@ -1,17 +1,12 @@
-#include "headers.hpp"
-
-#include "steps.hpp"
+#include "worker/steps.hpp"
 
 #include <algorithm>
 
-#include "files.hpp"
-#include "gate.hpp"
 #include "pgaf/core/pg_files.hpp"
-#include "server.hpp"
-#include "sync_applier.hpp"
-#include "timelines.hpp"
+#include "worker/sync_applier.hpp"
+#include "worker/timelines.hpp"
 
-namespace pgaf::keeper {
+namespace pgaf::worker {
 namespace {
 
 constexpr core::Milliseconds kSealLimit{10'000};
@@ -28,11 +23,11 @@ constexpr core::Milliseconds kStreamLook{20};
 core::Result<void> WriteStandbyFile(const Context &context, const core::Peer *upstream) {
     const std::string path = context.config.pgdata + "/" + std::string(core::kStandbyFile);
     const std::string text = core::StandbyText(context.config, upstream);
-    const auto present = ReadFile(path);
+    const auto present = context.ports.files.Read(path);
     if (!present || *present != text) {
-        if (auto written = WriteFileAtomic(path, text); !written) return written;
+        if (auto written = context.ports.files.WriteAtomic(path, text); !written) return written;
     }
-    server::Reload();
+    context.ports.server.Reload();
     return {};
 }
 
@@ -59,12 +54,13 @@ class UnfenceStep final : public StepMachine {
  public:
     Progress Poll(Context &context) override {
         if (context.facts.in_recovery) return Running("PostgreSQL is in recovery");
-        if (context.reply.grant == core::GrantKind::kNone || gate::Deadline() <= context.now) {
+        if (context.reply.grant == core::GrantKind::kNone ||
+            context.ports.gate.Deadline() <= context.now) {
             return Running("waiting for a grant");
         }
         const Progress prepared = context.sync.Prepare(context);
         if (prepared.kind != Progress::Kind::kDone) return prepared;
-        gate::SetFence(gate::Fence::kOpen);
+        context.ports.gate.SetFence(Fence::kOpen);
         context.sealed_lsn = {};
         return Done();
     }
@@ -193,26 +189,28 @@ class PromoteStep final : public StepMachine {
  public:
     Progress Poll(Context &context) override {
         if (!context.facts.in_recovery) {
-            server::RequestImmediateCheckpoint();
+            context.ports.server.RequestImmediateCheckpoint();
             return Done();
         }
         if (limit_.ns == 0) limit_ = context.now + kGrantLimit;
         if (!promoted_) {
-            if (context.reply.grant == core::GrantKind::kNone || gate::Deadline() <= context.now) {
+            if (context.reply.grant == core::GrantKind::kNone ||
+                context.ports.gate.Deadline() <= context.now) {
                 return context.now < limit_ ? Running("waiting for a grant")
                                             : Failed("no grant came");
             }
             const Progress prepared = context.sync.Prepare(context);
             if (prepared.kind != Progress::Kind::kDone) return prepared;
-            const auto reserved = ReserveTimelines(
-                context.config.pgdata, {context.facts.timeline, context.facts.lsn, context.history},
-                context.reply.next_timeline);
+            const auto reserved =
+                ReserveTimelines(context.ports.files, context.config.pgdata,
+                                 {context.facts.timeline, context.facts.lsn, context.history},
+                                 context.reply.next_timeline);
             if (!reserved) return Failed(reserved.error().message);
-            gate::SetFence(gate::Fence::kOpen);
+            context.ports.gate.SetFence(Fence::kOpen);
         }
         if (context.now >= again_at_) {
             again_at_ = context.now + kPromoteAgain;
-            server::RequestPromotion();
+            context.ports.server.RequestPromotion();
             promoted_ = true;
         }
         return Running();
@@ -255,7 +253,7 @@ core::Result<void> PointAtUpstream(const Context &context) {
     return WriteStandbyFile(context, context.FindPeer(context.reply.upstream));
 }
 
-std::unique_ptr<StepMachine> MakeStep(const core::Edge &edge) {
+std::unique_ptr<StepMachine> MakeStep(const core::Edge &edge, const Ports &ports) {
     switch (edge.step) {
         case core::Step::kNone:
             return std::make_unique<NoneStep>();
@@ -267,7 +265,7 @@ std::unique_ptr<StepMachine> MakeStep(const core::Edge &edge) {
         case core::Step::kRejoin:
             return std::make_unique<ArrivedStep>();
         case core::Step::kDrain:
-            return MakeDrain(DrainPurpose::kHandOver);
+            return MakeDrain(DrainPurpose::kHandOver, ports.gate);
         case core::Step::kApplySync:
             return std::make_unique<ApplySyncStep>();
         case core::Step::kFollow:
@@ -285,4 +283,4 @@ std::unique_ptr<StepMachine> MakeStep(const core::Edge &edge) {
     return nullptr;
 }
 
-}  // namespace pgaf::keeper
+}  // namespace pgaf::worker

@@ -3,18 +3,19 @@
 #include <memory>
 #include <string>
 
-#include "facts.hpp"
 #include "pgaf/core/keeper_config.hpp"
 #include "pgaf/core/keeper_edges.hpp"
 #include "pgaf/core/node_record.hpp"
 #include "pgaf/core/protocol.hpp"
+#include "worker/ports.hpp"
 
 /// The keeper's transitions as small machines that are polled and never wait.
-namespace pgaf::keeper {
+namespace pgaf::worker {
 
 class SyncApplier;
 
 struct Context {
+    const Ports &ports;
     core::BootTime now;
     const ServerFacts &facts;
     const Ages &ages;
@@ -56,12 +57,12 @@ class StepMachine {
 };
 
 /// The machine for an edge; none for kStop, kDrop and what needs a stopped server.
-std::unique_ptr<StepMachine> MakeStep(const core::Edge &edge);
+std::unique_ptr<StepMachine> MakeStep(const core::Edge &edge, const Ports &ports);
 enum class DrainPurpose {
     kHandOver,  ///< a failure opens the gate again
     kAgain,     ///< fenced and reported as such before the worker was restarted: it stays closed
 };
-std::unique_ptr<StepMachine> MakeDrain(DrainPurpose purpose);
+std::unique_ptr<StepMachine> MakeDrain(DrainPurpose purpose, const Gate &gate);
 
 /// Empties primary_conninfo.
 core::Result<void> PointAtNobody(const Context &context);
@@ -71,4 +72,4 @@ core::Result<bool> PointsAtUpstream(const Context &context);
 /// Makes it so: the files are written and everybody reads them again.
 core::Result<void> PointAtUpstream(const Context &context);
 
-}  // namespace pgaf::keeper
+}  // namespace pgaf::worker

@@ -1,10 +1,8 @@
-#include "timelines.hpp"
+#include "worker/timelines.hpp"
 
 #include <cstdio>
 
-#include "files.hpp"
-
-namespace pgaf::keeper {
+namespace pgaf::worker {
 namespace {
 
 constexpr core::Milliseconds kLookAgain{500};
@@ -19,14 +17,15 @@ std::string HistoryPath(const std::string &pgdata, int timeline) {
 
 }  // namespace
 
-void HistoryReader::Update(const std::string &pgdata, int timeline, core::BootTime now) {
+void HistoryReader::Update(Files &files, const std::string &pgdata, int timeline,
+                           core::BootTime now) {
     if (timeline == timeline_ && (is_known_ || now < again_at_)) return;
     timeline_ = timeline;
     history_.clear();
     is_known_ = timeline <= 1;
     if (is_known_) return;
     again_at_ = now + kLookAgain;
-    const auto text = ReadFile(HistoryPath(pgdata, timeline));
+    const auto text = files.Read(HistoryPath(pgdata, timeline));
     if (!text) return;
     history_ = core::ParseTimelineHistory(*text);
     is_known_ = true;
@@ -36,8 +35,8 @@ const core::TimelineHistory &HistoryReader::Of(int timeline) const {
     return timeline == timeline_ ? history_ : none_;
 }
 
-core::Result<void> ReserveTimelines(const std::string &pgdata, const core::WalPosition &own,
-                                    int next) {
+core::Result<void> ReserveTimelines(Files &files, const std::string &pgdata,
+                                    const core::WalPosition &own, int next) {
     if (next - own.timeline > kReservedMax) {
         return core::Fail(core::ProblemCode::kBadState,
                           "timeline " + std::to_string(next) +
@@ -52,10 +51,10 @@ core::Result<void> ReserveTimelines(const std::string &pgdata, const core::WalPo
             "\tnumber reserved by pgautofailover\n";
     for (int timeline = own.timeline + 1; timeline < next; ++timeline) {
         const std::string path = HistoryPath(pgdata, timeline);
-        if (FileExists(path)) continue;
-        if (auto written = WriteFileAtomic(path, text); !written) return written;
+        if (files.Exists(path)) continue;
+        if (auto written = files.WriteAtomic(path, text); !written) return written;
     }
     return {};
 }
 
-}  // namespace pgaf::keeper
+}  // namespace pgaf::worker

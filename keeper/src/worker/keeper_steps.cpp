@@ -1,14 +1,10 @@
-#include "headers.hpp"
-
 #include <algorithm>
 #include <utility>
 
-#include "gate.hpp"
-#include "keeper.hpp"
-#include "server.hpp"
+#include "worker/keeper.hpp"
 
 /// The keeper's way from its state to the monitor's goal.
-namespace pgaf::keeper {
+namespace pgaf::worker {
 namespace {
 
 constexpr core::Milliseconds kBackoffMin{250};
@@ -65,7 +61,7 @@ void Keeper::BeginStep(const core::Edge &edge, const ServerFacts &facts) {
         StopServer(rejoins ? core::NodeState::kDemoted : edge.to, reply_->reason);
         return;
     }
-    step_ = MakeStep(edge);
+    step_ = MakeStep(edge, ports_);
 }
 
 void Keeper::PollStep(Context &context) {
@@ -96,9 +92,9 @@ void Keeper::DrainAgain(Context &context) {
     // Only the position is missing: the fence has survived in shared memory. After a restart of the
     // server it has not, and nobody needs the position any more.
     const bool needs = !sealed_lsn_.IsValid() && !drained_again_ && !context.facts.in_recovery &&
-                       gate::CurrentFence() == gate::Fence::kDraining;
+                       ports_.gate.CurrentFence() == Fence::kDraining;
     if (!needs || now_ < step_retry_at_) return;
-    if (step_ == nullptr) step_ = MakeDrain(DrainPurpose::kAgain);
+    if (step_ == nullptr) step_ = MakeDrain(DrainPurpose::kAgain, ports_.gate);
     const Progress progress = step_->Poll(context);
     if (progress.kind == Progress::Kind::kRunning) return;
     step_.reset();
@@ -149,7 +145,7 @@ core::Result<void> Keeper::KeepUpstream(const Context &context) {
 }
 
 void Keeper::StopServer(core::NodeState record_state, const std::string &why) {
-    gate::SetFence(gate::Fence::kClosed);
+    ports_.gate.SetFence(Fence::kClosed);
     if (record_->state != record_state && !SetState(record_state, why)) return;
     step_.reset();
     stopping_ = true;
@@ -166,7 +162,7 @@ void Keeper::Drop(Context &context) {
     }
     if (step_goal_ != core::NodeState::kDropped || step_ == nullptr) {
         if (step_goal_ == core::NodeState::kDropped && now_ < step_retry_at_) return;
-        step_ = MakeDrain(DrainPurpose::kHandOver);
+        step_ = MakeDrain(DrainPurpose::kHandOver, ports_.gate);
         step_goal_ = core::NodeState::kDropped;
     }
     const Progress progress = step_->Poll(context);
@@ -178,4 +174,4 @@ void Keeper::Drop(Context &context) {
     drained_for_drop_ = progress.kind == Progress::Kind::kDone;
 }
 
-}  // namespace pgaf::keeper
+}  // namespace pgaf::worker

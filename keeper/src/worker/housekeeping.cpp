@@ -1,15 +1,10 @@
-#include "headers.hpp"
-
-#include "housekeeping.hpp"
+#include "worker/housekeeping.hpp"
 
 #include <algorithm>
 
-#include "files.hpp"
-#include "pg/guard.hpp"
 #include "pgaf/core/pg_files.hpp"
-#include "server.hpp"
 
-namespace pgaf::keeper {
+namespace pgaf::worker {
 namespace {
 
 constexpr core::Milliseconds kEvery{5000};
@@ -46,34 +41,34 @@ std::string Housekeeping::Poll(const Context &context) {
             ReleaseXmins(context);
             if (problem_.empty()) peers_ = peers;
         }
-    } catch (const pg::PgError &error) {
-        problem_ = error.message();
-        server::CleanUpAfterError();
+    } catch (const std::exception &error) {
+        problem_ = error.what();
+        context.ports.server.CleanUpAfterError();
     }
     return problem_;
 }
 
 void Housekeeping::KeepHba(const Context &context) {
-    const std::string path = server::HbaFile();
+    const std::string path = context.ports.server.HbaFile();
     if (path.empty()) return;
-    const auto present = ReadFile(path);
+    const auto present = context.ports.files.Read(path);
     if (!present) {
         problem_ = present.error().message;
         return;
     }
     const std::string wanted = core::EnsureHba(*present, context.config, context.reply.peers);
     if (wanted == *present) return;
-    if (const auto written = WriteFileAtomic(path, wanted); !written) {
+    if (const auto written = context.ports.files.WriteAtomic(path, wanted); !written) {
         problem_ = written.error().message;
         return;
     }
-    server::Reload();
+    context.ports.server.Reload();
 }
 
 void Housekeeping::KeepSlots(const Context &context) {
     for (const core::Peer &peer : context.reply.peers) {
         const std::string name = core::StandbyName(peer.node);
-        if (context.facts.FindSlot(name) == nullptr) server::CreateSlot(name);
+        if (context.facts.FindSlot(name) == nullptr) context.ports.server.CreateSlot(name);
     }
     for (const SlotFact &slot : context.facts.slots) {
         const auto node = core::ParseStandbyName(slot.name);
@@ -81,7 +76,7 @@ void Housekeeping::KeepSlots(const Context &context) {
         // One that has lost its WAL (max_slot_wal_keep_size) promises nothing any more, and newer
         // servers refuse to use it; the next round makes a fresh one.
         if (IsUseful(context, slot)) continue;
-        server::DropSlot(slot.name);
+        context.ports.server.DropSlot(slot.name);
     }
 }
 
@@ -95,7 +90,7 @@ void Housekeeping::ReleaseXmins(const Context &context) {
         const core::BootTime since = known == idle_since_.end() ? context.now : known->second;
         const bool is_due = context.facts.in_recovery || context.now - since >= kFeedbackKept;
         if (is_due) {
-            server::ReleaseSlotXmin(slot.name);
+            context.ports.server.ReleaseSlotXmin(slot.name);
         } else {
             idle.emplace(slot.name, since);
         }
@@ -110,8 +105,8 @@ void Housekeeping::AdvanceSlots(const Context &context) {
         if (!slot->restart_lsn.IsValid()) continue;  // was dropped just now
         // Never beyond what this node has itself: the rest it could not send either.
         const core::Lsn to = std::min(peer.lsn, context.facts.lsn);
-        if (to > slot->restart_lsn) server::AdvanceSlot(slot->name, to);
+        if (to > slot->restart_lsn) context.ports.server.AdvanceSlot(slot->name, to);
     }
 }
 
-}  // namespace pgaf::keeper
+}  // namespace pgaf::worker

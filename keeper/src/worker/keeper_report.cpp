@@ -1,14 +1,11 @@
-#include "headers.hpp"
-
 #include <algorithm>
 #include <utility>
 
-#include "gate.hpp"
-#include "keeper.hpp"
 #include "pgaf/core/pg_files.hpp"
+#include "worker/keeper.hpp"
 
 /// What the keeper tells the monitor, and when.
-namespace pgaf::keeper {
+namespace pgaf::worker {
 namespace {
 
 constexpr core::Milliseconds kBusyInterval{100};
@@ -53,9 +50,9 @@ core::NodeId UpstreamOf(const ServerFacts &facts, const core::KeeperConfig &conf
 core::Report Keeper::BuildReport(const ServerFacts &facts) const {
     // A drain under way may fail and open the gate again without a new grant: no promise before its
     // end.
-    const gate::Fence fence = gate::CurrentFence();
-    const bool is_closed = fence == gate::Fence::kClosed ||
-                           (fence == gate::Fence::kDraining && core::IsHandingOver(record_->state));
+    const Fence fence = ports_.gate.CurrentFence();
+    const bool is_closed = fence == Fence::kClosed ||
+                           (fence == Fence::kDraining && core::IsHandingOver(record_->state));
     core::Report report;
     report.formation = config_->formation;
     report.node = record_->node;
@@ -70,11 +67,11 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
     report.timeline = facts.timeline;
     report.history = history_.Of(facts.timeline);
     report.lsn = facts.lsn;
-    report.system_identifier = SystemIdentifier();
-    report.fenced = is_closed && gate::CommittingCount() == 0;
+    report.system_identifier = ports_.server.SystemIdentifier();
+    report.fenced = is_closed && ports_.gate.CommittingCount() == 0;
     if (report.fenced && core::IsHandingOver(report.state)) report.sealed_lsn = sealed_lsn_;
     report.sync_version = sync_.confirmed_version();
-    report.lease_mode = Lease::IsTimed();
+    report.lease_mode = lease_.IsTimed();
     for (const SenderFact &sender : facts.senders) {
         if (!sender.node.IsValid()) continue;
         report.standbys.push_back({.node = sender.node,
@@ -96,7 +93,7 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
     if (report.problem.empty() && facts.is_crash_recovery) {
         report.problem = "PostgreSQL is in crash recovery";
     }
-    report.pg_version = PG_VERSION;
+    report.pg_version = ports_.server.Version();
     return report;
 }
 
@@ -109,9 +106,9 @@ core::Milliseconds Keeper::ReportInterval() const {
 }
 
 void Keeper::MaybeReport(const ServerFacts &facts) {
-    if (link_.TakeWakeUp()) report_at_ = now_;
-    if (!link_.IsReady()) return;
-    if (reply_ && link_.Listen(reply_->channel, now_)) return;
+    if (ports_.link.TakeWakeUp()) report_at_ = now_;
+    if (!ports_.link.IsReady()) return;
+    if (reply_ && ports_.link.Listen(reply_->channel, now_)) return;
     // A node that is about to stop leaves the report of its new state to the supervisor.
     if (stopping_) return;
     core::Report report = BuildReport(facts);
@@ -125,8 +122,8 @@ void Keeper::MaybeReport(const ServerFacts &facts) {
     signature_ = std::move(signature);
     reported_at_ = now_;
     report.sequence = ++sequence_;
-    link_.SendReport(core::Encode(report), now_);
+    ports_.link.SendReport(report, now_);
     report_at_ = now_ + ReportInterval();
 }
 
-}  // namespace pgaf::keeper
+}  // namespace pgaf::worker

@@ -2,9 +2,9 @@
 
 #include <string>
 
-#include "steps.hpp"
+#include "worker/steps.hpp"
 
-namespace pgaf::keeper {
+namespace pgaf::worker {
 
 /// Puts the synchronous set of the reply into force and sees that it is, from PostgreSQL's shared
 /// state.
@@ -34,4 +34,4 @@ class SyncApplier {
     std::int64_t confirmed_ = 0;
 };
 
-}  // namespace pgaf::keeper
+}  // namespace pgaf::worker

@@ -3,12 +3,22 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "pgaf/core/protocol.hpp"
 #include "pgaf/core/types.hpp"
 
-namespace pgaf::keeper {
+namespace pgaf::worker {
+
+/// A short name for a text of a setting, for shared memory; 0 only for the empty text.
+constexpr std::uint64_t Mark(std::string_view text) {
+    if (text.empty()) return 0;
+    std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
+    for (const char c : text) {
+        hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+    }
+    return hash == 0 ? 1 : hash;
+}
 
 struct SenderFact {
     int pid = 0;
@@ -18,7 +28,7 @@ struct SenderFact {
     core::Lsn flush_lsn;
     std::int64_t reply_time = 0;  ///< changes with every answer; not comparable with our clock
     bool sends_wal = false;  ///< catching up, streaming or about to end: it may release commits
-    std::optional<std::uint64_t> sync_mark;  ///< the synchronous set it has read, see marks.hpp
+    std::optional<std::uint64_t> sync_mark;  ///< the synchronous set it has read, see Mark
 };
 
 struct SlotFact {
@@ -52,7 +62,7 @@ struct ServerFacts {
     int timeline = 0;
     core::Lsn lsn;  ///< primary: flushed; standby: received or replayed, whichever is further
     bool sync_defined = false;
-    std::uint64_t checkpointer_sync = 0;  ///< the set that commits wait for by now, see marks.hpp
+    std::uint64_t checkpointer_sync = 0;  ///< the set that commits wait for by now, see Mark
     std::string sync_names;               ///< synchronous_standby_names as this process sees it
     int sync_k = 0;                       ///< how many of sync_members must confirm
     std::vector<core::NodeId> sync_members;
@@ -66,14 +76,6 @@ struct ServerFacts {
     [[nodiscard]] const SenderFact *FindSender(core::NodeId node) const;
     [[nodiscard]] const SlotFact *FindSlot(const std::string &name) const;
 };
-
-ServerFacts Observe();
-/// Only what tells when something was last received.
-ReceiverState ObserveReceiver();
-/// From now on the end of the WAL receiver sets this process's latch, once. Call it before
-/// observing.
-void AwaitReceiverEnd();
-std::uint64_t SystemIdentifier();
 
 /// Ages by the node's own clock, from changes of values that carry foreign clocks.
 class Ages {
@@ -101,4 +103,4 @@ class Ages {
     core::BootTime received_at_;
 };
 
-}  // namespace pgaf::keeper
+}  // namespace pgaf::worker

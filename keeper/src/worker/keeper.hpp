@@ -6,21 +6,20 @@
 #include <string>
 #include <vector>
 
-#include "facts.hpp"
-#include "files.hpp"
-#include "housekeeping.hpp"
-#include "lease.hpp"
-#include "link.hpp"
-#include "steps.hpp"
-#include "sync_applier.hpp"
-#include "timelines.hpp"
+#include "worker/facts.hpp"
+#include "worker/housekeeping.hpp"
+#include "worker/lease.hpp"
+#include "worker/ports.hpp"
+#include "worker/steps.hpp"
+#include "worker/sync_applier.hpp"
+#include "worker/timelines.hpp"
 
-namespace pgaf::keeper {
+namespace pgaf::worker {
 
 /// The keeper in the server: one Iterate per turn of the worker's loop, which never waits.
 class Keeper {
  public:
-    explicit Keeper(std::string directory);
+    Keeper(std::string directory, const Ports &ports);
     void Iterate();
     /// Until when nothing needs to be done unless the latch or the socket says so.
     [[nodiscard]] core::BootTime NextWake() const { return next_wake_; }
@@ -29,7 +28,6 @@ class Keeper {
     /// Until when not even Glance is needed.
     [[nodiscard]] core::BootTime NextGlance() const { return std::min(next_wake_, next_glance_); }
     [[nodiscard]] bool HasMore() const { return has_more_; }
-    [[nodiscard]] const MonitorLink &link() const { return link_; }
     /// After an exception: forgets the step under way; it is begun again later.
     void OnFailedIteration();
 
@@ -65,9 +63,7 @@ class Keeper {
     void ChooseWake(const ServerFacts &facts);
 
     std::string directory_;
-    Baton baton_;
-    Heartbeat heartbeat_;
-    MonitorLink link_;
+    Ports ports_;
     Lease lease_;
     Ages ages_;
     SyncApplier sync_;
@@ -117,4 +113,4 @@ class Keeper {
     std::string link_problem_;
 };
 
-}  // namespace pgaf::keeper
+}  // namespace pgaf::worker
