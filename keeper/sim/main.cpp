@@ -2,23 +2,32 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
-#include <optional>
+#include <string>
+#include <vector>
 
-#include "model.hpp"
+#include "run.hpp"
 
-/// pgaf_simulate [--first SEED] [--seeds N] [--seconds S] [--story]
+/// pgaf_simulate [--first SEED|now] [--seeds N] [--seconds S] [--story] [--shrink]
+///               [--with FAULT,...] [--without FAULT,...]
+///
 /// Exit status 0 when every seed is clean. `--first now` begins at a number from the clock; with
 /// --seconds it goes on until the time is over. A seed that fails prints one line, a command that
 /// reproduces it.
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using pgaf::sim::FaultKind;
+using pgaf::sim::FaultSet;
 
 struct Options {
     std::uint64_t first = 1;
     std::uint64_t seeds = 1000;
     std::uint64_t seconds = 0;
+    std::uint64_t failures = 5;
     bool tells = false;
+    bool shrinks = false;
+    FaultSet allowed = FaultSet::All();
+    std::string arguments;  ///< those that choose the world, for the command that reproduces
 };
 
 bool GetNumber(const char *text, std::uint64_t &out) {
@@ -31,56 +40,91 @@ bool GetNumber(const char *text, std::uint64_t &out) {
     return error == std::errc{} && *end == '\0';
 }
 
-std::optional<Options> Parse(int argc, char **argv) {
-    Options options;
-    for (int i = 1; i < argc; ++i) {
-        if (std::strcmp(argv[i], "--story") == 0) {
-            options.tells = true;
-            continue;
-        }
-        std::uint64_t *target = std::strcmp(argv[i], "--first") == 0     ? &options.first
-                                : std::strcmp(argv[i], "--seeds") == 0   ? &options.seeds
-                                : std::strcmp(argv[i], "--seconds") == 0 ? &options.seconds
-                                                                         : nullptr;
-        if (target == nullptr || i + 1 == argc || !GetNumber(argv[++i], *target))
-            return std::nullopt;
+template <typename Do>
+bool ForEachName(std::string_view list, Do what) {
+    while (!list.empty()) {
+        const std::size_t end = std::min(list.find(','), list.size());
+        const FaultKind kind = pgaf::sim::FaultNamed(list.substr(0, end));
+        if (kind == FaultKind::kFaultKinds) return false;
+        what(kind);
+        list.remove_prefix(std::min(end + 1, list.size()));
     }
-    return options;
+    return true;
 }
 
-bool RunSeed(std::uint64_t seed, bool tells) {
-    pgaf::sim::World world(seed);
-    const std::string problem = world.Run();
-    if (!problem.empty()) {
-        std::printf("pgaf_simulate --story --seeds 1 --first %llu: %s\n",
-                    static_cast<unsigned long long>(seed), problem.c_str());
+bool Parse(int argc, char **argv, Options &options) {
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view name = argv[i];
+        if (name == "--story" || name == "--shrink") {
+            (name == "--story" ? options.tells : options.shrinks) = true;
+            continue;
+        }
+        if (i + 1 == argc) return false;
+        const char *const value = argv[++i];
+        if (name == "--with") {
+            options.allowed = FaultSet{};
+            if (!ForEachName(value, [&](FaultKind kind) { options.allowed.Add(kind); })) return false;
+            options.arguments += " --with " + std::string(value);
+            continue;
+        }
+        if (name == "--without") {
+            if (!ForEachName(value, [&](FaultKind kind) { options.allowed.Remove(kind); }))
+                return false;
+            options.arguments += " --without " + std::string(value);
+            continue;
+        }
+        std::uint64_t *target = name == "--first"      ? &options.first
+                                : name == "--seeds"    ? &options.seeds
+                                : name == "--seconds"  ? &options.seconds
+                                : name == "--failures" ? &options.failures
+                                                       : nullptr;
+        if (target == nullptr || !GetNumber(value, *target)) return false;
     }
-    if (tells) {
-        for (const std::string &line : world.Story())
+    return true;
+}
+
+bool RunSeed(std::uint64_t seed, const Options &options) {
+    pgaf::sim::Plan plan = pgaf::sim::DrawPlan(seed, options.allowed);
+    pgaf::sim::Outcome outcome = pgaf::sim::Execute(plan);
+    if (!outcome.violation.empty()) {
+        std::printf("pgaf_simulate --story --shrink --seeds 1 --first %llu%s: %s\n",
+                    static_cast<unsigned long long>(seed), options.arguments.c_str(),
+                    outcome.violation.c_str());
+        if (options.shrinks) {
+            plan = pgaf::sim::Shrink(plan);
+            outcome = pgaf::sim::Execute(plan);
+            std::printf("fewest faults: %s: %s\n", Describe(plan).c_str(),
+                        outcome.violation.c_str());
+        }
+    }
+    if (options.tells) {
+        for (const std::string &line : outcome.story)
             std::printf("%s\n", line.c_str());
     }
-    return problem.empty();
+    return outcome.violation.empty();
 }
 
 }  // namespace
 
 int main(int argc, char **argv) {
-    const auto options = Parse(argc, argv);
-    if (!options) {
-        std::fprintf(stderr, "usage: %s [--first SEED|now] [--seeds N] [--seconds S] [--story]\n",
+    Options options;
+    if (!Parse(argc, argv, options)) {
+        std::fprintf(stderr,
+                     "usage: %s [--first SEED|now] [--seeds N] [--seconds S] [--failures N] "
+                     "[--story] [--shrink] [--with FAULT,...] [--without FAULT,...]\n",
                      argv[0]);
         return 1;
     }
-    const auto end = Clock::now() + std::chrono::seconds(options->seconds);
+    const auto end = Clock::now() + std::chrono::seconds(options.seconds);
     unsigned long long failed = 0;
     unsigned long long done = 0;
     const auto goes_on = [&] {
-        return options->seconds > 0 ? Clock::now() < end : done < options->seeds;
+        return options.seconds > 0 ? Clock::now() < end : done < options.seeds;
     };
-    for (; failed < 5 && goes_on(); ++done) {
-        failed += RunSeed(options->first + done, options->tells) ? 0 : 1;
+    for (; failed < options.failures && goes_on(); ++done) {
+        failed += RunSeed(options.first + done, options) ? 0 : 1;
     }
     std::printf("%llu of %llu seeds failed, the first was %llu\n", failed, done,
-                static_cast<unsigned long long>(options->first));
+                static_cast<unsigned long long>(options.first));
     return failed == 0 ? 0 : 1;
 }

@@ -1,136 +1,363 @@
-#include "model.hpp"
+#include "monitor.hpp"
 
-/// The monitor: rows, facts, and the real decisions.
+#include <algorithm>
+
+#include "machine.hpp"
+#include "world.hpp"
+
 namespace pgaf::sim {
 
-using namespace core;  // NOLINT: the model speaks of nothing but the core
+using namespace core;  // NOLINT: the monitor speaks of nothing but the core
 using enum NodeState;
 
-GroupView World::View() const {
+namespace {
+constexpr Milliseconds kProbePeriod{1000};
+constexpr Milliseconds kLostProbePeriod{200};
+constexpr Milliseconds kProbeTimeout{1000};
+constexpr int kHealthyFactor = 5;
+/// A backend finds out by its own means that nobody is there any more.
+constexpr Milliseconds kSessionLost{15'000};
+constexpr int kBackendsMax = 100;
+}  // namespace
+
+Monitor::Facts &Monitor::FactsOf(NodeId node) {
+    const auto [at, is_new] = facts_.try_emplace(node);
+    if (!is_new) return at->second;
+    Facts &fresh = at->second;
+    fresh.goal_since = fresh.reported_at = world_.Now();
+    const NodeView *const row = group_.Find(node);
+    if (row == nullptr) return fresh;
+    const auto is_unlimited = [](NodeState s) { return s == kSingle || s == kWaitPrimary; };
+    if (IsPrimaryIsh(row->goal) || IsPrimaryIsh(row->reported)) {
+        fresh.lease.timed_end = world_.Now() + MonitorLease(group_.timeouts.lease);
+    }
+    fresh.lease.unlimited = is_unlimited(row->goal) || is_unlimited(row->reported);
+    return fresh;
+}
+
+GroupView Monitor::View() const {
     GroupView view = group_;
+    const BootTime now = world_.Now();
     for (NodeView &node : view.nodes) {
-        const auto it = facts_.find(node.id);
-        if (it == facts_.end()) continue;
-        const Facts &facts = it->second;
+        const auto at = facts_.find(node.id);
+        if (at == facts_.end()) continue;
+        const Facts &facts = at->second;
         node.has_report = facts.has_report;
         node.report = facts.report;
-        node.report_age = now_ - facts.reported_at;
-        node.silent_age = now_ - std::max(facts.reported_at, monitor_started_);
-        node.lease_left = LeaseLeft(facts.lease, now_);
+        node.report_age = now - facts.reported_at;
+        node.silent_age = now - std::max(facts.reported_at, started_at_);
+        node.lease_left = LeaseLeft(facts.lease, now);
         node.proved_fenced = facts.lease.proved_fenced;
-        node.goal_age = now_ - facts.goal_since;
-        const Node &real = *Find(node.id);
-        // A dead server on a reachable host refuses; a host that is down or cut off is silent.
-        const bool refuses = !real.pg_running && real.host_up && Connected(real.id, NodeId{0});
-        if (refuses && facts.has_report && facts.report.holder == KeeperHolder::kWorker) {
-            node.session = SessionFact::kLost;
-            node.probe = ProbeFact::kRefused;
-            node.probed_since_session_lost = true;
-            node.probe_age = Milliseconds{0};
-        }
+        node.goal_age = now - facts.goal_since;
+        node.session = facts.session_fact;
+        node.probe = facts.probe;
+        node.probed_since_session_lost = facts.is_probed_since_loss;
+        node.probe_age = now - facts.probed_at;
     }
     return view;
 }
 
-void World::CarryDecision(const Decision &decision) {
+void Monitor::CarryOut(const Decision &decision) {
     for (const Assignment &assignment : decision.assignments) {
-        Tell("monitor: node " + std::to_string(assignment.node.value) + " -> " +
-             std::string(ToString(assignment.goal)) + " (" + assignment.rule +
-             "): " + assignment.reason);
-        facts_[assignment.node].goal_since = now_;
+        world_.Tell("monitor: node " + std::to_string(assignment.node.value) + " -> " +
+                    std::string(ToString(assignment.goal)) + " (" + assignment.rule +
+                    "): " + assignment.reason);
+        FactsOf(assignment.node).goal_since = world_.Now();
+        ++assignments_;
     }
-    if (decision.sync) Tell("monitor: set " + EncodeSets({decision.sync->goal}));
-    if (decision.term) Tell("monitor: term " + std::to_string(*decision.term));
+    if (decision.sync) world_.Tell("monitor: set " + EncodeSets({decision.sync->goal}));
+    if (decision.term) world_.Tell("monitor: term " + std::to_string(*decision.term));
     if (decision.known_off.IsValid())
-        facts_[decision.known_off].lease =
+        FactsOf(decision.known_off).lease =
             LeaseRecord{.timed_end = {}, .unlimited = false, .proved_fenced = true};
     Apply(decision, group_);
     for (const NodeId id : decision.removed) {
         facts_.erase(id);
-        if (Node *node = Find(id)) node->is_registered = false;
+        epochs_.erase(id);
+    }
+    if (!decision.IsEmpty()) WakeKeepers();
+}
+
+void Monitor::Settle() {
+    for (const NodeView &row : group_.nodes)
+        (void)FactsOf(row.id);
+    const Decision decision = Decide(View());
+    if (!decision.IsEmpty()) CarryOut(decision);
+    if (!Decide(View()).assignments.empty()) world_.Violate("the rules do not come to rest");
+    decide_at_ = decision.again_in == kNoLimit ? kForever : world_.Now() + decision.again_in;
+}
+
+/// Keepers that are connected are told at once.
+void Monitor::WakeKeepers() {
+    for (const auto &[session, caller] : callers_) {
+        if (!caller.node.IsValid()) continue;
+        Packet packet(Packet::Kind::kWakeUp, kMonitorPlace, caller.place, session);
+        world_.Send(std::move(packet));
     }
 }
 
-void World::MonitorDecides() {
-    const Decision decision = Decide(View());
-    if (!decision.IsEmpty()) CarryDecision(decision);
-    if (!Decide(View()).assignments.empty()) Violate("the rules do not come to rest");
+void Monitor::Refuse(const Packet &packet, std::string text) {
+    Packet back(Packet::Kind::kError, kMonitorPlace, packet.from, packet.session);
+    back.text = std::move(text);
+    world_.Send(std::move(back));
 }
 
-void World::MonitorReceives(const Message &message) {
-    NodeView *row = group_.Find(message.node);
-    if (row == nullptr) {
-        if (Node *node = Find(message.node)) node->is_registered = false;
+void Monitor::Receive(Packet &packet) {
+    if (!is_up_) {
+        if (packet.kind != Packet::Kind::kEnd) Refuse(packet, "connection refused");
         return;
     }
-    Facts &facts = facts_[message.node];
-    const Report &report = message.report;
-    if (facts.has_report && report.keeper_epoch < facts.report.keeper_epoch) return;
-    if (facts.has_report && IsOvertaken(report, facts.report)) return;
-    if (facts.has_report && report.sequence == facts.report.sequence &&
-        report.keeper_epoch == facts.report.keeper_epoch) {
-        return;  // a connection is not heard twice
+    switch (packet.kind) {
+        case Packet::Kind::kConnect: {
+            if (blocked_ >= kBackendsMax) return Refuse(packet, "sorry, too many clients already");
+            callers_[packet.session] = {packet.from, {}, {}};
+            Packet back(Packet::Kind::kAccepted, kMonitorPlace, packet.from, packet.session);
+            return world_.Send(std::move(back));
+        }
+        case Packet::Kind::kReport:
+            if (!callers_.contains(packet.session)) return Refuse(packet, "connection reset");
+            if (locked_until_ > world_.Now()) {
+                ++blocked_;
+                packet.at = locked_until_;
+                packet.gives_up = locked_until_ + Milliseconds{10'000};
+                world_.Requeue(packet);
+                return;
+            }
+            return OnReport(packet);
+        case Packet::Kind::kEnd:
+            return LoseSession(packet.session);
+        default:
+            return;
+    }
+}
+
+void Monitor::LoseSession(std::int64_t session) {
+    callers_.erase(session);
+    for (auto &[node, facts] : facts_) {
+        if (facts.session != session || facts.session_fact != SessionFact::kConnected) continue;
+        facts.session_fact = SessionFact::kLost;
+        facts.session_lost_at = world_.Now();
+        facts.is_probed_since_loss = false;
+        decide_at_ = {};
+    }
+}
+
+void Monitor::OnReport(const Packet &packet) {
+    const Report &report = packet.report;
+    NodeView *const row = group_.Find(report.node);
+    if (row == nullptr) {
+        return Refuse(packet, "node " + std::to_string(report.node.value) + " does not exist");
+    }
+    Facts &facts = FactsOf(report.node);
+    if (report.keeper_epoch < epochs_[report.node]) {
+        return Refuse(packet, "report of an old keeper; this one must stop");
+    }
+    if (facts.has_report && IsOvertaken(report, facts.report)) {
+        return Refuse(packet, "the report was overtaken by a later one");
     }
     facts.report = report;
-    facts.reported_at = now_;
+    facts.reported_at = world_.Now();
     facts.has_report = true;
+    facts.session = packet.session;
+    facts.session_fact = SessionFact::kConnected;
+    if (const auto caller = callers_.find(packet.session); caller != callers_.end())
+        caller->second.node = report.node;
+    epochs_[report.node] = report.keeper_epoch;
     NoteReport(facts.lease, report);
     row->reported = report.state;
     if (const auto confirmed = ConfirmSync(View(), report)) group_.sync = *confirmed;
-    MonitorDecides();
-    Message back;
-    back.at = now_ + Milliseconds{Chance(30)};
-    back.node = message.node;
-    back.connection = message.connection;
-    back.answers = report.sequence;
-    back.reply = BuildReply(View(), message.node, report.holder);
-    const auto it = facts_.find(message.node);
-    if (it != facts_.end()) NoteGrant(it->second.lease, back.reply, now_);
-    if (Chance(100) != 0) messages_.push_back(std::move(back));
+    Settle();
+    Reply reply = BuildReply(View(), report.node, report.holder);
+    if (const auto at = facts_.find(report.node); at != facts_.end()) {
+        NoteGrant(at->second.lease, reply, world_.Now());
+    } else {
+        reply.grant = GrantKind::kNone;
+    }
+    Answer(packet, std::move(reply));
+}
+
+void Monitor::Answer(const Packet &packet, Reply reply) {
+    Packet back(Packet::Kind::kReply, kMonitorPlace, packet.from, packet.session);
+    back.reply = std::move(reply);
+    world_.Send(std::move(back));
+}
+
+/// What the port of a node says, if it were asked now.
+ProbeFact Monitor::AnswerOf(const NodeView &row) const {
+    const Machine *const machine = world_.FindByAddress(row.host);
+    if (machine == nullptr) return ProbeFact::kSilent;
+    const Way there = world_.Path(kMonitorPlace, machine->place);
+    if (there == Way::kReset) return ProbeFact::kRefused;
+    const bool is_mute = there != Way::kOpen || !world_.IsOpen(machine->place, kMonitorPlace) ||
+                         !machine->is_up || machine->IsFrozen();
+    if (is_mute) return ProbeFact::kSilent;
+    if (!machine->server) return ProbeFact::kRefused;
+    if (machine->server->postmaster_frozen_until > world_.Now()) return ProbeFact::kSilent;
+    const Phase phase = machine->server->phase;
+    return phase == Phase::kWritable || phase == Phase::kStandby ? ProbeFact::kAlive
+                                                                 : ProbeFact::kStarting;
+}
+
+void Monitor::Probe(NodeId node, Facts &facts) {
+    const BootTime now = world_.Now();
+    if (facts.probing) {
+        const auto [ends, answer] = *facts.probing;
+        if (now < ends) return;
+        facts.probing.reset();
+        const bool is_lost = facts.session_fact == SessionFact::kLost;
+        const bool is_first = is_lost && !facts.is_probed_since_loss;
+        if (is_lost && facts.probed_at > facts.session_lost_at) facts.is_probed_since_loss = true;
+        if (is_first || facts.probe != answer) decide_at_ = {};
+        facts.probe = answer;
+        return;
+    }
+    const bool is_lost = facts.session_fact == SessionFact::kLost;
+    Milliseconds period = kProbePeriod;
+    if (is_lost) {
+        period = facts.is_probed_since_loss ? kLostProbePeriod : Milliseconds{0};
+    } else if (facts.session_fact == SessionFact::kConnected &&
+               now - facts.reported_at < 2 * group_.timeouts.report_interval) {
+        period = kProbePeriod * kHealthyFactor;
+    }
+    if (now - facts.probed_at < period) return;
+    const NodeView *const row = group_.Find(node);
+    if (row == nullptr) return;
+    facts.probed_at = now;
+    const ProbeFact answer = AnswerOf(*row);
+    const Milliseconds takes =
+        answer == ProbeFact::kSilent ? kProbeTimeout : Milliseconds{1 + world_.random().Below(5)};
+    facts.probing = {now + takes, answer};
+}
+
+void Monitor::Tick() {
+    if (!is_up_) return;
+    const BootTime now = world_.Now();
+    std::vector<std::int64_t> lost;
+    for (auto &[session, caller] : callers_) {
+        const bool is_mute = !world_.IsOpen(caller.place, kMonitorPlace) ||
+                             !world_.At(caller.place).is_up;
+        if (!is_mute) {
+            caller.lost_at.reset();
+        } else if (!caller.lost_at) {
+            caller.lost_at = now + kSessionLost;
+        } else if (now >= *caller.lost_at) {
+            lost.push_back(session);
+        }
+    }
+    for (const std::int64_t session : lost)
+        LoseSession(session);
+    for (auto &[node, facts] : facts_)
+        Probe(node, facts);
+    if (locked_until_ > now) return;
+    blocked_ = 0;
+    if (now >= decide_at_) Settle();
+}
+
+std::string Monitor::Carry(const Result<Decision> &decision, const std::string &what) {
+    if (!decision) return decision.error().message;
+    if (decision->IsEmpty()) return "";
+    world_.Tell("operator: " + what);
+    CarryOut(*decision);
+    Settle();
+    return "";
+}
+
+std::string Monitor::Failover(const FailoverRequest &request) {
+    if (!is_up_) return "the monitor is down";
+    const auto decision = RequestFailover(View(), request);
+    if (decision && decision->accepts_data_loss) world_.ForgetPromises();
+    return Carry(decision, request.allow_data_loss ? "failover, data may be lost" : "failover");
+}
+
+std::string Monitor::Remove(NodeId node, bool force) {
+    if (!is_up_) return "the monitor is down";
+    const GroupView view = View();
+    if (view.Find(node) == nullptr) return "there is no such node";
+    const auto decision = RequestRemoval(view, node, force);
+    if (decision) {
+        group_.number_sync_standbys = NumberSyncStandbysAfterRemoval(view, node);
+    }
+    return Carry(decision, "removal of node " + std::to_string(node.value) +
+                               (force ? " by force" : ""));
+}
+
+std::string Monitor::BeginMaintenance(NodeId node) {
+    if (!is_up_) return "the monitor is down";
+    return Carry(RequestMaintenance(View(), node, nullptr),
+                 "maintenance of node " + std::to_string(node.value));
+}
+
+std::string Monitor::EndMaintenance(NodeId node) {
+    if (!is_up_) return "the monitor is down";
+    return Carry(RequestEndOfMaintenance(View(), node),
+                 "end of maintenance of node " + std::to_string(node.value));
+}
+
+void Monitor::SetPriority(NodeId node, int priority) {
+    NodeView *const row = group_.Find(node);
+    if (!is_up_ || row == nullptr || row->candidate_priority == priority) return;
+    row->candidate_priority = priority;
+    world_.Tell("operator: priority of node " + std::to_string(node.value) + " " +
+                std::to_string(priority));
+    Settle();
+}
+
+std::string Monitor::SetNumberSyncStandbys(int number) {
+    if (!is_up_) return "the monitor is down";
+    if (const auto checked = CheckNumberSyncStandbys(View(), number); !checked)
+        return checked.error().message;
+    group_.number_sync_standbys = number;
+    world_.Tell("operator: number_sync_standbys " + std::to_string(number));
+    Settle();
+    return "";
+}
+
+bool Monitor::Register(Machine &machine, bool quorum) {
+    if (!is_up_) return false;
+    const auto goal = GoalForNewNode(View());
+    if (!goal) return false;
+    NodeView row;
+    row.id = machine.node = NodeId{++last_node_};
+    row.name = machine.name;
+    row.host = machine.address;
+    row.goal = *goal;
+    row.goal_version = 1;
+    row.replication_quorum = quorum;
+    group_.nodes.push_back(row);
+    (void)FactsOf(row.id);
+    group_.number_sync_standbys = NumberSyncStandbysAfterJoin(group_);
+    machine.is_registered = true;
+    world_.Tell("operator: " + machine.Who() + " is registered as " +
+                std::string(ToString(*goal)));
+    Settle();
+    return true;
+}
+
+void Monitor::Stop() {
+    is_up_ = false;
+    world_.DropPacketsTo(kMonitorPlace);
+    for (const auto &[session, caller] : callers_) {
+        Packet packet(Packet::Kind::kEnd, kMonitorPlace, caller.place, session);
+        world_.Send(std::move(packet));
+    }
+    callers_.clear();
 }
 
 /// Shared memory is new: leases in doubt are waited out.
-void World::RestartMonitor() {
-    monitor_up_ = true;
-    monitor_started_ = now_;
-    for (const NodeView &row : group_.nodes) {
-        Facts fresh;
-        fresh.goal_since = now_;
-        const auto is_unlimited = [](NodeState s) { return s == kSingle || s == kWaitPrimary; };
-        if (IsPrimaryIsh(row.goal) || IsPrimaryIsh(row.reported)) {
-            fresh.lease.timed_end = now_ + MonitorLease(kLease);
-        }
-        fresh.lease.unlimited = is_unlimited(row.goal) || is_unlimited(row.reported);
-        facts_[row.id] = fresh;
-    }
+void Monitor::Start() {
+    is_up_ = true;
+    started_at_ = world_.Now();
+    locked_until_ = {};
+    facts_.clear();
+    Settle();
 }
 
-void World::Register(Node &node) {
-    const auto goal = GoalForNewNode(View());
-    if (!goal) return;
-    const NodeId id = node.id;
-    const double rate = node.clock_rate;
-    const std::int64_t epoch = node.epoch;
-    node = Node{};
-    node.id = id;
-    node.clock_rate = rate;
-    node.epoch = epoch + 1;
-    node.is_registered = true;
-    NodeView row;
-    row.id = id;
-    row.name = std::string(1, static_cast<char>('a' + id.value - 1));
-    row.goal = *goal;
-    row.goal_version = 1;
-    row.candidate_priority = Chance(5) == 0 ? 0 : 50 + 10 * Chance(3);
-    row.replication_quorum = promises_;
-    std::size_t at = 0;
-    while (at < group_.nodes.size() && group_.nodes.at(at).id < id)
-        ++at;
-    group_.nodes.insert(group_.nodes.begin() + static_cast<std::ptrdiff_t>(at), row);
-    facts_[id] = Facts{};
-    facts_[id].goal_since = facts_[id].reported_at = now_;
-    group_.number_sync_standbys = NumberSyncStandbysAfterJoin(group_);
-    Tell("node " + std::to_string(id.value) + " is registered as " + std::string(ToString(*goal)));
+void Monitor::Restore(const Backup &backup) {
+    if (is_up_) Stop();
+    group_ = backup.group;
+    epochs_ = backup.epochs;
+    last_node_ = backup.last_node;
+    Start();
 }
 
 }  // namespace pgaf::sim

@@ -1,0 +1,98 @@
+#include "run.hpp"
+
+#include "random.hpp"
+#include "world.hpp"
+
+namespace pgaf::sim {
+
+namespace {
+
+/// Operators end what they began.
+void EndMaintenances(World &world) {
+    const core::GroupView rows = world.monitor().Rows();
+    for (const core::NodeView &row : rows.nodes)
+        (void)world.monitor().EndMaintenance(row.id);
+}
+
+/// Everything that was promised is on whoever writes now.
+std::string Judge(World &world) {
+    const int primary = world.Primary();
+    if (primary == 0) return "nobody accepts writes at the end:" + world.Summary();
+    const Machine &machine = world.At(primary);
+    world.CheckData(machine, machine.data->Data(), "the last primary");
+    return world.Violation();
+}
+
+}  // namespace
+
+Plan DrawPlan(std::uint64_t seed, const FaultSet &allowed) {
+    Random random(seed ^ 0x5DEECE66DU);
+    Plan plan;
+    plan.seed = seed;
+    plan.nodes = 2 + random.Below(4);
+    plan.promises = random.Below(10) != 0;
+    plan.with_prepare = allowed.Has(FaultKind::kPrepare) && random.Below(3) == 0;
+    plan.with_cancels = allowed.Has(FaultKind::kCancels) && random.Below(3) == 0;
+    plan.with_reads = allowed.Has(FaultKind::kReads) && random.Below(2) == 0;
+    plan.faults = DrawFaults(random, allowed);
+    return plan;
+}
+
+Outcome Execute(const Plan &plan) {
+    World world({.seed = plan.seed,
+                 .nodes = plan.nodes,
+                 .promises = plan.promises,
+                 .with_prepare = plan.with_prepare,
+                 .with_cancels = plan.with_cancels,
+                 .with_reads = plan.with_reads});
+    world.Disregard("the rules do not come to rest");
+    const auto end = [&world](std::string what) { return Outcome{std::move(what), world.Story()}; };
+    if (!world.SetUp()) {
+        return end(world.Violation().empty() ? "fresh nodes did not settle:" + world.Summary()
+                                             : world.Violation());
+    }
+    for (const Fault &fault : plan.faults) {
+        Inject(world, fault);
+        world.Run(fault.then);
+        if (!world.Violation().empty()) return end(world.Violation());
+    }
+    world.HealEverything();
+    for (int i = 0; i < 60 && world.Violation().empty(); ++i) {
+        EndMaintenances(world);
+        if (world.RunUntil([&world] { return world.IsConverged(); }, Milliseconds{1500})) break;
+    }
+    if (!world.Violation().empty()) return end(world.Violation());
+    if (!world.IsConverged()) return end("no convergence after everything healed:" + world.Summary());
+    (void)world.RunUntil([&world] { return world.Primary() != 0; }, Milliseconds{3000});
+    return end(Judge(world));
+}
+
+Plan Shrink(const Plan &plan) {
+    Plan best = plan;
+    bool goes_on = true;
+    while (goes_on) {
+        goes_on = false;
+        for (std::size_t i = best.faults.size(); i > 0; --i) {
+            Plan fewer = best;
+            // What came between stays as time.
+            const Milliseconds then = fewer.faults.at(i - 1).then;
+            fewer.faults.erase(fewer.faults.begin() + static_cast<std::ptrdiff_t>(i - 1));
+            if (i >= 2) fewer.faults.at(i - 2).then += then;
+            if (Execute(fewer).violation.empty()) continue;
+            best = std::move(fewer);
+            goes_on = true;
+        }
+    }
+    return best;
+}
+
+std::string Describe(const Plan &plan) {
+    std::string text = std::to_string(plan.nodes) + " nodes" + (plan.promises ? "" : ", no quorum");
+    for (const Fault &fault : plan.faults) {
+        text += ", " + std::string(InfoOf(fault.kind).name) + " +" +
+                std::to_string(fault.then.count()) + " ms";
+    }
+    return text;
+}
+
+}  // namespace pgaf::sim
