@@ -27,9 +27,12 @@ void Machine::BeginSession() {
     }
     const int kind = world.random().Below(16);
     if (kind == 0) return world.Read(*this);
-    if (s.sessions.size() >= kSessionsMax) return;
     Session session;
     session.kind = kind <= 3 ? SessionKind::kLocal : SessionKind::kCommit;
+    // Clients that wait for their answers do not ask again.
+    const bool is_full = s.sessions.size() >= kSessionsMax;
+    if (is_full && (session.kind != SessionKind::kLocal || s.sessions.size() >= 2 * kSessionsMax))
+        return;
     if (kind == 4 && world.with_prepare) session.kind = SessionKind::kPrepare;
     session.record = world.NewRecord(session.kind);
     session.start = data->wal.units.size();

@@ -84,6 +84,7 @@ Settings ReadSettings(const Cluster &cluster) {
             settings.has_module = value.find("pgautofailover_keeper") != std::string::npos;
         }
     }
+    settings.names = ParseSyncNames(settings.sync_names);
     return settings;
 }
 

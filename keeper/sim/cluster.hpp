@@ -90,17 +90,6 @@ struct Cluster {
     void EndRecovery();
 };
 
-/// What a process has read.
-struct Settings {
-    bool has_module = false;
-    std::string conninfo;
-    std::string slot;
-    std::string upstream_mark = "unset";
-    std::string sync_names;
-    std::string sync_mark;
-};
-Settings ReadSettings(const Cluster &cluster);
-
 /// The names of synchronous_standby_names. A name that is not a node's is kept as node 0.
 struct SyncNames {
     int k = 0;
@@ -109,6 +98,18 @@ struct SyncNames {
         return node.IsValid() && std::find(members.begin(), members.end(), node) != members.end();
     }
 };
+/// What a process has read.
+struct Settings {
+    bool has_module = false;
+    std::string conninfo;
+    std::string slot;
+    std::string upstream_mark = "unset";
+    std::string sync_names;
+    SyncNames names;  ///< the same
+    std::string sync_mark;
+};
+Settings ReadSettings(const Cluster &cluster);
+
 SyncNames ParseSyncNames(const std::string &setting);
 
 /// A keyword of a connection string that holds no quotes.

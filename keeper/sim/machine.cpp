@@ -137,10 +137,10 @@ void Machine::TickWorker() {
 }
 
 void Machine::TickSupervisor() {
-    if (supervisor_starts <= world.Now()) StartSupervisor();
-    if (!supervisor || supervisor_frozen_until > world.Now()) return;
+    if (supervisor_frozen_until > world.Now()) return;
     try {
-        supervisor->Turn();
+        if (supervisor_starts <= world.Now()) StartSupervisor();
+        if (supervisor) supervisor->Turn();
     } catch (const ProcessDied &) {
         Die();
     }

@@ -5,14 +5,20 @@
 #include <string>
 #include <vector>
 
+#include "known.hpp"
 #include "run.hpp"
+#include "scenarios.hpp"
 
-/// pgaf_simulate [--first SEED|now] [--seeds N] [--seconds S] [--story] [--shrink]
+/// pgaf_simulate [--known FILE] [--first SEED|now] [--seeds N] [--seconds S] [--story] [--shrink]
 ///               [--with FAULT,...] [--without FAULT,...]
+/// pgaf_simulate [--known FILE] --scenarios [--only FINDING] [--story]
 ///
 /// Exit status 0 when every seed is clean. `--first now` begins at a number from the clock; with
 /// --seconds it goes on until the time is over. A seed that fails prints one line, a command that
-/// reproduces it.
+/// reproduces it with the fewest faults that still fail.
+///
+/// --known names the list of faults that are known: its scenarios must fail, all others must hold,
+/// and random seeds do without what would only find the known ones again.
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -26,7 +32,10 @@ struct Options {
     std::uint64_t failures = 5;
     bool tells = false;
     bool shrinks = false;
+    bool scenarios = false;
+    std::string only;
     FaultSet allowed = FaultSet::All();
+    std::vector<pgaf::sim::KnownFault> known;
     std::string arguments;  ///< those that choose the world, for the command that reproduces
 };
 
@@ -59,8 +68,30 @@ bool Parse(int argc, char **argv, Options &options) {
             (name == "--story" ? options.tells : options.shrinks) = true;
             continue;
         }
+        if (name == "--scenarios") {
+            options.scenarios = true;
+            continue;
+        }
         if (i + 1 == argc) return false;
         const char *const value = argv[++i];
+        if (name == "--known") {
+            auto known = pgaf::sim::ReadKnownFaults(value);
+            if (!known) {
+                std::fprintf(stderr, "error: %s\n", known.error().message.c_str());
+                return false;
+            }
+            options.known = std::move(*known);
+            options.arguments += " --known " + std::string(value);
+            for (const auto &fault : options.known) {
+                for (const FaultKind kind : fault.withheld)
+                    options.allowed.Remove(kind);
+            }
+            continue;
+        }
+        if (name == "--only") {
+            options.only = value;
+            continue;
+        }
         if (name == "--with") {
             options.allowed = FaultSet{};
             if (!ForEachName(value, [&](FaultKind kind) { options.allowed.Add(kind); })) return false;
@@ -85,6 +116,9 @@ bool Parse(int argc, char **argv, Options &options) {
 
 bool RunSeed(std::uint64_t seed, const Options &options) {
     pgaf::sim::Plan plan = pgaf::sim::DrawPlan(seed, options.allowed);
+    for (const auto &fault : options.known) {
+        plan.disregarded.insert(plan.disregarded.end(), fault.ignored.begin(), fault.ignored.end());
+    }
     pgaf::sim::Outcome outcome = pgaf::sim::Execute(plan);
     if (!outcome.violation.empty()) {
         std::printf("pgaf_simulate --story --shrink --seeds 1 --first %llu%s: %s\n",
@@ -104,17 +138,57 @@ bool RunSeed(std::uint64_t seed, const Options &options) {
     return outcome.violation.empty();
 }
 
+/// What of the scenario is not as it should be; empty: nothing.
+std::string Unexpected(const Options &options, std::string_view finding, const std::string &wrong) {
+    for (const auto &fault : options.known) {
+        if (fault.finding != finding) continue;
+        if (wrong.empty()) return "holds by now: take it off the list of known faults";
+        return wrong.starts_with(fault.violation) ? "" : "fails in another way than the list says";
+    }
+    return wrong.empty() ? "" : "does not hold";
+}
+
+int RunScenarios(const Options &options) {
+    int unexpected = 0;
+    int known = 0;
+    int count = 0;
+    for (const pgaf::sim::Scenario &scenario : pgaf::sim::Scenarios()) {
+        if (!options.only.empty() && scenario.finding != options.only) continue;
+        std::vector<std::string> story;
+        std::string wrong;
+        for (std::uint64_t seed = options.first; wrong.empty() && seed < options.first + 4; ++seed)
+            wrong = scenario.run(seed, story);
+        const std::string problem = Unexpected(options, scenario.finding, wrong);
+        ++count;
+        known += !wrong.empty() && problem.empty() ? 1 : 0;
+        unexpected += problem.empty() ? 0 : 1;
+        if (!problem.empty() || options.tells) {
+            std::printf("%s, \"%s\": %s%s%s\n", std::string(scenario.finding).c_str(),
+                        std::string(scenario.says).c_str(),
+                        problem.empty() ? "as expected" : problem.c_str(),
+                        wrong.empty() ? "" : ": ", wrong.c_str());
+        }
+        if (!options.tells) continue;
+        for (const std::string &line : story)
+            std::printf("%s\n", line.c_str());
+    }
+    std::printf("%d scenarios: %d hold, %d show a known fault, %d are not as expected\n", count,
+                count - known - unexpected, known, unexpected);
+    return unexpected == 0 ? 0 : 1;
+}
+
 }  // namespace
 
 int main(int argc, char **argv) {
     Options options;
     if (!Parse(argc, argv, options)) {
         std::fprintf(stderr,
-                     "usage: %s [--first SEED|now] [--seeds N] [--seconds S] [--failures N] "
+                     "usage: %s [--known FILE] [--scenarios [--only FINDING]] [--first SEED|now] [--seeds N] [--seconds S] [--failures N] "
                      "[--story] [--shrink] [--with FAULT,...] [--without FAULT,...]\n",
                      argv[0]);
         return 1;
     }
+    if (options.scenarios) return RunScenarios(options);
     const auto end = Clock::now() + std::chrono::seconds(options.seconds);
     unsigned long long failed = 0;
     unsigned long long done = 0;

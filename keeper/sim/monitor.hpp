@@ -48,6 +48,9 @@ class Monitor {
     /// An older one takes its place.
     void Restore(const Backup &backup);
 
+    /// A candidate has died that was given the next number.
+    void SkipTimeline() { ++group_.highest_timeline; }
+
     [[nodiscard]] const core::GroupView &Rows() const { return group_; }
     [[nodiscard]] core::GroupView View() const;
     [[nodiscard]] bool IsUp() const { return is_up_; }

@@ -48,18 +48,20 @@ void World::Replicate() {
         if (!machine->server || machine->IsFrozen()) continue;
         Server &server = *machine->server;
         const std::size_t before = server.senders.size();
+        bool is_confirmed = false;
         std::erase_if(server.senders, [&](Sender &sender) {
             if (sender.peer == kMonitorPlace) {  // a program that receives WAL under a name
                 sender.flush = SendableEnd(*machine);
                 sender.heard_at = now_;
                 ++sender.replies;
                 sender.streaming = true;
+                is_confirmed = true;
                 return false;
             }
             return now_ - sender.heard_at > kTimeout;
         });
         if (server.senders.size() != before) server.latch = true;
-        ReleaseWaiters(*machine);
+        if (is_confirmed) ReleaseWaiters(*machine);
     }
 }
 
@@ -144,7 +146,7 @@ void World::ReleaseWaiters(Machine &upstream) {
     const std::size_t before = server.sync_confirmed;
     for (const Sender &own : server.senders) {
         if (own.proc.settings.sync_names.empty()) continue;
-        const SyncNames names = ParseSyncNames(own.proc.settings.sync_names);
+        const SyncNames &names = own.proc.settings.names;
         if (!names.Contains(own.app)) continue;
         std::vector<std::size_t> held;
         for (const Sender &sender : server.senders) {

@@ -45,7 +45,8 @@ Outcome Execute(const Plan &plan) {
                  .with_prepare = plan.with_prepare,
                  .with_cancels = plan.with_cancels,
                  .with_reads = plan.with_reads});
-    world.Disregard("the rules do not come to rest");
+    for (const std::string &prefix : plan.disregarded)
+        world.Disregard(prefix);
     const auto end = [&world](std::string what) { return Outcome{std::move(what), world.Story()}; };
     if (!world.SetUp()) {
         return end(world.Violation().empty() ? "fresh nodes did not settle:" + world.Summary()
@@ -59,11 +60,11 @@ Outcome Execute(const Plan &plan) {
     world.HealEverything();
     for (int i = 0; i < 60 && world.Violation().empty(); ++i) {
         EndMaintenances(world);
-        if (world.RunUntil([&world] { return world.IsConverged(); }, Milliseconds{1500})) break;
+        const auto is_whole = [&world] { return world.IsConverged() && world.Primary() != 0; };
+        if (world.RunUntil(is_whole, Milliseconds{1500})) break;
     }
     if (!world.Violation().empty()) return end(world.Violation());
     if (!world.IsConverged()) return end("no convergence after everything healed:" + world.Summary());
-    (void)world.RunUntil([&world] { return world.Primary() != 0; }, Milliseconds{3000});
     return end(Judge(world));
 }
 

@@ -22,6 +22,7 @@ struct Plan {
     bool with_cancels = false;
     bool with_reads = false;
     std::vector<Fault> faults;
+    std::vector<std::string> disregarded{};  ///< beginnings of violations that are known
 };
 
 Plan DrawPlan(std::uint64_t seed, const FaultSet &allowed);

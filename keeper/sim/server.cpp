@@ -75,7 +75,8 @@ void Machine::ReadSettingsDue() {
         TellChildren();
     }
     if (s.worker.reads_at <= now) Read(s.worker, false);
-    if (s.checkpointer.reads_at <= now) Read(s.checkpointer, true);
+    if (s.checkpointer.reads_at <= now && s.checkpointer.frozen_until <= now)
+        Read(s.checkpointer, true);
     if (s.startup.reads_at <= now) {
         const std::string before = s.startup.settings.conninfo + s.startup.settings.slot;
         Read(s.startup, false);

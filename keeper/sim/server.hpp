@@ -25,6 +25,7 @@ class WorkerRig;
 struct Proc {
     Settings settings;
     BootTime reads_at = core::kForever;  ///< a reload that has not reached it yet
+    BootTime frozen_until{};
 };
 
 struct Sender {

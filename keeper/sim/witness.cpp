@@ -50,9 +50,10 @@ void World::Acknowledge(Machine &machine, const Session &session) {
         server.is_witnessed = true;
         CheckData(machine, machine.data->Data(), "the new primary");
     }
+    if (session.kind == SessionKind::kLocal) return;
     ++acknowledged_;
     acknowledged_at_ = now_;
-    if (session.kind != SessionKind::kLocal && options_.promises)
+    if (options_.promises)
         promised_.push_back(session.record);
 }
 
@@ -64,10 +65,7 @@ void World::Read(Machine &machine) {
     for (std::size_t i = units.size(); i > 0; --i) {
         const std::int64_t id = units.at(i - 1).record;
         const SessionKind kind = records_.at(static_cast<std::size_t>(id)).kind;
-        if (kind != SessionKind::kCommit) {
-            if (kind == SessionKind::kIdle) continue;
-            return;
-        }
+        if (kind != SessionKind::kCommit) continue;
         const bool waits = std::any_of(sessions.begin(), sessions.end(),
                                        [id](const Session &s) { return s.record == id; });
         if (waits) continue;

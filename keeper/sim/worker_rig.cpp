@@ -92,14 +92,13 @@ worker::ServerFacts WorkerRig::Observe() {
     facts.sync_defined = s.sync_defined;
     facts.sync_names = s.worker.settings.sync_names;
     facts.primary_conninfo = s.worker.settings.conninfo;
-    const SyncNames names = ParseSyncNames(facts.sync_names);
+    const SyncNames &names = s.worker.settings.names;
     facts.sync_k = names.k;
     for (const NodeId member : names.members) {
         if (member.IsValid()) facts.sync_members.push_back(member);
     }
     for (const Sender &sender : s.senders) {
-        const bool counts =
-            ParseSyncNames(sender.proc.settings.sync_names).Contains(sender.app);
+        const bool counts = sender.proc.settings.names.Contains(sender.app);
         facts.senders.push_back({.pid = sender.pid,
                                  .node = NodeOfSlot(sender.slot),
                                  .streaming = sender.streaming,
