@@ -41,6 +41,7 @@ void Machine::BeginSession() {
         data->wal.units.push_back({session.record, i + 1 == units});
     session.end = data->wal.units.size();
     if (world.with_cancels && world.random().OneIn(20)) session.is_cancelled = true;
+    if (world.with_cancels && world.random().OneIn(40)) session.is_terminated = true;
     s.sessions.push_back(session);
 }
 
@@ -69,10 +70,10 @@ void Machine::TickSession(Session &session) {
     if (IsDiskFrozen()) return;
     session.is_flushed = data->durable >= session.end;
     if (!session.is_flushed) return;
-    const bool waits = session.kind != SessionKind::kLocal && s.sync_defined &&
-                       s.sync_confirmed < session.end;
-    const bool gives_up = session.is_terminated ||
-                          (session.is_cancelled && world.random().OneIn(30));
+    const bool waits =
+        session.kind != SessionKind::kLocal && s.sync_defined && s.sync_confirmed < session.end;
+    const bool gives_up =
+        session.is_terminated || (session.is_cancelled && world.random().OneIn(30));
     if (waits && !gives_up) return;
     if (IsAnswered(session)) world.Acknowledge(*this, session);
     session.ends_at = now;

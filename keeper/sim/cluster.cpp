@@ -92,7 +92,8 @@ SyncNames ParseSyncNames(const std::string &setting) {
     SyncNames names;
     const std::size_t open = setting.find('(');
     if (open == std::string::npos) {
-        if (!setting.empty()) names = {1, {core::ParseStandbyName(setting).value_or(core::NodeId{})}};
+        if (!setting.empty())
+            names = {1, {core::ParseStandbyName(setting).value_or(core::NodeId{})}};
         return names;
     }
     const char *const digits = setting.data() + setting.find_first_of("0123456789");

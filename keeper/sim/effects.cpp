@@ -89,8 +89,7 @@ void Effects::CheckpointSource() {
     if (source == nullptr || source->server->phase != Phase::kWritable) return;
     source->data->control.timeline = source->data->wal.timeline;
     source->data->control.checkpoint = source->data->durable;
-    source->data->wal.units.push_back(
-        {source->world.NewRecord(SessionKind::kIdle), true});
+    source->data->wal.units.push_back({source->world.NewRecord(SessionKind::kIdle), true});
 }
 
 core::Result<void> Effects::RemoveCopy() {
@@ -105,8 +104,7 @@ core::Result<void> Effects::TakeBaseBackup(const core::Peer &) {
     Cluster copy = *source->data;
     // The copy is whole when it has what the source had at its end; it begins a little before.
     copy.consistent_at = copy.durable;
-    const std::size_t first =
-        copy.wal.history.empty() ? 0 : UnitsOf(copy.wal.history.back().at);
+    const std::size_t first = copy.wal.history.empty() ? 0 : UnitsOf(copy.wal.history.back().at);
     const auto back = static_cast<std::size_t>(machine_.world.random().Below(20));
     copy.wal.units.resize(std::max(first, copy.durable - std::min(copy.durable, back)));
     copy.wal.CutIncompleteRecord();

@@ -37,13 +37,16 @@ constexpr std::array kInfos{
     FaultInfo{kUnreachable, "unreachable", 4},
     FaultInfo{kMonitorLock, "monitor_lock", 3},
     FaultInfo{kMonitorRestore, "monitor_restore", 3},
+    FaultInfo{kMonitorLost, "monitor_lost", 2},
     FaultInfo{kCopyMachine, "copy_machine", 2},
+    FaultInfo{kOldDisk, "old_disk", 2},
     FaultInfo{kImpostor, "impostor", 2},
     FaultInfo{kAlterSync, "alter_sync", 2},
     FaultInfo{kAlterConninfo, "alter_conninfo", 2},
     FaultInfo{kAlterPreload, "alter_preload", 2},
     FaultInfo{kLoseInclude, "lose_include", 2},
     FaultInfo{kSyntaxError, "syntax_error", 2},
+    FaultInfo{kPgCtlStart, "pg_ctl_start", 2},
     FaultInfo{kPgCtlStop, "pg_ctl_stop", 3},
     FaultInfo{kPgCtlRestart, "pg_ctl_restart", 3},
     FaultInfo{kPgCtlPromote, "pg_ctl_promote", 2},
@@ -80,17 +83,17 @@ Milliseconds Time(std::uint32_t number, int least, int most) {
 void CutPath(World &world, const Fault &fault, Way way) {
     const auto count = static_cast<std::uint32_t>(world.Machines() + 1);
     const int from = static_cast<int>(fault.numbers[0] % count);
-    const int to = static_cast<int>((fault.numbers[0] % count + 1 + fault.numbers[1] % (count - 1)) %
-                                    count);
+    const int to =
+        static_cast<int>((fault.numbers[0] % count + 1 + fault.numbers[1] % (count - 1)) % count);
     const bool both = fault.numbers[2] % 3 != 0;
     const Way next = world.Path(from, to) == way ? Way::kOpen : way;
     world.SetPath(from, to, next, both);
     world.Tell("fault: path " + std::to_string(from) + (both ? " <-> " : " -> ") +
                std::to_string(to) +
-               (next == Way::kOpen      ? " open"
-                : next == Way::kSilent  ? " silent"
-                : next == Way::kReset   ? " answers resets"
-                                        : " unreachable"));
+               (next == Way::kOpen     ? " open"
+                : next == Way::kSilent ? " silent"
+                : next == Way::kReset  ? " answers resets"
+                                       : " unreachable"));
 }
 
 void Alter(World &world, Machine &machine, const std::string &name, const std::string &value) {
@@ -172,7 +175,8 @@ void InjectProcess(World &world, const Fault &fault, Machine &machine) {
             world.Tell("operator: replay of " + machine.Who() +
                        (fault.kind == kSlowReplay ? " is slow" : " paused"));
             if (fault.kind == kPauseReplay) machine.is_replay_paused = !machine.is_replay_paused;
-            if (fault.kind == kSlowReplay) machine.replay_units = machine.replay_units == 64 ? 1 : 64;
+            if (fault.kind == kSlowReplay)
+                machine.replay_units = machine.replay_units == 64 ? 1 : 64;
             if (!machine.server) return;
             machine.server->is_replay_paused = machine.is_replay_paused;
             machine.server->replay_units = machine.replay_units;
@@ -245,6 +249,9 @@ void InjectOperator(World &world, const Fault &fault, Machine &machine) {
             world.Tell("operator: " + machine.Who() + " cannot start with its settings");
             machine.data->conf.prevents_start = true;
             return;
+        case kPgCtlStart:
+            if (machine.is_up) machine.foreign_start = world.Now();
+            return;
         case kPgCtlStop:
         case kPgCtlRestart:
             if (!machine.server) return;
@@ -282,6 +289,12 @@ void InjectWorld(World &world, const Fault &fault, Machine &machine) {
             world.Tell("operator: the monitor is restored from a backup");
             return world.RestoreMonitor(fault.numbers[1]);
         }
+        case kMonitorLost:
+            // Its rows are gone until somebody finds a backup.
+            world.Tell("fault: the monitor has lost its tables");
+            return world.LoseMonitor();
+        case kOldDisk:
+            return world.ReturnToImage(machine, fault.numbers[1]);
         case kCopyMachine: {
             const int copy = world.CopyMachine(machine.place);
             if (copy != 0)

@@ -32,7 +32,8 @@ core::Result<std::vector<KnownFault>> ReadKnownFaults(const std::string &path) {
         if (line.empty() || line.front() == '#') continue;
         std::vector<std::string> fields = Split(line, '|');
         fields.resize(4);
-        KnownFault fault{.finding = fields[0], .violation = fields[1], .withheld = {}, .ignored = {}};
+        KnownFault fault{
+            .finding = fields[0], .violation = fields[1], .withheld = {}, .ignored = {}};
         for (const std::string &name : Split(fields[2], ' ')) {
             if (name.empty()) continue;
             const FaultKind kind = FaultNamed(name);

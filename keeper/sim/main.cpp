@@ -1,8 +1,12 @@
+#include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "known.hpp"
@@ -94,7 +98,8 @@ bool Parse(int argc, char **argv, Options &options) {
         }
         if (name == "--with") {
             options.allowed = FaultSet{};
-            if (!ForEachName(value, [&](FaultKind kind) { options.allowed.Add(kind); })) return false;
+            if (!ForEachName(value, [&](FaultKind kind) { options.allowed.Add(kind); }))
+                return false;
             options.arguments += " --with " + std::string(value);
             continue;
         }
@@ -120,6 +125,8 @@ bool RunSeed(std::uint64_t seed, const Options &options) {
         plan.disregarded.insert(plan.disregarded.end(), fault.ignored.begin(), fault.ignored.end());
     }
     pgaf::sim::Outcome outcome = pgaf::sim::Execute(plan);
+    static std::mutex printing;
+    const std::lock_guard<std::mutex> lock(printing);
     if (!outcome.violation.empty()) {
         std::printf("pgaf_simulate --story --shrink --seeds 1 --first %llu%s: %s\n",
                     static_cast<unsigned long long>(seed), options.arguments.c_str(),
@@ -177,28 +184,51 @@ int RunScenarios(const Options &options) {
     return unexpected == 0 ? 0 : 1;
 }
 
+/// Worlds share nothing: as many at a time as there are cores.
+int RunSeeds(const Options &options) {
+    const auto end = Clock::now() + std::chrono::seconds(options.seconds);
+    std::atomic<std::uint64_t> next{0};
+    std::atomic<std::uint64_t> failed{0};
+    const auto goes_on = [&](std::uint64_t number) {
+        if (failed >= options.failures) return false;
+        return options.seconds > 0 ? Clock::now() < end : number < options.seeds;
+    };
+    std::atomic<std::uint64_t> done{0};
+    const auto work = [&] {
+        for (std::uint64_t number = next++; goes_on(number); number = next++) {
+            failed += RunSeed(options.first + number, options) ? 0U : 1U;
+            ++done;
+        }
+    };
+    std::vector<std::thread> threads;
+    const bool is_alone = options.tells || options.seeds == 1;
+    const unsigned jobs = is_alone ? 1 : std::max(1U, std::thread::hardware_concurrency());
+    for (unsigned i = 1; i < jobs; ++i)
+        threads.emplace_back(work);
+    work();
+    for (std::thread &thread : threads)
+        thread.join();
+    const std::chrono::duration<double> took =
+        Clock::now() - (end - std::chrono::seconds(options.seconds));
+    std::printf("%llu of %llu seeds failed, the first was %llu; %.0f seeds a second\n",
+                static_cast<unsigned long long>(failed), static_cast<unsigned long long>(done),
+                static_cast<unsigned long long>(options.first),
+                static_cast<double>(done) / std::max(took.count(), 0.001));
+    return failed == 0 ? 0 : 1;
+}
+
 }  // namespace
 
 int main(int argc, char **argv) {
     Options options;
     if (!Parse(argc, argv, options)) {
         std::fprintf(stderr,
-                     "usage: %s [--known FILE] [--scenarios [--only FINDING]] [--first SEED|now] [--seeds N] [--seconds S] [--failures N] "
+                     "usage: %s [--known FILE] [--scenarios [--only FINDING]] [--first SEED|now] "
+                     "[--seeds N] [--seconds S] [--failures N] "
                      "[--story] [--shrink] [--with FAULT,...] [--without FAULT,...]\n",
                      argv[0]);
         return 1;
     }
     if (options.scenarios) return RunScenarios(options);
-    const auto end = Clock::now() + std::chrono::seconds(options.seconds);
-    unsigned long long failed = 0;
-    unsigned long long done = 0;
-    const auto goes_on = [&] {
-        return options.seconds > 0 ? Clock::now() < end : done < options.seeds;
-    };
-    for (; failed < options.failures && goes_on(); ++done) {
-        failed += RunSeed(options.first + done, options) ? 0 : 1;
-    }
-    std::printf("%llu of %llu seeds failed, the first was %llu\n", failed, done,
-                static_cast<unsigned long long>(options.first));
-    return failed == 0 ? 0 : 1;
+    return RunSeeds(options);
 }

@@ -18,6 +18,8 @@ constexpr int kHealthyFactor = 5;
 /// A backend finds out by its own means that nobody is there any more.
 constexpr Milliseconds kSessionLost{15'000};
 constexpr int kBackendsMax = 100;
+/// In one decision, for each node: more means that rules undo each other.
+constexpr int kGoalsMax = 4;
 }  // namespace
 
 Monitor::Facts &Monitor::FactsOf(NodeId node) {
@@ -58,6 +60,10 @@ GroupView Monitor::View() const {
 }
 
 void Monitor::CarryOut(const Decision &decision) {
+    if (static_cast<int>(decision.assignments.size()) >
+        kGoalsMax * (1 + static_cast<int>(group_.nodes.size())))
+        world_.Violate("a single decision sets " + std::to_string(decision.assignments.size()) +
+                       " goals");
     for (const Assignment &assignment : decision.assignments) {
         world_.Tell("monitor: node " + std::to_string(assignment.node.value) + " -> " +
                     std::string(ToString(assignment.goal)) + " (" + assignment.rule +
@@ -234,8 +240,8 @@ void Monitor::Tick() {
     const BootTime now = world_.Now();
     std::vector<std::int64_t> lost;
     for (auto &[session, caller] : callers_) {
-        const bool is_mute = !world_.IsOpen(caller.place, kMonitorPlace) ||
-                             !world_.At(caller.place).is_up;
+        const bool is_mute =
+            !world_.IsOpen(caller.place, kMonitorPlace) || !world_.At(caller.place).is_up;
         if (!is_mute) {
             caller.lost_at.reset();
         } else if (!caller.lost_at) {
@@ -277,8 +283,8 @@ std::string Monitor::Remove(NodeId node, bool force) {
     if (decision) {
         group_.number_sync_standbys = NumberSyncStandbysAfterRemoval(view, node);
     }
-    return Carry(decision, "removal of node " + std::to_string(node.value) +
-                               (force ? " by force" : ""));
+    return Carry(decision,
+                 "removal of node " + std::to_string(node.value) + (force ? " by force" : ""));
 }
 
 std::string Monitor::BeginMaintenance(NodeId node) {
@@ -327,8 +333,7 @@ bool Monitor::Register(Machine &machine, bool quorum) {
     (void)FactsOf(row.id);
     group_.number_sync_standbys = NumberSyncStandbysAfterJoin(group_);
     machine.is_registered = true;
-    world_.Tell("operator: " + machine.Who() + " is registered as " +
-                std::string(ToString(*goal)));
+    world_.Tell("operator: " + machine.Who() + " is registered as " + std::string(ToString(*goal)));
     Settle();
     return true;
 }

@@ -75,8 +75,8 @@ void World::Connect(Machine &standby) {
     server.receiver_retry = now_ + Milliseconds{100};
     Machine *const upstream = FindByAddress(Keyword(settings.conninfo, "host"));
     if (upstream == nullptr || upstream == &standby) return;
-    const bool is_mute = !AreOpen(standby.place, upstream->place) || !upstream->is_up ||
-                         upstream->IsFrozen();
+    const bool is_mute =
+        !AreOpen(standby.place, upstream->place) || !upstream->is_up || upstream->IsFrozen();
     if (is_mute && Path(standby.place, upstream->place) != Way::kReset) {
         server.receiver_retry = now_ + kConnectTimeout;
         return;
@@ -97,8 +97,8 @@ void World::Connect(Machine &standby) {
     Sender sender;
     sender.pid = from.next_pid++;
     sender.peer = standby.place;
-    sender.app = core::ParseStandbyName(Keyword(settings.conninfo, "application_name"))
-                     .value_or(NodeId{});
+    sender.app =
+        core::ParseStandbyName(Keyword(settings.conninfo, "application_name")).value_or(NodeId{});
     sender.slot = settings.slot;
     sender.proc.settings = from.postmaster.settings;
     sender.heard_at = now_;
@@ -207,7 +207,8 @@ void World::Stream(Machine &standby) {
     bool heard = false;
     if (sends && arrives) {
         const std::size_t units = standby.data->applied + 64 < receiver.received ? 16 : 6;
-        TakeUnits(standby, upstream, 1 + static_cast<std::size_t>(random_.Below(static_cast<int>(units))));
+        TakeUnits(standby, upstream,
+                  1 + static_cast<std::size_t>(random_.Below(static_cast<int>(units))));
         receiver.said = std::max(receiver.said, receiver.received);
         receiver.heard_at = now_;
         ++receiver.messages;

@@ -1,5 +1,7 @@
 #include "run.hpp"
 
+#include <algorithm>
+
 #include "random.hpp"
 #include "world.hpp"
 
@@ -39,12 +41,16 @@ Plan DrawPlan(std::uint64_t seed, const FaultSet &allowed) {
 }
 
 Outcome Execute(const Plan &plan) {
+    const bool keeps_images =
+        std::any_of(plan.faults.begin(), plan.faults.end(),
+                    [](const Fault &fault) { return fault.kind == FaultKind::kOldDisk; });
     World world({.seed = plan.seed,
                  .nodes = plan.nodes,
                  .promises = plan.promises,
                  .with_prepare = plan.with_prepare,
                  .with_cancels = plan.with_cancels,
-                 .with_reads = plan.with_reads});
+                 .with_reads = plan.with_reads,
+                 .keeps_images = keeps_images});
     for (const std::string &prefix : plan.disregarded)
         world.Disregard(prefix);
     const auto end = [&world](std::string what) { return Outcome{std::move(what), world.Story()}; };
@@ -64,7 +70,8 @@ Outcome Execute(const Plan &plan) {
         if (world.RunUntil(is_whole, Milliseconds{1500})) break;
     }
     if (!world.Violation().empty()) return end(world.Violation());
-    if (!world.IsConverged()) return end("no convergence after everything healed:" + world.Summary());
+    if (!world.IsConverged())
+        return end("no convergence after everything healed:" + world.Summary());
     return end(Judge(world));
 }
 

@@ -163,8 +163,8 @@ std::string MonitorLostInChange(std::uint64_t seed, Story &story) {
     Stage stage(seed, 3, story);
     stage.world.At(1).server->checkpointer.frozen_until = core::kForever;
     stage.world.At(3).PowerOff();
-    const bool is_under_way = stage.Until(
-        [&] { return stage.world.At(1).RecordedState() == kApplySettings; }, 20'000);
+    const bool is_under_way =
+        stage.Until([&] { return stage.world.At(1).RecordedState() == kApplySettings; }, 20'000);
     if (!is_under_way) return "the set was not changed:" + stage.world.Summary();
     stage.world.monitor().Stop();
     stage.Run(10'000);
@@ -336,8 +336,8 @@ std::string NoisyStandby(std::uint64_t seed, Story &story) {
     stage.Run(60'000);
     const std::int64_t lines = stage.world.LogLines() - before;
     if (lines > 120)
-        stage.wrong = "a standby without its upstream logs " + std::to_string(lines) +
-                      " lines in a minute";
+        stage.wrong =
+            "a standby without its upstream logs " + std::to_string(lines) + " lines in a minute";
     return stage.Verdict();
 }
 
@@ -355,6 +355,33 @@ std::string PausedClock(std::uint64_t seed, Story &story) {
     Stage stage(seed, 2, story);
     Inject(stage.world, {.kind = FaultKind::kPauseMachine, .numbers = {0, 12'000, 0, 0}});
     stage.Run(20'000);
+    return stage.Verdict();
+}
+
+/// A virtual machine is set back to a snapshot: it has lost what it had confirmed.
+std::string OldDiskPromoted(std::uint64_t seed, Story &story) {
+    Stage stage(seed, 3, story, {.keeps_images = true});
+    stage.Run(4'000);
+    stage.Cut(1, 2);
+    stage.Run(2'000);
+    stage.world.At(1).PowerOff();
+    stage.world.ReturnToImage(stage.world.At(3), 0);
+    stage.Mend(1, 2);
+    (void)stage.Serves(30'000);
+    return stage.Verdict();
+}
+
+std::string OldDiskReturns(std::uint64_t seed, Story &story) {
+    Stage stage(seed, 2, story, {.keeps_images = true});
+    stage.Run(4'000);
+    for (int i = 0; i < 2; ++i) {
+        stage.world.At(2).KillServer();
+        stage.Run(2'000);
+        stage.Heals(30'000);
+    }
+    stage.world.ReturnToImage(stage.world.At(2), 0);
+    stage.Run(6'000);
+    stage.Heals(90'000);
     return stage.Verdict();
 }
 
@@ -389,6 +416,9 @@ constexpr std::array kScenarios{
     Scenario{"F24", "a standby without its upstream does not flood the log", NoisyStandby},
     Scenario{"P1", "no two rules undo each other", BriefCut},
     Scenario{"N1", "a machine that was paused with its clock does not acknowledge", PausedClock},
+    Scenario{"N2", "a member that was set back to an old disk is not promoted without what it had",
+             OldDiskPromoted},
+    Scenario{"N3", "a node that was set back to an old disk comes back", OldDiskReturns},
 };
 
 }  // namespace

@@ -10,9 +10,7 @@ namespace pgaf::sim {
 using supervisor::ClusterState;
 
 core::Result<void> Machine::StartServer() {
-    const auto fail = [](const char *why) {
-        return core::Fail(core::ProblemCode::kPostgres, why);
-    };
+    const auto fail = [](const char *why) { return core::Fail(core::ProblemCode::kPostgres, why); };
     if (server) return fail("lock file \"postmaster.pid\" already exists");
     if (!data) return fail("the data directory is empty");
     if (IsDiskFrozen()) return fail("the disk does not answer");
@@ -205,9 +203,8 @@ void Machine::Promote() {
 
 void Machine::RequestCheckpoint() {
     if (!server) return;
-    server->checkpoint_ends =
-        std::min(server->checkpoint_ends,
-                 world.Now() + Milliseconds{10} + world.random().UpTo(200));
+    server->checkpoint_ends = std::min(server->checkpoint_ends,
+                                       world.Now() + Milliseconds{10} + world.random().UpTo(200));
 }
 
 void Machine::TickServer() {
@@ -216,7 +213,8 @@ void Machine::TickServer() {
     if (world.Now() >= s.ends_at && s.ending != Ending::kNone &&
         world.Now() >= s.postmaster_frozen_until) {
         const bool is_fast = s.ending == Ending::kFast;
-        const bool is_clean = is_fast && (s.phase == Phase::kWritable || s.phase == Phase::kStandby);
+        const bool is_clean =
+            is_fast && (s.phase == Phase::kWritable || s.phase == Phase::kStandby);
         return EndServer(is_fast ? 0 : 2, is_clean);
     }
     if (IsFrozen()) return;
@@ -245,8 +243,7 @@ void Machine::StopServer(Ending how) {
     if (!server || how <= server->ending) return;
     server->ending = how;
     const Milliseconds least = how == Ending::kFast ? Milliseconds{20} : Milliseconds{2};
-    server->ends_at =
-        world.Now() + least + world.random().UpTo(how == Ending::kFast ? 300 : 20);
+    server->ends_at = world.Now() + least + world.random().UpTo(how == Ending::kFast ? 300 : 20);
 }
 
 void Machine::KillServer() {
@@ -260,8 +257,8 @@ void Machine::EndServer(int status, bool is_clean) {
         if (was_writable) data->wal.units.push_back({world.NewRecord(SessionKind::kIdle), true});
         data->applied = data->durable = was_writable ? data->wal.units.size() : data->applied;
         WriteControl();
-        data->control.state = was_writable ? ClusterState::kShutDown
-                                           : ClusterState::kShutDownInRecovery;
+        data->control.state =
+            was_writable ? ClusterState::kShutDown : ClusterState::kShutDownInRecovery;
     } else if (data) {
         data->LoseUnflushed();
     }

@@ -53,8 +53,7 @@ void World::Acknowledge(Machine &machine, const Session &session) {
     if (session.kind == SessionKind::kLocal) return;
     ++acknowledged_;
     acknowledged_at_ = now_;
-    if (options_.promises)
-        promised_.push_back(session.record);
+    if (options_.promises) promised_.push_back(session.record);
 }
 
 /// The newest record that a reader sees: everything that is not waiting.
@@ -90,9 +89,9 @@ void World::CheckData(const Machine &machine, const std::vector<Unit> &data, con
 /// What is shown of the node and is not so; empty: nothing.
 std::string World::WrongFact(const NodeView &row) const {
     if (row.goal != row.reported) return "";
-    const auto at =
-        std::find_if(machines_.begin(), machines_.end(),
-                     [&row](const auto &machine) { return machine->address == row.host; });
+    const auto at = std::find_if(machines_.begin(), machines_.end(), [&row](const auto &machine) {
+        return machine->address == row.host;
+    });
     if (at == machines_.end() || !(*at)->is_up || !(*at)->server) return "";
     const Machine &machine = **at;
     const Server &server = *machine.server;

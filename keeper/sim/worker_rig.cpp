@@ -88,6 +88,11 @@ worker::ServerFacts WorkerRig::Observe() {
     const std::size_t at = facts.in_recovery ? std::max(received, d.applied) : d.durable;
     facts.lsn = LsnOf(at);
     facts.timeline = d.wal.timeline;
+    if (s.promotion == PromotionStep::kEndOfRecovery) {
+        // Until recovery has ended the server speaks of what it has replayed.
+        facts.timeline = d.wal.history.back().timeline;
+        facts.lsn = d.wal.history.back().at;
+    }
     facts.checkpointer_sync = worker::Mark(s.checkpointer.settings.sync_mark);
     facts.sync_defined = s.sync_defined;
     facts.sync_names = s.worker.settings.sync_names;

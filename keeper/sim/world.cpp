@@ -1,6 +1,7 @@
 #include "world.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "pgaf/core/node_record.hpp"
 #include "rigs.hpp"
@@ -20,7 +21,8 @@ World::World(const Options &options)
       monitor_(*this) {
     records_.emplace_back();
     for (int place = 1; place <= options.nodes; ++place) {
-        machines_.push_back(std::make_unique<Machine>(*this, place, "10.0.0." + std::to_string(place)));
+        machines_.push_back(
+            std::make_unique<Machine>(*this, place, "10.0.0." + std::to_string(place)));
         machines_.back()->name = std::string(1, static_cast<char>('a' + place - 1));
         machines_.back()->clock_rate = 1.0 + (random_.Below(3) - 1) / 128.0;
     }
@@ -117,8 +119,7 @@ void World::Deliver() {
     for (Packet &packet : due) {
         const Way way = Path(packet.from, packet.to);
         const bool is_established = packet.kind != Packet::Kind::kConnect;
-        const bool bounces =
-            way == Way::kReset || (way == Way::kUnreachable && !is_established);
+        const bool bounces = way == Way::kReset || (way == Way::kUnreachable && !is_established);
         if (bounces) {
             // Whoever has sent it learns that nobody is there; the other side learns nothing.
             packet.kind = Packet::Kind::kEnd;
@@ -156,14 +157,41 @@ void World::Tick() {
         At(1 + (first + i) % Machines()).Tick();
     monitor_.Tick();
     CheckFacts();
-    if (now_ < backup_at_ || backups_.size() >= 12) return;
+    if (now_ < backup_at_ || newest_backup_) return;
     backup_at_ = now_ + Milliseconds{3000};
-    backups_.push_back(monitor_.Save());
+    if (backups_.size() < 12) backups_.push_back(monitor_.Save());
+    if (!options_.keeps_images) return;
+    constexpr std::size_t kImagesMax = 40;
+    for (const auto &machine : machines_) {
+        if (machine->data && images_.size() < kImagesMax)
+            images_.push_back({machine->place, machine->files, machine->data});
+    }
 }
 
 void World::RestoreMonitor(std::uint32_t number) {
-    if (backups_.empty()) return;
+    if (backups_.empty() || newest_backup_) return;
     monitor_.Restore(backups_.at(number % backups_.size()));
+}
+
+void World::LoseMonitor() {
+    if (newest_backup_) return;
+    newest_backup_ = monitor_.Save();
+    monitor_.Restore({});
+}
+
+void World::ReturnToImage(Machine &machine, std::uint32_t number) {
+    std::vector<const Image *> own;
+    for (const Image &image : images_) {
+        if (image.place == machine.place) own.push_back(&image);
+    }
+    if (own.empty() || machine.is_gone) return;
+    const Image &image = *own.at(number % own.size());
+    Tell("operator: " + machine.Who() + " is set back to an earlier image of its disk");
+    machine.PowerOff();
+    machine.files = image.files;
+    machine.data = image.data;
+    machine.copy.reset();
+    machine.PowerOn();
 }
 
 void World::Run(Milliseconds time) {
@@ -183,14 +211,14 @@ bool World::RunUntil(const std::function<bool()> &is_true, Milliseconds limit) {
 
 bool World::SetUp() {
     for (const auto &machine : machines_) {
-        const bool is_created = RunUntil(
-            [&] { return machine->is_registered || Create(*machine); }, Milliseconds{10'000});
+        const bool is_created = RunUntil([&] { return machine->is_registered || Create(*machine); },
+                                         Milliseconds{10'000});
         if (!is_created) return false;
         const bool is_first = machine->place == 1;
         const bool is_settled = RunUntil(
             [&] {
-                return IsConverged() && monitor_.Rows().Find(machine->node)->reported !=
-                                            core::NodeState::kInit;
+                return IsConverged() &&
+                       monitor_.Rows().Find(machine->node)->reported != core::NodeState::kInit;
             },
             Milliseconds{is_first ? 10'000 : 40'000});
         if (!is_settled) return false;
@@ -222,38 +250,43 @@ void World::HealEverything() {
         if (machine->data) machine->data->conf.prevents_start = false;
         machine->PowerOn();
     }
-    if (!monitor_.IsUp()) monitor_.Start();
+    if (newest_backup_) {
+        monitor_.Restore(*std::exchange(newest_backup_, std::nullopt));
+    } else if (!monitor_.IsUp()) {
+        monitor_.Start();
+    }
     monitor_.Lock({});
     for (const NodeView &row : monitor_.View().nodes)
         monitor_.SetPriority(row.id, std::max(row.candidate_priority, 1));
 }
 
+/// Every node that can return is a primary or a secondary, and says so.
 bool World::IsConverged() const {
     const core::GroupView &rows = monitor_.Rows();
+    const auto is_gone = [&](const NodeView &row) {
+        return std::any_of(machines_.begin(), machines_.end(), [&row](const auto &machine) {
+            return machine->address == row.host && machine->is_gone;
+        });
+    };
     std::size_t primaries = 0;
-    std::size_t secondaries = 0;
     std::size_t gone = 0;
     for (const NodeView &row : rows.nodes) {
-        const auto at = std::find_if(machines_.begin(), machines_.end(), [&row](const auto &m) {
-            return m->address == row.host && m->is_gone;
-        });
-        if (at != machines_.end()) {
+        if (is_gone(row)) {
             ++gone;
             continue;
         }
-        if (row.goal != row.reported) return false;
         const bool is_alone = rows.nodes.size() == 1 && row.goal == kSingle;
-        primaries += row.goal == kPrimary || is_alone ? 1 : 0;
-        if (gone > 0 || rows.nodes.size() == 2) primaries += row.goal == kWaitPrimary ? 0 : 0;
-        secondaries += row.goal == kSecondary ? 1 : 0;
-    }
-    if (gone > 0 && primaries == 0) {
         // With nobody left to confirm, the primary waits for a standby, and writes.
-        for (const NodeView &row : rows.nodes)
-            primaries += row.goal == kWaitPrimary && row.reported == kWaitPrimary ? 1 : 0;
+        const bool is_left = rows.nodes.size() == gone + 1 && row.goal == kWaitPrimary;
+        const bool is_primary = row.goal == kPrimary || is_alone || is_left;
+        if (row.goal != row.reported || (!is_primary && row.goal != kSecondary)) return false;
+        primaries += is_primary ? 1 : 0;
     }
-    return primaries == 1 && primaries + secondaries + gone == rows.nodes.size() &&
-           rows.sync.IsSettled();
+    if (primaries != 1 || !rows.sync.IsSettled() || !monitor_.IsUp()) return false;
+    const core::GroupView view = monitor_.View();
+    return std::all_of(view.nodes.begin(), view.nodes.end(), [&](const NodeView &row) {
+        return is_gone(row) || core::HealthOf(view, row) == 1;
+    });
 }
 
 std::string World::Summary() const {

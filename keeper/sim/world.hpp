@@ -51,6 +51,7 @@ class World {
         bool with_prepare = false;
         bool with_cancels = false;
         bool with_reads = false;
+        bool keeps_images = false;  ///< of disks, for a return to them
     };
     explicit World(const Options &options);
     World(const World &) = delete;
@@ -130,6 +131,10 @@ class World {
     bool Create(Machine &machine);
     /// One of the earlier states of the monitor's rows takes the place of the present one.
     void RestoreMonitor(std::uint32_t number);
+    /// Its tables are empty until everything heals: then the newest backup is restored.
+    void LoseMonitor();
+    /// A machine is set back to an earlier image of its disk, and starts from that.
+    void ReturnToImage(Machine &machine, std::uint32_t number);
     /// Findings that are known and not mended must not hide others.
     void Disregard(std::string prefix) { disregarded_.push_back(std::move(prefix)); }
 
@@ -164,7 +169,7 @@ class World {
     std::vector<std::int64_t> promised_;  ///< acknowledged, or read, and so promised to survive
     std::int64_t acknowledged_ = 0;
     BootTime acknowledged_at_;
-    std::int64_t owner_ = 0;         ///< the server that acknowledged last
+    std::int64_t owner_ = 0;          ///< the server that acknowledged last
     std::set<std::int64_t> retired_;  ///< servers after which another one has acknowledged
     std::map<std::string, BootTime> wrong_since_;
     std::set<int> archived_;
@@ -175,6 +180,13 @@ class World {
     std::vector<std::string> story_;
     BootTime checked_at_;
     std::vector<Monitor::Backup> backups_;
+    std::optional<Monitor::Backup> newest_backup_;  ///< of a monitor that was lost
+    struct Image {
+        int place = 0;
+        std::map<std::string, std::string> files;
+        std::optional<Cluster> data;
+    };
+    std::vector<Image> images_;
     BootTime backup_at_;
 };
 
