@@ -125,21 +125,21 @@ void World::StepSupervisor(Node &node) {
     if (now_ >= node.next_report) SendReport(node);
     if (node.state == kDropped) return;  // says so until the monitor has forgotten it
     if (node.step_source.IsValid()) return EndLongStep(node);
-    node::PlanFacts facts{
+    supervisor::PlanFacts facts{
         .state = node.state, .had_peer = node.had_peer, .is_marked = node.is_marked};
     if (node.reply) facts.goal = node.reply->goal;
-    const node::Plan plan = node::MakePlan(facts);
+    const supervisor::Plan plan = supervisor::MakePlan(facts);
     switch (plan.action) {
-        case node::Action::kWait:
+        case supervisor::Action::kWait:
             return;
-        case node::Action::kTakeState:
+        case supervisor::Action::kTakeState:
             return TakeState(node, plan.next);
-        case node::Action::kEnd:
+        case supervisor::Action::kEnd:
             return TakeState(node, kDropped);
-        case node::Action::kStart:
+        case supervisor::Action::kStart:
             TakeState(node, plan.next);
             return StartServer(node);
-        case node::Action::kRunStep:
+        case supervisor::Action::kRunStep:
             return RunLongStep(node, plan.step, plan.next);
     }
 }

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "node/plan.hpp"
+#include "supervisor/plan.hpp"
 #include "pgaf/core/decide.hpp"
 #include "pgaf/core/keeper_edges.hpp"
 

@@ -7,7 +7,7 @@
 #include "io/files.hpp"
 #include "io/heartbeat.hpp"
 #include "node/monitor_link.hpp"
-#include "node/plan.hpp"
+#include "supervisor/plan.hpp"
 #include "node/steps/steps.hpp"
 #include "node/supervisor.hpp"
 #include "pgaf/core/wal_files.hpp"

@@ -1,10 +1,10 @@
 // Goal: what the supervisor does with PostgreSQL down never lets a former primary write on its own
 // word. Method: the pure plan, one situation at a time.
-#include "node/plan.hpp"
+#include "supervisor/plan.hpp"
 
 #include <gtest/gtest.h>
 
-namespace pgaf::node {
+namespace pgaf::supervisor {
 namespace {
 
 using core::NodeState;
@@ -54,4 +54,4 @@ TEST(Plan, ANodeThatStoppedToBeDroppedEndsWhenTheMonitorKnowsIt) {
 }
 
 }  // namespace
-}  // namespace pgaf::node
+}  // namespace pgaf::supervisor
