@@ -63,7 +63,8 @@ class NodeLoop final : public ServerLoop {
  private:
     // Keeper
     void BecomeKeeper();
-    [[nodiscard]] bool TakeOver();
+    /// The record as it is on the disk, with a new epoch that is durable; else when to try again.
+    [[nodiscard]] std::optional<core::Milliseconds> RenewRecord();
     void Report();
     void IgnoreOldTerm(const core::Reply &reply);
     void Act();
@@ -75,11 +76,12 @@ class NodeLoop final : public ServerLoop {
     void SaveKeeperConfig(const std::string &hostaddr);
     void ExitAfterReport(int status);
     [[nodiscard]] bool IsInitDone() const;
+    /// Number and name, for "node " and "Node ".
     [[nodiscard]] std::string Self() const;
     // Steps
     void BeginStep(core::Step step, core::NodeState next);
     void CancelStep();
-    void OnStepSucceeded(std::uint64_t system_identifier);
+    void OnStepSucceeded(std::uint64_t system_identifier, core::NodeState next);
     // Watchman
     void WatchHeartbeat();
     void WatchStream(const Heartbeat &heartbeat);
