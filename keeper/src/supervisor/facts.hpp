@@ -22,8 +22,8 @@ struct ControlFacts {
     std::uint64_t system_identifier = 0;
     ClusterState state = ClusterState::kOther;
     int timeline = 0;  ///< the highest that the control file knows of
-    core::Lsn checkpoint;
-    core::Lsn min_recovery;
+    core::Lsn checkpoint{};
+    core::Lsn min_recovery{};
     [[nodiscard]] bool IsShutDown() const {
         return state == ClusterState::kShutDown || state == ClusterState::kShutDownInRecovery;
     }
@@ -43,8 +43,8 @@ struct Heartbeat {
 struct SourceIdentity {
     std::uint64_t system_identifier = 0;
     int timeline = 0;
-    core::Lsn end;
-    core::TimelineHistory history;
+    core::Lsn end{};
+    core::TimelineHistory history{};
     std::uint64_t segment_bytes = core::kUsualSegmentBytes;
 };
 

@@ -54,8 +54,8 @@ class Server {
 /// What the operator chose, as far as the machine must know it.
 struct NodeSettings {
     std::string formation = "default";
-    std::string name;
-    std::string monitor;  ///< connection string
+    std::string name{};
+    std::string monitor{};  ///< connection string
 };
 
 /// The files of the node directory and of PGDATA.

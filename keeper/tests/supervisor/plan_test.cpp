@@ -39,9 +39,8 @@ TEST(Plan, AFormerPrimaryBecomesDemotedAndThenRejoins) {
 }
 
 TEST(Plan, AStandbyWhoseWalIsGoneIsCompared) {
-    const Plan plan = MakePlan({.state = NodeState::kSecondary,
-                                .goal = NodeState::kSecondary,
-                                .is_wal_gone = true});
+    const Plan plan = MakePlan(
+        {.state = NodeState::kSecondary, .goal = NodeState::kSecondary, .is_wal_gone = true});
     EXPECT_EQ(plan.action, Action::kRunStep);
     EXPECT_EQ(plan.step, core::Step::kRejoin);
     EXPECT_EQ(plan.next, NodeState::kCatchingup);
