@@ -24,7 +24,7 @@ class Alarms {
     std::vector<Alarm *> all_;
 };
 
-/// Something to do at a time. It must not outlive its Alarms, nor begin after they first ran.
+/// Something to do at a time. It lives as long as its Alarms.
 class Alarm {
  public:
     Alarm(Alarms &alarms, std::function<void()> what);
