@@ -100,7 +100,7 @@ package:
 	tools/package.sh
 simulate: PROGRAMS = pgaf_simulate
 simulate: pg_autoctl
-	build/cmake/pgaf_simulate --first now --seeds $(or $(SEEDS),10000)
+	build/cmake/pgaf_simulate --known keeper/sim/known_faults.txt --first now --seeds $(or $(SEEDS),10000)
 bench: deps
 	tools/bench.sh
 

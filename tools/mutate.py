@@ -81,7 +81,8 @@ class Builder:
         self.directory = directory
         core = sorted((TOP / CORE).glob("*.cpp"))
         self.programs = {
-            "sim": core + sorted((TOP / "keeper/sim").glob("*.cpp")) + [TOP / "keeper/src/node/plan.cpp"],
+            "sim": core + sorted((TOP / "keeper/src/supervisor").glob("*.cpp"))
+            + sorted((TOP / "keeper/sim").glob("*.cpp")),
             "unit": core + sorted((TOP / "keeper/tests/core").glob("*_test.cpp")),
         }
 

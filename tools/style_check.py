@@ -11,12 +11,15 @@ LONG_FILES = {
     "keeper/tests/cluster/test_worker.py": (540, "the scripted monitor that its stories share is of no use elsewhere"),
 }
 
+# Rooms that are compiled into the simulation as well.
+PURE = r"^keeper/(src/core|include/pgaf/core|src/worker|src/supervisor)/"
+
 # (pattern, where it is banned, where it is allowed, what to do instead)
 BANS = [
-    (r'#include\s*[<"](postgres\.h|libpq-fe\.h|unistd\.h|sys/|uv\.h|spdlog|fmt/)', r"^keeper/(src/core|src/worker|include/pgaf/core)/",
-     None, "the core and the worker's logic are pure: move this to an adapter"),
-    (r"\b(system_clock::now|steady_clock::now|getenv|rand)\s*\(", r"^keeper/(src/core|src/worker|include/pgaf/core)/", None,
-     "pass the value in"),
+    (r'#include\s*[<"](postgres\.h|libpq-fe\.h|unistd\.h|sys/|uv\.h|spdlog|fmt/)', PURE, None,
+     "the core, the worker's logic and the supervisor's machine are pure: move this to an adapter"),
+    (r'#include\s*[<"](io|node|cli|azure|pg)/', PURE, None, "ask through a port: the machine knows no adapter"),
+    (r"\b(system_clock::now|steady_clock::now|getenv|rand)\s*\(", PURE, None, "pass the value in"),
     (r"\b(PG_TRY|PG_CATCH|sigsetjmp)\b", r"^(extension|bgworker|keeper/src)/", r"^keeper/src/pg/", "use pg::CallPg"),
     (r"\b(system|popen|sprintf|strcpy|strcat|gets)\s*\(", r"^(keeper/src|extension|bgworker)/", None,
      "use the process port, snprintf, strlcpy or std::string"),

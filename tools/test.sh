@@ -58,18 +58,21 @@ if has cli; then
 fi
 
 if has sanitize; then
-  echo '=== the core under the address and undefined behaviour sanitizers'
+  echo '=== core and supervisor under the address and undefined behaviour sanitizers'
   log="$scratch/sanitize.log"
   { cmake -S . -B build/sanitize -DPGAF_SANITIZE=ON && cmake --build build/sanitize --parallel "$(nproc)" \
-      --target core_tests pgaf_conversation pgaf_simulate; } >"$log" 2>&1 || { tail -n 60 "$log" >&2; exit 1; }
+      --target core_tests supervisor_tests pgaf_conversation pgaf_simulate; } >"$log" 2>&1 ||
+    { tail -n 60 "$log" >&2; exit 1; }
   build/sanitize/core_tests --gtest_brief=1 --gtest_filter=-Closure.*  # the enumeration takes minutes here
+  build/sanitize/supervisor_tests --gtest_brief=1
   build/sanitize/pgaf_conversation keeper/tests/conversation/scenarios
-  build/sanitize/pgaf_simulate --seeds 200
+  build/sanitize/pgaf_simulate --known keeper/sim/known_faults.txt --seeds 100
+  build/sanitize/pgaf_simulate --known keeper/sim/known_faults.txt --scenarios
 fi
 
 if has proof; then
   echo '=== simulation with fresh seeds'
-  build/cmake/pgaf_simulate --first now --seconds "${SIMULATE_SECONDS:-120}"
+  build/cmake/pgaf_simulate --known keeper/sim/known_faults.txt --first now --seconds "${SIMULATE_SECONDS:-120}"
   echo '=== mutants'
   /usr/bin/python3 tools/mutate.py
 fi

@@ -9,6 +9,7 @@
 #include "cli/session.hpp"
 #include "io/env.hpp"
 #include "io/log.hpp"
+#include "node/monitor_supervisor.hpp"
 #include "node/node_supervisor.hpp"
 #include "node/pid_file.hpp"
 

@@ -7,7 +7,7 @@
 #include "io/network.hpp"
 #include "node/pg_setup.hpp"
 #include "node/pid_file.hpp"
-#include "node/supervisor.hpp"
+#include "node/monitor_supervisor.hpp"
 
 namespace pgaf::cli {
 namespace {

@@ -37,7 +37,6 @@ struct ControlData {
     core::Lsn min_recovery;
     int control_version = 0;
     int catalog_version = 0;
-    [[nodiscard]] bool IsShutDown() const { return state.starts_with("shut down"); }
 };
 Result<ControlData> ReadControlData(const PgInstall &install, const std::string &pgdata);
 /// Pure part of it, for tests: the text of pg_controldata in the C locale.

@@ -8,14 +8,14 @@
 
 #include "io/loop.hpp"
 #include "io/pg_client.hpp"
-#include "pgaf/core/protocol.hpp"
+#include "supervisor/ports.hpp"
 
 namespace pgaf::node {
 
 /// The keeper's session with the monitor, in the event loop: never blocks. It connects when there
 /// is something to report, every wait has a limit, and after a failure it tries again after a
 /// growing pause.
-class MonitorLink {
+class MonitorLink final : public supervisor::Link {
  public:
     struct Events {
         /// `tag` is that of the report which was answered.
@@ -27,12 +27,9 @@ class MonitorLink {
     };
     MonitorLink(uv_loop_t *loop, std::string monitor, std::string node_name, Events events);
 
-    /// Sends it as soon as possible; a newer one replaces one that was not sent yet.
-    void Send(core::Report report, int tag);
-    /// Forgets what was not sent and ends the session.
-    void Close();
-    void SetMonitor(std::string monitor);
-    [[nodiscard]] bool IsQuiet() const { return !pending_ && phase_ != Phase::kBusy; }
+    void Send(core::Report report, int tag) override;
+    void Close() override;
+    void SetMonitor(std::string monitor) override;
 
  private:
     enum class Phase { kClosed, kResolving, kConnecting, kIdle, kBusy, kListening };

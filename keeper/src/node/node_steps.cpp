@@ -1,109 +1,74 @@
-#include <fmt/format.h>
-#include <spdlog/spdlog.h>
+#include "node/node_steps.hpp"
 
-#include <algorithm>
+#include "io/files.hpp"
+#include "node/steps/effects.hpp"
+#include "node/steps/upstream.hpp"
+#include "pgaf/core/pg_files.hpp"
 
-#include "io/log.hpp"
-#include "node/node_supervisor.hpp"
-
-/// How NodeSupervisor runs the long steps: in a thread, while reports go on.
 namespace pgaf::node {
 namespace {
 
-std::string_view NameOf(core::Step step) {
-    switch (step) {
-        case core::Step::kInitPrimary:
-            return "initialising PostgreSQL";
-        case core::Step::kClone:
-            return "copying the primary";
-        case core::Step::kRejoin:
-            return "rejoining the group";
-        default:
-            return "step";
-    }
-}
-
-Result<std::uint64_t> Carry(core::Step step, const StepContext &context) {
-    switch (step) {
-        case core::Step::kInitPrimary:
-            return InitPrimary(context);
-        case core::Step::kClone:
-            return Clone(context);
-        case core::Step::kRejoin:
-            return Rejoin(context);
-        default:
-            return Fail(ProblemCode::kInternal, "not a step of the supervisor");
-    }
-}
-
-Milliseconds PauseAfter(const Problem &problem, int failures) {
-    if (problem.code == ProblemCode::kBadState)
-        return Milliseconds{250};  // something is not ready yet
-    return std::min(Milliseconds{30'000}, Milliseconds{500} * (1 << std::min(failures, 6)));
+/// Asks the node that the server itself tries to follow.
+Result<core::Following> Check(const std::string &standby_file, const core::WalPosition &position) {
+    auto text = io::ReadFile(standby_file);
+    if (!text) return Pass(text);
+    const std::string conninfo = core::SettingOf(*text, "primary_conninfo");
+    if (conninfo.empty()) return core::Following::kPossible;
+    auto upstream = Upstream::Connect(conninfo);
+    if (!upstream) return Pass(upstream);
+    auto wal = upstream->ListWal();
+    if (!wal) return Pass(wal);
+    return core::JudgeFollowing(position, *wal);
 }
 
 }  // namespace
 
-StepContext NodeSupervisor::MakeContext() {
-    return StepContext{.config = options_.config,
-                       .paths = options_.paths,
-                       .install = options_.install,
-                       .record = record_,
-                       .keeper = keeper_,
-                       .reply = reply_,
-                       .cancel = cancel_.get(),
-                       .is_wal_gone = is_wal_gone_};
-}
+NodeSteps::NodeSteps(uv_loop_t *loop, const NodeFiles &files, supervisor::Log &log, Events events)
+    : loop_(loop), files_(files), log_(log), events_(std::move(events)) {}
 
-void NodeSupervisor::RunStep(core::Step step, core::NodeState next) {
+void NodeSteps::Begin(core::Step step, const supervisor::StepInput &input) {
     cancel_ = std::make_unique<io::Cancel>();
-    step_goal_ = reply_ ? reply_->goal : next;
-    if (step_failures_ == 0) spdlog::info("Started {}", NameOf(step));
     struct Shared {
         StepContext context;
-        Result<std::uint64_t> result = 0;
-        std::string note{};
+        supervisor::StepOutcome outcome{};
     };
-    auto shared = std::make_shared<Shared>(Shared{MakeContext()});
-    shared->context.note = &shared->note;
+    auto shared = std::make_shared<Shared>(Shared{.context = {.config = files_.CurrentConfig(),
+                                                              .paths = files_.AllPaths(),
+                                                              .install = files_.Install(),
+                                                              .keeper = files_.Keeper(),
+                                                              .input = input,
+                                                              .cancel = cancel_.get()}});
     io::RunInThread(
-        LoopHandle(), [shared, step] { shared->result = Carry(step, shared->context); },
-        [this, shared, next] {
-            if (!shared->note.empty()) {
-                event_ = std::move(shared->note);
-                ++round_;  // answers to reports from before it do not say that it was heard
-            }
-            OnStepDone(next, std::move(shared->result));
+        loop_,
+        [shared, step, &log = log_] {
+            RealStepEffects effects(shared->context);
+            shared->outcome = supervisor::CarryOut(step, effects, log, shared->context.input);
+        },
+        [this, shared, alive = std::weak_ptr(alive_)] {
+            if (alive.expired()) return;
+            cancel_.reset();
+            events_.on_done(std::move(shared->outcome));
         });
 }
 
-void NodeSupervisor::OnStepDone(core::NodeState next, Result<std::uint64_t> result) {
-    const bool was_cancelled = cancel_->IsRequested();
-    cancel_.reset();
-    if (result) {
-        step_failures_ = 0;
-        ForgetFailedStarts();
-        is_wal_gone_ = false;
-        record_.system_identifier = *result;
-        if (auto control = io::ReadControlData(options_.install, options_.paths.pgdata))
-            control_ = *control;
-        const bool is_saved = TakeState(next) && (record_ == saved_ || Save());
-        if (!is_saved) step_timer_.Once(Milliseconds{1000});
-        Report();
-    } else {
-        if (!was_cancelled && result.error().message != problem_) {
-            const bool is_waiting = result.error().code == ProblemCode::kBadState;
-            io::LogProblem(is_waiting ? spdlog::level::info : spdlog::level::warn, result.error());
-        }
-        problem_ = result.error().message;
-        if (result.error().code == ProblemCode::kRefused && options_.is_init_only &&
-            !was_cancelled) {
-            return ExitAfterReport(8);
-        }
-        step_timer_.Once(PauseAfter(result.error(), step_failures_++));
-    }
-    if (IsStopping()) return OnStopped();
-    Act();
+void NodeSteps::Cancel() {
+    if (cancel_) cancel_->Request();
+}
+
+void NodeSteps::BeginStreamCheck(const core::WalPosition &position) {
+    struct Shared {
+        std::string file;
+        core::WalPosition position;
+        Result<core::Following> verdict = core::Following::kPossible;
+    };
+    auto shared = std::make_shared<Shared>(
+        Shared{.file = files_.AllPaths().pgdata + "/" + std::string(core::kStandbyFile),
+               .position = position});
+    io::RunInThread(
+        loop_, [shared] { shared->verdict = Check(shared->file, shared->position); },
+        [this, shared, alive = std::weak_ptr(alive_)] {
+            if (!alive.expired()) events_.on_stream_checked(shared->verdict);
+        });
 }
 
 }  // namespace pgaf::node

@@ -19,7 +19,7 @@ Postmaster::Postmaster(uv_loop_t *loop, io::PgInstall install, std::string pgdat
 Result<void> Postmaster::Start() {
     if (pid_ > 0 || Attach()) return {};
     // What an earlier server left behind would make this one refuse to start.
-    if (auto killed = io::KillPostgres(pgdata_, Milliseconds{5000}); !killed) return killed;
+    if (auto killed = KillLeftovers(); !killed) return killed;
     auto pid = io::Spawn({install_.Tool("postgres"), "-D", pgdata_});
     if (!pid) return Pass(pid, "could not start PostgreSQL");
     started_at_ = io::BootNow();
@@ -57,13 +57,21 @@ void Postmaster::OnEnd() {
     pidfd_.Close();
     pid_ = 0;
     if (Attach()) return;  // an operator restarted it
-    if (auto killed = io::KillPostgres(pgdata_, Milliseconds{5000}); !killed) {
+    if (auto killed = KillLeftovers(); !killed) {
         io::LogProblem(spdlog::level::err, killed.error());
     }
     on_end_(code);
 }
 
-void Postmaster::Stop(StopMode mode) const {
+Result<void> Postmaster::KillLeftovers() { return io::KillPostgres(pgdata_, Milliseconds{5000}); }
+
+bool Postmaster::AcceptsConnections() const {
+    const auto file = io::ReadPostmasterFile(pgdata_);
+    return file && (file->status == "ready" || file->status == "standby");
+}
+
+void Postmaster::Stop(supervisor::StopMode mode) {
+    using supervisor::StopMode;
     if (pid_ <= 0) return;
     const int number = mode == StopMode::kSmart  ? SIGTERM
                        : mode == StopMode::kFast ? SIGINT
@@ -71,13 +79,13 @@ void Postmaster::Stop(StopMode mode) const {
     (void)::kill(pid_, number);
 }
 
-void Postmaster::Reload() const {
+void Postmaster::Reload() {
     if (pid_ > 0) (void)::kill(pid_, SIGHUP);
 }
 
-void Postmaster::Kill() const {
+void Postmaster::Kill() {
     if (pid_ > 0) (void)::kill(pid_, SIGKILL);
-    (void)io::KillPostgres(pgdata_, Milliseconds{5000});
+    (void)KillLeftovers();
 }
 
 }  // namespace pgaf::node

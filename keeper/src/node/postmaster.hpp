@@ -7,29 +7,28 @@
 
 #include "io/loop.hpp"
 #include "io/postgres.hpp"
+#include "supervisor/ports.hpp"
 
 namespace pgaf::node {
 
-enum class StopMode { kSmart, kFast, kImmediate };
-
 /// The postmaster of one data directory, as a child or found running, watched through a pidfd: its
 /// pid can neither be recycled nor mistaken, and its end is an event.
-class Postmaster {
+class Postmaster final : public supervisor::Server {
  public:
     /// `on_end` is called when it has ended and nothing of it is left.
     Postmaster(uv_loop_t *loop, io::PgInstall install, std::string pgdata,
                std::function<void(int status)> on_end);
 
-    Result<void> Start();
-    /// Takes over a postmaster that is running already; false when there is none.
-    bool Attach();
-    [[nodiscard]] bool IsRunning() const { return pid_ > 0; }
-    [[nodiscard]] pid_t Pid() const { return pid_; }
-    [[nodiscard]] core::BootTime StartedAt() const { return started_at_; }
-    void Stop(StopMode mode) const;
-    void Reload() const;
-    /// SIGKILL to it and all its processes, stopped ones included.
-    void Kill() const;
+    Result<void> Start() override;
+    bool Attach() override;
+    [[nodiscard]] bool IsRunning() const override { return pid_ > 0; }
+    void Stop(supervisor::StopMode mode) override;
+    void Kill() override;
+    void Reload() override;
+    [[nodiscard]] core::BootTime StartedAt() const override { return started_at_; }
+    [[nodiscard]] bool AcceptsConnections() const override;
+    Result<void> KillLeftovers() override;
+    void ReapOrphans() override { io::ReapOrphans(); }
 
  private:
     void Watch(pid_t pid);

@@ -46,4 +46,16 @@ using Result = tl::expected<T, Problem>;
         Problem{code, std::move(message), std::move(detail), std::move(hint)});
 }
 
+/// Hands the problem of `result` on to the caller.
+template <typename T>
+[[nodiscard]] tl::unexpected<Problem> Pass(Result<T> &result) {
+    return tl::unexpected<Problem>(std::move(result.error()));
+}
+
+/// The same, and says what was being done.
+template <typename T>
+[[nodiscard]] tl::unexpected<Problem> Pass(Result<T> &result, std::string_view doing) {
+    return tl::unexpected<Problem>(result.error().In(doing));
+}
+
 }  // namespace pgaf::core

@@ -1,40 +1,20 @@
-#include <fmt/format.h>
-
-#include <charconv>
-#include <sstream>
-
 #include "io/files.hpp"
 #include "node/steps/steps.hpp"
 
 namespace pgaf::node {
 
 std::span<const core::Peer> StepContext::Peers() const {
-    return reply ? std::span<const core::Peer>(reply->peers) : std::span<const core::Peer>{};
+    return input.reply ? std::span<const core::Peer>(input.reply->peers)
+                       : std::span<const core::Peer>{};
 }
 
-std::optional<std::string> ReadMarker(const Paths &paths) {
-    if (!io::Exists(paths.unsafe_marker)) return std::nullopt;
-    auto text = io::ReadFile(paths.unsafe_marker);
-    if (!text) return "unknown";
-    while (!text->empty() && text->back() == '\n')
-        text->pop_back();
-    return *text;
-}
+bool HasMarker(const Paths &paths) { return io::Exists(paths.unsafe_marker); }
 
 Result<void> SetMarker(const Paths &paths, std::string_view what) {
     return io::WriteFile(paths.unsafe_marker, std::string(what) + "\n", 0600);
 }
 
 Result<void> ClearMarker(const Paths &paths) { return io::RemoveFile(paths.unsafe_marker); }
-
-Result<core::Peer> FindUpstream(const StepContext &context) {
-    for (const core::Peer &peer : context.Peers()) {
-        if (context.reply->upstream.IsValid() ? peer.node == context.reply->upstream
-                                              : peer.is_primary)
-            return peer;
-    }
-    return Fail(ProblemCode::kBadState, "there is no primary to follow yet");
-}
 
 std::string UpstreamConninfo(const StepContext &context, const core::Peer &peer) {
     core::KeeperConfig keeper = context.keeper;
@@ -50,92 +30,6 @@ std::vector<std::pair<std::string, std::string>> PasswordEnv(const StepContext &
         env.emplace_back("PGPASSWORD", context.config.replication_password);
     }
     return env;
-}
-
-Result<Upstream> Upstream::Connect(const StepContext &context, const core::Peer &peer) {
-    io::ConnOptions options{{"replication", "database"}};
-    if (!context.config.replication_password.empty()) {
-        options.emplace_back("password", context.config.replication_password);
-    }
-    auto client = io::PgClient::Connect(UpstreamConninfo(context, peer), options);
-    if (!client) {
-        return Pass(client, fmt::format("could not connect to node {} \"{}\" ({}:{})",
-                                        peer.node.value, peer.name, peer.host, peer.port));
-    }
-    return Upstream(std::move(*client));
-}
-
-Result<Upstream> Upstream::Connect(const std::string &conninfo) {
-    auto client = io::PgClient::Connect(conninfo, {{"replication", "database"},
-                                                   {"dbname", "postgres"},
-                                                   {"application_name", "pgautofailover_copy"}});
-    if (!client) return Pass(client);
-    return Upstream(std::move(*client));
-}
-
-Result<core::UpstreamWal> Upstream::ListWal() {
-    auto identity = Identify();
-    if (!identity) return Pass(identity);
-    core::UpstreamWal wal{.timeline = identity->timeline,
-                          .history = identity->history,
-                          .end = identity->end,
-                          .segment_bytes = identity->segment_bytes};
-    auto rows = client_.Simple("SELECT pg_catalog.pg_ls_dir('pg_wal', true, false)");
-    if (!rows) return Pass(rows);
-    for (std::size_t row = 0; row < rows->rows.size(); ++row)
-        wal.files.push_back(rows->At(row, 0));
-    return wal;
-}
-
-Result<Upstream::Identity> Upstream::Identify() {
-    auto rows = client_.Simple("IDENTIFY_SYSTEM");
-    if (!rows) return Pass(rows, "could not identify the primary");
-    if (rows->IsEmpty()) return Fail(ProblemCode::kPostgres, "the primary did not identify itself");
-    Identity identity;
-    const std::string id = rows->At(0, 0);
-    const std::string timeline = rows->At(0, 1);
-    (void)std::from_chars(id.data(), id.data() + id.size(), identity.system_identifier);
-    (void)std::from_chars(timeline.data(), timeline.data() + timeline.size(), identity.timeline);
-    if (identity.system_identifier == 0 || identity.timeline == 0) {
-        return Fail(ProblemCode::kPostgres, "the primary's identity cannot be read");
-    }
-    auto size = client_.Simple(
-        "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_segment_size'");
-    if (!size) return Pass(size);
-    const std::string bytes = size->IsEmpty() ? "" : size->At(0, 0);
-    (void)std::from_chars(bytes.data(), bytes.data() + bytes.size(), identity.segment_bytes);
-    if (const auto end = core::ParseLsn(rows->At(0, 2))) identity.end = *end;
-    if (identity.timeline > 1) {
-        auto history = client_.Simple(fmt::format("TIMELINE_HISTORY {}", identity.timeline));
-        if (!history) return Pass(history, "could not fetch the primary's timeline history");
-        identity.history = core::ParseTimelineHistory(history->At(0, 1));
-    }
-    return identity;
-}
-
-Result<void> Upstream::MustBePrimary() {
-    auto rows = client_.Simple("SELECT pg_catalog.pg_is_in_recovery()");
-    if (!rows) return Pass(rows);
-    if (rows->At(0, 0) != "f")
-        return Fail(ProblemCode::kBadState, "the node to follow is not a primary yet");
-    return {};
-}
-
-void Upstream::Checkpoint() {
-    (void)client_.Simple(
-        "CHECKPOINT");  // permitted from PostgreSQL 15 on; elsewhere one comes by itself
-}
-
-Result<void> Upstream::EnsureCheckpoint(int timeline) {
-    for (int attempt = 0; attempt < 2; ++attempt) {
-        auto rows = client_.Simple("SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()");
-        if (!rows) return Pass(rows);
-        if (rows->At(0, 0) == std::to_string(timeline)) return {};
-        Checkpoint();
-    }
-    return Fail(
-        ProblemCode::kBadState,
-        fmt::format("the primary has not completed a checkpoint on timeline {} yet", timeline));
 }
 
 }  // namespace pgaf::node

@@ -93,8 +93,7 @@ Result<std::uint64_t> InitPrimary(const StepContext &context) {
     const std::string &pgdata = context.paths.pgdata;
     const io::DataDirectory kind = io::InspectDataDirectory(pgdata);
     if (kind == io::DataDirectory::kOther) {
-        return Fail(ProblemCode::kBadState,
-                    fmt::format("\"{}\" is neither empty nor a PostgreSQL data directory", pgdata));
+        return tl::unexpected(supervisor::ForeignDirectory(pgdata));
     }
     auto done =
         kind == io::DataDirectory::kCluster ? AdoptCluster(context) : CreateCluster(context);

@@ -57,8 +57,8 @@ Result<void> Keep(const std::string &pg_wal, const std::vector<std::string> &seg
 
 std::string DiscardedDirectory(const Paths &paths) { return paths.pgdata + ".pgaf-discarded"; }
 
-std::string KeepDiscardedWal(const StepContext &context, const Upstream::Identity &identity,
-                             const io::ControlData &control) {
+std::string KeepDiscardedWal(const StepContext &context, const supervisor::SourceIdentity &identity,
+                             const supervisor::ControlFacts &control) {
     const std::string pg_wal = context.paths.pgdata + "/pg_wal";
     core::WalPosition ours{control.timeline, control.checkpoint, {}};
     if (auto text = io::ReadFile(fmt::format("{}/{:08X}.history", pg_wal, control.timeline)))
@@ -78,7 +78,7 @@ std::string KeepDiscardedWal(const StepContext &context, const Upstream::Identit
         "{}: timeline {} goes on without it.\nNode {} \"{}\", system identifier {}.\nIt can be "
         "read "
         "with pg_waldump. Nothing needs these files; they may be removed.\n",
-        what, identity.timeline, context.record.node.value, context.config.name,
+        what, identity.timeline, context.input.record.node.value, context.config.name,
         identity.system_identifier);
     std::string report =
         fmt::format("{}; {} files are kept in \"{}/{}\"", what, segments.size(), root, name);

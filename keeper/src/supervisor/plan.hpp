@@ -5,7 +5,7 @@
 
 #include "pgaf/core/keeper_edges.hpp"
 
-namespace pgaf::node {
+namespace pgaf::supervisor {
 
 /// What the supervisor knows when PostgreSQL is down.
 struct PlanFacts {
@@ -42,4 +42,4 @@ Plan MakePlan(const PlanFacts &facts);
 /// How often a standby may fail to start before its data is compared with the primary's again.
 inline constexpr int kStartsBeforeRejoin = 3;
 
-}  // namespace pgaf::node
+}  // namespace pgaf::supervisor

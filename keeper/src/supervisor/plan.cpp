@@ -1,6 +1,6 @@
-#include "node/plan.hpp"
+#include "supervisor/plan.hpp"
 
-namespace pgaf::node {
+namespace pgaf::supervisor {
 namespace {
 
 using core::NodeState;
@@ -87,4 +87,4 @@ Plan MakePlan(const PlanFacts &facts) {
     return OnEdge(facts, *edge);
 }
 
-}  // namespace pgaf::node
+}  // namespace pgaf::supervisor

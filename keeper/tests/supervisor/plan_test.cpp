@@ -1,10 +1,10 @@
 // Goal: what the supervisor does with PostgreSQL down never lets a former primary write on its own
 // word. Method: the pure plan, one situation at a time.
-#include "node/plan.hpp"
+#include "supervisor/plan.hpp"
 
 #include <gtest/gtest.h>
 
-namespace pgaf::node {
+namespace pgaf::supervisor {
 namespace {
 
 using core::NodeState;
@@ -39,9 +39,8 @@ TEST(Plan, AFormerPrimaryBecomesDemotedAndThenRejoins) {
 }
 
 TEST(Plan, AStandbyWhoseWalIsGoneIsCompared) {
-    const Plan plan = MakePlan({.state = NodeState::kSecondary,
-                                .goal = NodeState::kSecondary,
-                                .is_wal_gone = true});
+    const Plan plan = MakePlan(
+        {.state = NodeState::kSecondary, .goal = NodeState::kSecondary, .is_wal_gone = true});
     EXPECT_EQ(plan.action, Action::kRunStep);
     EXPECT_EQ(plan.step, core::Step::kRejoin);
     EXPECT_EQ(plan.next, NodeState::kCatchingup);
@@ -54,4 +53,4 @@ TEST(Plan, ANodeThatStoppedToBeDroppedEndsWhenTheMonitorKnowsIt) {
 }
 
 }  // namespace
-}  // namespace pgaf::node
+}  // namespace pgaf::supervisor

@@ -1,13 +1,13 @@
-#include "io/heartbeat.hpp"
+#include "node/heartbeat.hpp"
 
 #include <cstring>
 
 #include "io/files.hpp"
 
-namespace pgaf::io {
+namespace pgaf::node {
 
-std::optional<Heartbeat> ReadHeartbeat(const std::string &path) {
-    auto text = ReadFile(path);
+std::optional<supervisor::Heartbeat> ReadHeartbeat(const std::string &path) {
+    auto text = io::ReadFile(path);
     if (!text || text->size() < 32) return std::nullopt;
     std::uint32_t pid = 0;
     std::uint32_t timeline = 0;
@@ -20,7 +20,8 @@ std::optional<Heartbeat> ReadHeartbeat(const std::string &path) {
     std::memcpy(&since, text->data() + 16, sizeof since);
     std::memcpy(&lsn, text->data() + 24, sizeof lsn);
     if (pid == 0 || at == 0) return std::nullopt;
-    return Heartbeat{static_cast<pid_t>(pid), {at}, {since}, {lsn}, static_cast<int>(timeline)};
+    return supervisor::Heartbeat{
+        static_cast<int>(pid), {at}, {since}, {lsn}, static_cast<int>(timeline)};
 }
 
-}  // namespace pgaf::io
+}  // namespace pgaf::node

@@ -1,0 +1,93 @@
+#include "node/node_files.hpp"
+
+#include <unistd.h>
+
+#include "io/pg_client.hpp"
+#include "node/heartbeat.hpp"
+#include "node/pg_setup.hpp"
+#include "node/steps/steps.hpp"
+
+namespace pgaf::node {
+namespace {
+
+supervisor::ClusterState StateOf(const std::string &text) {
+    using supervisor::ClusterState;
+    if (text == "shut down") return ClusterState::kShutDown;
+    if (text == "shut down in recovery") return ClusterState::kShutDownInRecovery;
+    if (text == "in archive recovery") return ClusterState::kInArchiveRecovery;
+    return ClusterState::kOther;
+}
+
+}  // namespace
+
+Result<supervisor::ControlFacts> ReadControlFacts(const io::PgInstall &install,
+                                                  const std::string &directory) {
+    auto control = io::ReadControlData(install, directory);
+    if (!control) return Pass(control);
+    return supervisor::ControlFacts{.system_identifier = control->system_identifier,
+                                    .state = StateOf(control->state),
+                                    .timeline = control->timeline,
+                                    .checkpoint = control->checkpoint,
+                                    .min_recovery = control->min_recovery};
+}
+
+NodeFiles::NodeFiles(Config config, Paths paths, io::PgInstall install)
+    : config_(std::move(config)), paths_(std::move(paths)), install_(std::move(install)) {
+    if (auto keeper = LoadKeeperConfig(paths_)) keeper_ = *keeper;
+}
+
+Result<void> NodeFiles::SaveKeeperConfig(const core::NodeRecord &record,
+                                         const std::string &hostaddr) {
+    std::string address = hostaddr;
+    if (address.empty() && !keeper_.monitor_conninfo.empty()) {
+        if (auto old = io::ParseConninfo(keeper_.monitor_conninfo))
+            address = io::OptionOf(*old, "hostaddr");
+    }
+    auto keeper = MakeKeeperConfig(config_, record, address);
+    if (!keeper) return Pass(keeper);
+    keeper_ = std::move(*keeper);
+    return node::SaveKeeperConfig(paths_, keeper_);
+}
+
+Result<supervisor::NodeSettings> NodeFiles::LoadSettings() {
+    auto config = LoadConfig(paths_);
+    if (!config) return Pass(config);
+    config_ = std::move(*config);
+    return Settings();
+}
+
+supervisor::NodeSettings NodeFiles::Settings() const {
+    return {.formation = config_.formation, .name = config_.name, .monitor = config_.monitor};
+}
+
+Result<void> NodeFiles::PrepareStart(const core::Reply *reply) {
+    if (auto done = WriteServerFiles(install_, config_, paths_, paths_.pgdata); !done) return done;
+    if (reply == nullptr) return {};
+    return WriteNodeHba(keeper_, paths_.pgdata, reply->peers);
+}
+
+void NodeFiles::ForgetHeartbeat() {
+    (void)::unlink(paths_.heartbeat.c_str());  // often there is none
+}
+
+std::optional<supervisor::Heartbeat> NodeFiles::ReadHeartbeat() {
+    return node::ReadHeartbeat(paths_.heartbeat);
+}
+
+bool NodeFiles::IsMarked() { return HasMarker(paths_); }
+
+std::optional<supervisor::ControlFacts> NodeFiles::ReadControl() {
+    if (io::InspectDataDirectory(paths_.pgdata) != io::DataDirectory::kCluster) return std::nullopt;
+    auto control = ReadControlFacts(install_, paths_.pgdata);
+    return control ? std::optional(*control) : std::nullopt;
+}
+
+Result<bool> FileBaton::Take() {
+    auto lock = io::FileLock::Try(path_);
+    if (!lock) return Pass(lock);
+    if (!lock->has_value()) return false;
+    lock_ = std::move(**lock);
+    return true;
+}
+
+}  // namespace pgaf::node

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "io/files.hpp"
+#include "node/config.hpp"
+#include "supervisor/ports.hpp"
+
+namespace pgaf::node {
+
+/// What pg_controldata says of the cluster in `directory`.
+Result<supervisor::ControlFacts> ReadControlFacts(const io::PgInstall &install,
+                                                  const std::string &directory);
+
+/// The files of a data node, and what is known of them.
+class NodeFiles final : public supervisor::Files {
+ public:
+    NodeFiles(Config config, Paths paths, io::PgInstall install);
+    Result<core::NodeRecord> LoadRecord() override { return node::LoadRecord(paths_); }
+    Result<void> SaveRecord(const core::NodeRecord &record) override {
+        return node::SaveRecord(paths_, record);
+    }
+    Result<void> SaveKeeperConfig(const core::NodeRecord &record,
+                                  const std::string &hostaddr) override;
+    Result<supervisor::NodeSettings> LoadSettings() override;
+    Result<void> PrepareStart(const core::Reply *reply) override;
+    void ForgetHeartbeat() override;
+    std::optional<supervisor::Heartbeat> ReadHeartbeat() override;
+    bool IsMarked() override;
+    std::optional<supervisor::ControlFacts> ReadControl() override;
+
+    [[nodiscard]] supervisor::NodeSettings Settings() const;
+    [[nodiscard]] const Config &CurrentConfig() const { return config_; }
+    [[nodiscard]] const core::KeeperConfig &Keeper() const { return keeper_; }
+    [[nodiscard]] const Paths &AllPaths() const { return paths_; }
+    [[nodiscard]] const io::PgInstall &Install() const { return install_; }
+
+ private:
+    Config config_;
+    Paths paths_;
+    io::PgInstall install_;
+    core::KeeperConfig keeper_;  ///< as it was last saved
+};
+
+/// The lock file between the supervisor and the worker.
+class FileBaton final : public supervisor::Baton {
+ public:
+    explicit FileBaton(std::string path) : path_(std::move(path)) {}
+    Result<bool> Take() override;
+    void Release() override { lock_.reset(); }
+
+ private:
+    std::string path_;
+    std::optional<io::FileLock> lock_;
+};
+
+}  // namespace pgaf::node

@@ -1,0 +1,122 @@
+#include "node/steps/effects.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include "io/files.hpp"
+#include "node/node_files.hpp"
+#include "supervisor/rejoin.hpp"
+
+namespace pgaf::node {
+
+RealStepEffects::RealStepEffects(const StepContext &context)
+    : context_(context), copy_(context.paths.pgdata + ".pgaf-clone") {}
+
+supervisor::DataDirectory RealStepEffects::InspectDataDirectory() {
+    switch (io::InspectDataDirectory(context_.paths.pgdata)) {
+        case io::DataDirectory::kAbsent:
+        case io::DataDirectory::kEmpty:
+            return supervisor::DataDirectory::kEmpty;
+        case io::DataDirectory::kCluster:
+            return supervisor::DataDirectory::kCluster;
+        case io::DataDirectory::kOther:
+            return supervisor::DataDirectory::kForeign;
+    }
+    return supervisor::DataDirectory::kForeign;
+}
+
+Result<supervisor::ControlFacts> RealStepEffects::ReadControl(supervisor::Place place) {
+    const bool is_copy = place == supervisor::Place::kCopy;
+    return ReadControlFacts(context_.install, is_copy ? copy_ : context_.paths.pgdata);
+}
+
+Result<void> RealStepEffects::Connect(const core::Peer &upstream) {
+    auto session = Upstream::Connect(context_, upstream);
+    if (!session) return Pass(session);
+    session_ = std::move(*session);
+    return {};
+}
+
+Result<void> RealStepEffects::RunCopying(std::vector<std::string> argv) {
+    auto done = io::RunChecked({.argv = std::move(argv),
+                                .env = PasswordEnv(context_),
+                                .on_line = [](std::string_view line) { spdlog::info("{}", line); },
+                                .cancel = context_.cancel});
+    if (!done) return Pass(done);
+    return {};
+}
+
+Result<void> RealStepEffects::RemoveCopy() { return io::RemoveTree(copy_); }
+
+Result<void> RealStepEffects::TakeBaseBackup(const core::Peer &upstream) {
+    const std::string &rate = context_.config.maximum_backup_rate;
+    std::vector<std::string> argv{context_.install.Tool("pg_basebackup"),
+                                  "--no-password",
+                                  "--dbname",
+                                  UpstreamConninfo(context_, upstream),
+                                  "--pgdata",
+                                  copy_,
+                                  "--wal-method=stream",
+                                  "--slot",
+                                  core::StandbyName(context_.input.record.node),
+                                  "--checkpoint=fast",
+                                  "--progress",
+                                  "--verbose"};
+    if (!rate.empty() && rate != "0") argv.push_back("--max-rate=" + rate);
+    return RunCopying(std::move(argv));
+}
+
+Result<void> RealStepEffects::MakeStandbyIn(const std::string &directory,
+                                            const core::Peer &upstream) {
+    if (auto done = WriteServerFiles(context_.install, context_.config, context_.paths, directory);
+        !done)
+        return done;
+    if (auto done = WriteNodeHba(context_.keeper, directory, context_.Peers()); !done) return done;
+    return WriteStandbyFiles(context_.keeper, upstream, directory);
+}
+
+Result<void> RealStepEffects::MakeCopyOurs(const core::Peer &upstream) {
+    if (context_.config.ssl_self_signed) {
+        (void)io::RemoveFile(copy_ + "/server.crt");  // a new pair is made when one is missing
+        (void)io::RemoveFile(copy_ + "/server.key");
+    }
+    return MakeStandbyIn(copy_, upstream);
+}
+
+Result<void> RealStepEffects::ExchangeDirectories() {
+    return io::MoveInto(copy_, context_.paths.pgdata);
+}
+
+bool RealStepEffects::HasWalBeyond(int timeline, core::Lsn fork) {
+    const auto outcome =
+        io::Run({.argv = {context_.install.Tool("pg_waldump"), "--path",
+                          context_.paths.pgdata + "/pg_wal", "--timeline", std::to_string(timeline),
+                          "--start", core::ToString(fork), "--limit", "1"},
+                 .env = {{"LC_ALL", "C"}},
+                 .timeout = Milliseconds{60'000},
+                 .cancel = context_.cancel});
+    return !outcome || !supervisor::IsNothingThere(outcome->status, outcome->out, outcome->err);
+}
+
+Result<void> RealStepEffects::RemoveStandbySignal() {
+    return io::RemoveFile(context_.paths.pgdata + "/standby.signal");
+}
+
+Result<void> RealStepEffects::RecoverInSingleUserMode() {
+    auto out = io::RunSingleUser(context_.install,
+                                 {.pgdata = context_.paths.pgdata, .database = "template1"},
+                                 context_.cancel);
+    if (!out) return Pass(out);
+    return {};
+}
+
+Result<void> RealStepEffects::RunPgRewind(const core::Peer &upstream) {
+    return RunCopying({context_.install.Tool("pg_rewind"), "--target-pgdata", context_.paths.pgdata,
+                       "--source-server", UpstreamConninfo(context_, upstream),
+                       "--no-ensure-shutdown", "--progress"});
+}
+
+Result<void> RealStepEffects::MakeStandby(const core::Peer &upstream) {
+    return MakeStandbyIn(context_.paths.pgdata, upstream);
+}
+
+}  // namespace pgaf::node

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+
+#include "io/pg_client.hpp"
+#include "node/steps/steps.hpp"
+#include "pgaf/core/wal_files.hpp"
+
+namespace pgaf::node {
+
+/// A replication connection to the upstream that can also run SQL.
+class Upstream {
+ public:
+    static Result<Upstream> Connect(const StepContext &context, const core::Peer &peer);
+    /// With a whole connection string, such as a standby's primary_conninfo.
+    static Result<Upstream> Connect(const std::string &conninfo);
+    Result<supervisor::SourceIdentity> Identify();
+    /// What it has to send.
+    Result<core::UpstreamWal> ListWal();
+    /// Fails unless it accepts writes, or will once it is granted: it is not in recovery.
+    Result<void> MustBePrimary();
+    /// Makes sure that its control file shows its own timeline, without which pg_rewind compares
+    /// the wrong histories.
+    Result<void> EnsureCheckpoint(int timeline);
+    void Checkpoint();
+
+ private:
+    explicit Upstream(io::PgClient client) : client_(std::move(client)) {}
+    io::PgClient client_;
+};
+
+}  // namespace pgaf::node

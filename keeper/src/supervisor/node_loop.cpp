@@ -1,0 +1,307 @@
+#include "supervisor/node_loop.hpp"
+
+#include <algorithm>
+
+/// NodeLoop as the keeper: what it reports, and how it obeys. Steps are in node_steps.cpp, what it
+/// watches while PostgreSQL runs in node_watch.cpp.
+namespace pgaf::supervisor {
+namespace {
+
+using core::Milliseconds;
+using core::NodeState;
+
+constexpr Milliseconds kBatonRetry{20};
+constexpr Milliseconds kSaveRetry{1000};
+constexpr Milliseconds kLastReportLimit{1500};
+
+}  // namespace
+
+NodeLoop::NodeLoop(NodePorts ports, NodeOptions options)
+    : ServerLoop({ports.clock, ports.server, ports.process, ports.log}),
+      files_(ports.files),
+      baton_(ports.baton),
+      link_(ports.link),
+      steps_(ports.steps),
+      options_(std::move(options)),
+      report_alarm_(AlarmList(), [this] { Report(); }),
+      baton_alarm_(AlarmList(), [this] { BecomeKeeper(); }),
+      exit_alarm_(AlarmList(), [this] { Exit(exit_status_.value_or(0)); }),
+      step_alarm_(AlarmList(), [this] { Act(); }),
+      save_alarm_(AlarmList(), [this] {
+          Report();
+          Act();
+      }) {}
+
+std::string NodeLoop::Self() const {
+    return std::to_string(record_.node.value) + " \"" + options_.settings.name + "\"";
+}
+
+void NodeLoop::OnBegin() {
+    if (auto record = files_.LoadRecord()) {
+        record_ = saved_ = *record;
+    } else {
+        log_.Error(record.error());
+        return ExitAfterReport(kExitKeeperInit);
+    }
+    SaveKeeperConfig("");
+    if (record_.state == NodeState::kDropped) {
+        log_.Error("This node was dropped from the monitor");
+        log_.Info(
+            "HINT:  pg_autoctl create postgres registers it again; drop node --destroy "
+            "removes its data");
+        exit_status_ = kExitDropped;  // says so once more: the monitor may not have heard it
+        exit_alarm_.Once(kLastReportLimit);
+        return BecomeKeeper();
+    }
+    last_reply_ = Now();
+    if (server_.Attach()) return;
+    // A frozen process of a server that died before us could hold the baton, or an answer to a
+    // client.
+    if (auto killed = server_.KillLeftovers(); !killed) log_.Error(killed.error());
+    BecomeKeeper();
+}
+
+void NodeLoop::SaveKeeperConfig(const std::string &hostaddr) {
+    if (auto saved = files_.SaveKeeperConfig(record_, hostaddr); !saved) log_.Error(saved.error());
+}
+
+// The worker let go of the baton when its server ended; what is left of that server was killed
+// before this.
+void NodeLoop::BecomeKeeper() {
+    const auto taken = baton_.Take();
+    if (!taken) {
+        log_.Error(taken.error());
+        return baton_alarm_.Once(Milliseconds{1000});
+    }
+    if (!*taken) return baton_alarm_.Once(kBatonRetry);
+    if (const auto pause = RenewRecord()) {
+        baton_.Release();
+        return baton_alarm_.Once(*pause);
+    }
+    is_keeper_ = true;
+    ++round_;
+    reply_.reset();
+    problem_.clear();
+    control_ = files_.ReadControl();
+    log_.Info("PostgreSQL is down: node " + Self() + " in state " +
+              std::string(core::ToString(record_.state)) + " is kept by this process");
+    Report();
+    if (!IsStopping()) Act();
+}
+
+std::optional<Milliseconds> NodeLoop::RenewRecord() {
+    auto record = files_.LoadRecord();
+    if (!record) {
+        log_.Error(record.error());
+        return Milliseconds{5000};
+    }
+    record_ = saved_ = *record;
+    ++record_.keeper_epoch;
+    if (!Save()) return kSaveRetry;
+    return std::nullopt;
+}
+
+core::Report NodeLoop::MakeReport() const {
+    core::Report report;
+    report.formation = options_.settings.formation;
+    report.node = record_.node;
+    report.group = record_.group;
+    report.keeper_epoch = record_.keeper_epoch;
+    report.holder = core::KeeperHolder::kSupervisor;
+    report.state = record_.state;
+    report.term = record_.term;
+    report.pg_running = false;
+    report.in_recovery = core::IsStandby(record_.state);
+    report.fenced = true;
+    report.sync_version = record_.sync_version;
+    report.system_identifier = record_.system_identifier;
+    if (control_) {
+        report.timeline = control_->timeline;
+        report.lsn = std::max(control_->checkpoint, control_->min_recovery);
+        if (report.system_identifier == 0) report.system_identifier = control_->system_identifier;
+    }
+    report.problem = problem_;
+    report.event = event_;
+    report.pg_version = options_.pg_version;
+    return report;
+}
+
+void NodeLoop::Report() {
+    if (!is_keeper_) return;
+    is_link_needed_ = true;
+    core::Report report = MakeReport();
+    report.sequence = ++sequence_;
+    link_.Send(std::move(report), round_);
+    report_alarm_.Once(reply_ ? reply_->report_interval : Milliseconds{500});
+}
+
+void NodeLoop::OnReply(const core::Reply &reply, int tag) {
+    if (tag == round_) event_.clear();         // heard, also when the worker is the keeper by now
+    if (!is_keeper_ || tag != round_) return;  // answers a report of another time
+    if (exit_status_) return Exit(*exit_status_);
+    last_reply_ = Now();
+    if (reply.term < record_.term) return IgnoreOldTerm(reply);
+    is_old_term_said_ = false;
+    const core::NodeRecord before = record_;
+    record_.term = reply.term;
+    record_.goal = reply.goal;
+    record_.group = reply.group;
+    record_.had_peer = record_.had_peer || !reply.peers.empty();
+    if (!(before == record_) && !Save()) return;  // it comes again
+    if (before.goal != reply.goal) {
+        log_.Info("The monitor assigned state " + std::string(core::ToString(reply.goal)) +
+                  " to node " + Self() + ", which is in " +
+                  std::string(core::ToString(record_.state)) +
+                  (reply.reason.empty() ? "" : ": " + reply.reason));
+    }
+    reply_ = reply;
+    if (running_ && reply.goal != running_->goal && reply.goal != record_.state) CancelStep();
+    if (!IsStopping()) Act();
+}
+
+/// A monitor that came back from an old backup must not undo a failover.
+void NodeLoop::IgnoreOldTerm(const core::Reply &reply) {
+    if (is_old_term_said_) return;
+    is_old_term_said_ = true;
+    log_.Warn("The monitor has forgotten promotions (term " + std::to_string(reply.term) +
+              " after " + std::to_string(record_.term) + "): its orders are ignored");
+}
+
+void NodeLoop::OnLinkProblem(const core::Problem &problem) {
+    if (exit_status_ == kExitDropped) return Exit(kExitDropped);  // forgotten already
+    log_.Warn(problem);
+}
+
+void NodeLoop::Act() {
+    for (int turn = 0; turn < 4 && ActOnce(); ++turn) {
+    }
+}
+
+/// True when the state has changed and there may be more to do.
+bool NodeLoop::ActOnce() {
+    if (!is_keeper_ || running_ || IsStopping() || exit_status_ || server_.IsRunning()) {
+        return false;
+    }
+    if (options_.is_init_only && IsInitDone()) {
+        ExitAfterReport(0);
+        return false;
+    }
+    PlanFacts facts{.state = record_.state,
+                    .had_peer = record_.had_peer,
+                    .is_marked = files_.IsMarked(),
+                    .failed_starts = FailedStarts(),
+                    .is_wal_gone = is_wal_gone_};
+    if (reply_) facts.goal = reply_->goal;
+    const Plan plan = MakePlan(facts);
+    if (!plan.why.empty()) SayProblem(std::string(plan.why));
+    if (plan.action != Action::kStart) CancelStart();
+    switch (plan.action) {
+        case Action::kWait:
+            return false;
+        case Action::kTakeState:
+            if (!TakeState(plan.next)) return false;
+            Report();
+            return true;
+        case Action::kStart:
+            if (TakeState(plan.next)) StartServer();
+            return false;
+        case Action::kRunStep:
+            if (!step_alarm_.IsActive()) BeginStep(plan.step, plan.next);
+            return false;
+        case Action::kEnd:
+            if (!TakeState(NodeState::kDropped)) return false;
+            log_.Info("Node " + Self() + " was dropped");
+            ExitAfterReport(kExitDropped);
+            return false;
+    }
+    return false;
+}
+
+bool NodeLoop::IsInitDone() const {
+    return record_.state != NodeState::kInit && record_.state != NodeState::kWaitStandby;
+}
+
+void NodeLoop::SayProblem(std::string text) {
+    if (text == problem_) return;
+    problem_ = std::move(text);
+    log_.Warn(problem_);
+}
+
+/// False when it could not be made durable: then nothing has changed, and it is tried again.
+bool NodeLoop::TakeState(NodeState state) {
+    const NodeState before = record_.state;
+    record_.state = state;
+    if (state != before && !Save()) return false;
+    problem_.clear();
+    if (state == before) return true;
+    log_.Info("Node " + Self() + ": " + std::string(core::ToString(before)) + " -> " +
+              std::string(core::ToString(state)));
+    return true;
+}
+
+/// Without a durable record nothing may be decided: a wrong memory is worse than a node that waits.
+bool NodeLoop::Save() {
+    const auto saved = files_.SaveRecord(record_);
+    if (saved) {
+        saved_ = record_;
+        return true;
+    }
+    record_ = saved_;
+    SayProblem(saved.error().message);
+    if (!IsStopping()) save_alarm_.Once(kSaveRetry);
+    return false;
+}
+
+/// Ends after the monitor has answered a last report, or a little later without it.
+void NodeLoop::ExitAfterReport(int status) {
+    exit_status_ = status;
+    exit_alarm_.Once(is_keeper_ ? kLastReportLimit : Milliseconds{0});
+    Report();
+}
+
+void NodeLoop::OnStartFailed() {
+    if (is_keeper_) {
+        Report();
+        return StartServer();
+    }
+    BecomeKeeper();
+}
+
+core::Result<void> NodeLoop::BeforeStart() {
+    if (auto done = files_.PrepareStart(reply_ ? &*reply_ : nullptr); !done) return done;
+    files_.ForgetHeartbeat();
+    report_alarm_.Stop();
+    problem_.clear();
+    is_keeper_ = false;
+    baton_.Release();
+    return {};
+}
+
+void NodeLoop::OnStopRequest() {
+    CancelStep();
+    baton_alarm_.Stop();
+    step_alarm_.Stop();
+    save_alarm_.Stop();
+}
+
+/// Tells the monitor at once, so that it need not find out.
+void NodeLoop::OnStopped() {
+    if (running_) return;  // the step ends first and calls again
+    if (!is_keeper_) BecomeKeeper();
+    ExitAfterReport(exit_status_.value_or(0));
+}
+
+void NodeLoop::OnReload() {
+    auto settings = files_.LoadSettings();
+    if (!settings) return log_.Error(settings.error());
+    options_.settings = std::move(*settings);
+    link_.SetMonitor(options_.settings.monitor);
+    SaveKeeperConfig("");
+    if (server_.IsRunning()) {
+        if (auto done = files_.PrepareStart(nullptr); !done) log_.Error(done.error());
+        server_.Reload();
+    }
+    log_.Info("Reloaded the configuration");
+}
+
+}  // namespace pgaf::supervisor

@@ -1,0 +1,127 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "supervisor/plan.hpp"
+#include "supervisor/server_loop.hpp"
+
+namespace pgaf::supervisor {
+
+struct NodePorts {
+    Clock &clock;
+    Server &server;
+    Process &process;
+    Log &log;
+    Files &files;
+    Baton &baton;
+    Link &link;
+    Steps &steps;
+};
+
+struct NodeOptions {
+    NodeSettings settings;
+    std::string pg_version;  ///< for the monitor
+    /// `create` without --run: reach the first state, then end with PostgreSQL stopped.
+    bool is_init_only = false;
+};
+
+inline constexpr int kExitMonitor = 6;
+inline constexpr int kExitKeeperInit = 8;
+inline constexpr int kExitDropped = 121;
+
+/// The supervisor of a data node: the keeper whenever PostgreSQL is down, a watchman when it runs.
+/// The program and the simulation run this very class.
+class NodeLoop final : public ServerLoop {
+ public:
+    NodeLoop(NodePorts ports, NodeOptions options);
+
+    /// `tag` is that of the report which was answered.
+    void OnReply(const core::Reply &reply, int tag);
+    /// The monitor wants a report now.
+    void OnNotify() { Report(); }
+    void OnLinkProblem(const core::Problem &problem);
+    /// The numeric address that the monitor's name stands for now.
+    void OnResolved(const std::string &hostaddr) { SaveKeeperConfig(hostaddr); }
+    void OnStepDone(StepOutcome outcome);
+    void OnStreamChecked(const core::Result<core::Following> &verdict);
+    void OnReload() override;
+
+    /// As this process believes it to be; with PostgreSQL running the worker may know better.
+    [[nodiscard]] const core::NodeRecord &Record() const { return record_; }
+    [[nodiscard]] bool IsKeeper() const { return is_keeper_; }
+
+ protected:
+    void OnBegin() override;
+    void OnDown() override { BecomeKeeper(); }
+    void OnStopped() override;
+    void OnStopRequest() override;
+    void OnTick() override;
+    void OnStartFailed() override;
+    core::Result<void> BeforeStart() override;
+
+ private:
+    // Keeper
+    void BecomeKeeper();
+    /// The record as it is on the disk, with a new epoch that is durable; else when to try again.
+    [[nodiscard]] std::optional<core::Milliseconds> RenewRecord();
+    void Report();
+    void IgnoreOldTerm(const core::Reply &reply);
+    void Act();
+    bool ActOnce();
+    bool TakeState(core::NodeState state);
+    bool Save();
+    void SayProblem(std::string text);
+    [[nodiscard]] core::Report MakeReport() const;
+    void SaveKeeperConfig(const std::string &hostaddr);
+    void ExitAfterReport(int status);
+    [[nodiscard]] bool IsInitDone() const;
+    /// Number and name, for "node " and "Node ".
+    [[nodiscard]] std::string Self() const;
+    // Steps
+    void BeginStep(core::Step step, core::NodeState next);
+    void CancelStep();
+    void OnStepSucceeded(std::uint64_t system_identifier, core::NodeState next);
+    // Watchman
+    void WatchHeartbeat();
+    void WatchStream(const Heartbeat &heartbeat);
+
+    Files &files_;
+    Baton &baton_;
+    Link &link_;
+    Steps &steps_;
+    NodeOptions options_;
+    core::NodeRecord record_;
+    core::NodeRecord saved_;  ///< as it is on the disk
+    bool is_keeper_ = false;  ///< holds the baton
+    std::optional<core::Reply> reply_;
+    std::int64_t sequence_ = 0;  ///< of the last report
+    int round_ = 0;              ///< tags reports: answers to those of an earlier one do not count
+    std::string problem_;
+    std::optional<ControlFacts> control_;
+    Alarm report_alarm_;
+    Alarm baton_alarm_;
+    Alarm exit_alarm_;
+    Alarm step_alarm_;
+    Alarm save_alarm_;
+    std::optional<int> exit_status_;
+    /// A step that runs.
+    struct Running {
+        core::NodeState goal = core::NodeState::kInit;  ///< that the monitor wanted
+        core::NodeState next = core::NodeState::kInit;  ///< the state when it has succeeded
+        bool is_cancelled = false;
+    };
+    std::optional<Running> running_;
+    int step_failures_ = 0;
+    core::BootTime last_tick_;
+    core::BootTime awake_since_;
+    core::BootTime last_reply_;
+    bool is_link_needed_ = true;
+    bool is_old_term_said_ = false;
+    std::string event_;  ///< for the monitor, until it has answered
+    bool is_stream_check_running_ = false;
+    core::BootTime next_stream_check_;
+    bool is_wal_gone_ = false;  ///< the upstream no longer has what this standby needs
+};
+
+}  // namespace pgaf::supervisor

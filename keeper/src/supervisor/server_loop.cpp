@@ -1,0 +1,118 @@
+#include "supervisor/server_loop.hpp"
+
+#include <algorithm>
+
+namespace pgaf::supervisor {
+namespace {
+
+using core::Milliseconds;
+
+constexpr Milliseconds kTick{250};
+constexpr Milliseconds kLongestPause{10'000};
+constexpr Milliseconds kQuietPeriod{60'000};
+constexpr Milliseconds kSmartLimit{5'000};
+constexpr Milliseconds kFastLimit{60'000};
+constexpr Milliseconds kImmediateLimit{10'000};
+
+}  // namespace
+
+ServerLoop::ServerLoop(ServerPorts ports)
+    : server_(ports.server),
+      log_(ports.log),
+      clock_(ports.clock),
+      process_(ports.process),
+      alarms_(ports.clock),
+      tick_(alarms_, [this] { Tick(); }),
+      start_(alarms_, [this] { StartNow(); }),
+      escalate_(alarms_, [this] { Escalate(); }) {}
+
+void ServerLoop::Begin() {
+    tick_.Once(kTick);
+    OnBegin();
+}
+
+Milliseconds ServerLoop::PauseBeforeStart() {
+    if (Now() - last_start_ > kQuietPeriod) recent_starts_ = 0;
+    const int already = recent_starts_;
+    if (already <= 1) return Milliseconds{0};
+    return std::min(kLongestPause, Milliseconds{250} * (1 << std::min(already - 2, 6)));
+}
+
+void ServerLoop::StartServer() {
+    if (IsStopping() || server_.IsRunning() || start_.IsActive()) return;
+    const Milliseconds pause = PauseBeforeStart();
+    if (pause.count() == 0) return StartNow();
+    log_.Warn("Starting PostgreSQL again in " + std::to_string(pause.count()) +
+              " ms: it was started " + std::to_string(recent_starts_) + " times within a minute");
+    start_.Once(pause);
+}
+
+void ServerLoop::StartNow() {
+    if (IsStopping() || server_.IsRunning()) return;
+    last_start_ = Now();
+    ++recent_starts_;
+    was_ready_ = false;
+    auto started = BeforeStart();
+    if (started) started = server_.Start();
+    if (started) return;
+    log_.Error(started.error());
+    ++failed_starts_;
+    OnStartFailed();
+}
+
+void ServerLoop::OnServerEnded(int status) {
+    server_.ReapOrphans();
+    if (!was_ready_) ++failed_starts_;
+    if (IsStopping()) {
+        log_.Info("PostgreSQL has stopped");
+        return OnStopped();
+    }
+    log_.Warn("PostgreSQL has ended" +
+              (status < 0 ? "" : " with status " + std::to_string(status)));
+    OnDown();
+}
+
+void ServerLoop::Tick() {
+    tick_.Once(kTick);
+    if (server_.IsRunning() && !was_ready_) {
+        was_ready_ = server_.AcceptsConnections();
+        if (was_ready_) {
+            failed_starts_ = 0;
+            OnReady();
+        }
+    }
+    OnTick();
+}
+
+void ServerLoop::OnStopSignal(StopMode mode) {
+    const bool is_first = !stop_mode_.has_value();
+    if (!is_first && mode <= *stop_mode_) return;
+    stop_mode_ = mode;
+    log_.Info("Stopping");
+    start_.Stop();
+    OnStopRequest();
+    if (!server_.IsRunning()) {
+        if (is_first) OnStopped();
+        return;
+    }
+    server_.Stop(mode);
+    escalate_.Once(mode == StopMode::kSmart  ? kSmartLimit
+                   : mode == StopMode::kFast ? kFastLimit
+                                             : kImmediateLimit);
+}
+
+void ServerLoop::Escalate() {
+    if (!server_.IsRunning()) return;
+    if (*stop_mode_ == StopMode::kImmediate) {
+        log_.Warn("PostgreSQL does not stop, killing it");
+        return server_.Kill();
+    }
+    const bool was_smart = *stop_mode_ == StopMode::kSmart;
+    stop_mode_ = was_smart ? StopMode::kFast : StopMode::kImmediate;
+    log_.Info(was_smart ? "Sessions are still open, stopping PostgreSQL in mode fast"
+                        : "PostgreSQL is still running, stopping it in mode immediate");
+    server_.Stop(*stop_mode_);
+    escalate_.Once(was_smart ? kFastLimit : kImmediateLimit);
+}
+
+}  // namespace pgaf::supervisor

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <optional>
+
+#include "supervisor/alarms.hpp"
+#include "supervisor/ports.hpp"
+
+namespace pgaf::supervisor {
+
+struct ServerPorts {
+    Clock &clock;
+    Server &server;
+    Process &process;
+    Log &log;
+};
+
+/// The parent of a postmaster, as a machine: it is told what happened and never waits. Restarts
+/// and the orderly end are here; what a node or a monitor does when PostgreSQL is down is theirs.
+class ServerLoop {
+ public:
+    explicit ServerLoop(ServerPorts ports);
+    ServerLoop(const ServerLoop &) = delete;
+    ServerLoop &operator=(const ServerLoop &) = delete;
+    virtual ~ServerLoop() = default;
+
+    /// Once, before everything else.
+    void Begin();
+    /// PostgreSQL has ended and nothing of it is left. `status`: 128 + signal for a signal, -1
+    /// when it is not known.
+    void OnServerEnded(int status);
+    void OnStopSignal(StopMode mode);
+    /// The operator wants the configuration to be read again.
+    virtual void OnReload() = 0;
+    /// Does what is due. To be called at NextWake() or soon after; more often does no harm.
+    void Poll() { alarms_.Run(); }
+    /// It may change with every event.
+    [[nodiscard]] core::BootTime NextWake() const { return alarms_.Next(); }
+
+ protected:
+    virtual void OnBegin() = 0;
+    virtual void OnDown() = 0;             ///< PostgreSQL has ended and nobody asked for it
+    virtual void OnStopped() { Exit(0); }  ///< it has ended because we are to end
+    virtual void OnStopRequest() {}
+    /// PostgreSQL accepts connections, for the first time since it was started or attached to.
+    virtual void OnReady() {}
+    virtual void OnTick() {}
+    virtual core::Result<void> BeforeStart() = 0;  ///< write files, let go of locks
+    virtual void OnStartFailed() = 0;
+
+    /// At once the first time, later with a growing pause.
+    void StartServer();
+    /// A start that waits for its time is no longer wanted.
+    void CancelStart() { start_.Stop(); }
+    void Exit(int status) { process_.Exit(status); }
+    [[nodiscard]] bool IsStopping() const { return stop_mode_.has_value(); }
+    [[nodiscard]] int FailedStarts() const { return failed_starts_; }
+    /// The data has changed: earlier failures say nothing about it.
+    void ForgetFailedStarts() { failed_starts_ = 0; }
+    [[nodiscard]] core::BootTime Now() const { return clock_.Now(); }
+    [[nodiscard]] Alarms &AlarmList() { return alarms_; }
+
+    Server &server_;
+    Log &log_;
+
+ private:
+    void Escalate();
+    void Tick();
+    void StartNow();
+    [[nodiscard]] core::Milliseconds PauseBeforeStart();
+
+    Clock &clock_;
+    Process &process_;
+    Alarms alarms_;
+    Alarm tick_;
+    Alarm start_;
+    Alarm escalate_;
+    std::optional<StopMode> stop_mode_;
+    bool was_ready_ = false;
+    int failed_starts_ = 0;
+    int recent_starts_ = 0;
+    core::BootTime last_start_;
+};
+
+}  // namespace pgaf::supervisor

@@ -1,0 +1,206 @@
+#include "supervisor/steps.hpp"
+
+#include "supervisor/rejoin.hpp"
+
+namespace pgaf::supervisor {
+namespace {
+
+using core::Fail;
+using core::Pass;
+using core::Peer;
+using core::Problem;
+using core::ProblemCode;
+using core::Result;
+
+/// Where the new standby copies from and streams from.
+Result<Peer> FindUpstream(const std::optional<core::Reply> &reply) {
+    if (reply) {
+        for (const Peer &peer : reply->peers) {
+            if (reply->upstream.IsValid() ? peer.node == reply->upstream : peer.is_primary)
+                return peer;
+        }
+    }
+    return Fail(ProblemCode::kBadState, "there is no primary to follow yet");
+}
+
+/// For "node " and "Node ".
+std::string Named(const Peer &peer) {
+    return std::to_string(peer.node.value) + " \"" + peer.name + "\"";
+}
+
+Problem Foreign(std::string_view whose, std::uint64_t theirs, std::string_view ours,
+                std::uint64_t own, ProblemCode code) {
+    return {code,
+            std::string(whose) + " has system identifier " + std::to_string(theirs) + " and " +
+                std::string(ours) + " " + std::to_string(own),
+            {},
+            {}};
+}
+
+Problem ForeignPrimary(std::uint64_t primary, std::uint64_t own) {
+    return Foreign("the primary", primary, "this node", own, ProblemCode::kRefused);
+}
+
+/// One run of a step: straight-line code over the effects.
+class Run {
+ public:
+    Run(StepEffects &effects, Log &log, const StepInput &input)
+        : effects_(effects), log_(log), input_(input) {}
+    Result<std::uint64_t> Clone();
+    Result<std::uint64_t> Rejoin();
+    [[nodiscard]] std::string TakeNote() { return std::move(note_); }
+
+ private:
+    Result<void> Copy(const Peer &upstream, std::uint64_t system_identifier);
+    Result<std::uint64_t> RejoinWith(const Peer &upstream, const ControlFacts &control);
+    bool HasDiverged(const ControlFacts &control, const SourceIdentity &identity);
+    Result<void> Recover();
+    void KeepAside(const SourceIdentity &identity);
+    Result<void> Rewind(const Peer &upstream, const SourceIdentity &identity);
+
+    StepEffects &effects_;
+    Log &log_;
+    const StepInput &input_;
+    std::string note_;
+};
+
+Result<std::uint64_t> Run::Clone() {
+    if (effects_.InspectDataDirectory() == DataDirectory::kForeign && !effects_.IsMarked()) {
+        return tl::unexpected(ForeignDirectory(effects_.DataDirectoryPath()));
+    }
+    auto upstream = FindUpstream(input_.reply);
+    if (!upstream) return Pass(upstream);
+    if (auto done = effects_.Connect(*upstream); !done) return Pass(done);
+    auto identity = effects_.Identify();
+    if (!identity) return Pass(identity);
+    const std::uint64_t known = input_.record.system_identifier;
+    if (known != 0 && known != identity->system_identifier) {
+        return tl::unexpected(ForeignPrimary(identity->system_identifier, known));
+    }
+    if (auto done = effects_.SetMarker("clone"); !done) return Pass(done);
+    if (auto done = Copy(*upstream, identity->system_identifier); !done) return Pass(done);
+    if (auto done = effects_.ClearMarker(); !done) return Pass(done);
+    return identity->system_identifier;
+}
+
+Result<void> Run::Copy(const Peer &upstream, std::uint64_t system_identifier) {
+    if (auto done = effects_.RemoveCopy(); !done) return done;
+    log_.Info("Copying node " + Named(upstream) + " (" + upstream.host + ":" +
+              std::to_string(upstream.port) + ")");
+    if (auto done = effects_.TakeBaseBackup(upstream); !done) {
+        return Pass(done, "could not copy node " + Named(upstream));
+    }
+    auto control = effects_.ReadControl(Place::kCopy);
+    if (!control) return Pass(control);
+    if (control->system_identifier != system_identifier) {
+        return tl::unexpected(Foreign("the copy", control->system_identifier, "the primary",
+                                      system_identifier, ProblemCode::kCorrupt));
+    }
+    if (auto done = effects_.MakeCopyOurs(upstream); !done) return done;
+    if (auto done = effects_.ExchangeDirectories(); !done) return done;
+    return effects_.RemoveCopy();  // what was in PGDATA before
+}
+
+/// The WAL is asked only when the control file does not say: it may be a lot to read.
+bool Run::HasDiverged(const ControlFacts &control, const SourceIdentity &identity) {
+    const Judgement judgement = JudgeKinship(control, identity);
+    if (judgement.kinship != Kinship::kAskWal) return judgement.kinship == Kinship::kDiverged;
+    return effects_.HasWalBeyond(control.timeline, judgement.fork);
+}
+
+/// pg_rewind wants a cleanly stopped target, and would start the server itself, with our module in
+/// it, which rightly refuses while the marker is set: hence before it, and without modules.
+Result<void> Run::Recover() {
+    if (auto done = effects_.RemoveStandbySignal(); !done) return done;
+    auto control = effects_.ReadControl(Place::kData);
+    if (!control) return Pass(control);
+    if (control->IsShutDown()) return {};
+    auto done = effects_.RecoverInSingleUserMode();
+    if (!done) return Pass(done, "could not recover before pg_rewind");
+    return {};
+}
+
+/// Once, before anything is changed: an interrupted rewind goes on as a copy.
+void Run::KeepAside(const SourceIdentity &identity) {
+    if (auto control = effects_.ReadControl(Place::kData))
+        note_ = effects_.KeepDiscardedWal(identity, *control);
+}
+
+Result<void> Run::Rewind(const Peer &upstream, const SourceIdentity &identity) {
+    if (auto done = effects_.EnsureCheckpoint(identity.timeline); !done) return done;
+    const auto recovered = Recover();
+    KeepAside(identity);
+    if (!recovered) return recovered;
+    if (auto done = effects_.SetMarker("rewind"); !done) return done;
+    auto rewound = effects_.RunPgRewind(upstream);
+    if (!rewound) return Pass(rewound, "could not rewind");
+    // An idle source would leave us waiting for a record that nobody writes.
+    effects_.CheckpointSource();
+    if (auto done = effects_.MakeStandby(upstream); !done) return done;
+    return effects_.ClearMarker();
+}
+
+Result<std::uint64_t> Run::Rejoin() {
+    auto upstream = FindUpstream(input_.reply);
+    if (!upstream) return Pass(upstream);
+    if (effects_.IsMarked() || effects_.InspectDataDirectory() != DataDirectory::kCluster) {
+        return Clone();
+    }
+    auto control = effects_.ReadControl(Place::kData);
+    if (!control) return Clone();
+    return RejoinWith(*upstream, *control);
+}
+
+Result<std::uint64_t> Run::RejoinWith(const Peer &upstream, const ControlFacts &control) {
+    if (auto done = effects_.Connect(upstream); !done) return Pass(done);
+    if (auto primary = effects_.MustBePrimary(); !primary) return Pass(primary);
+    auto identity = effects_.Identify();
+    if (!identity) return Pass(identity);
+    if (identity->system_identifier != control.system_identifier) {
+        return tl::unexpected(
+            ForeignPrimary(identity->system_identifier, control.system_identifier));
+    }
+    effects_.ArchiveReadyWal();
+    const bool has_diverged = HasDiverged(control, *identity);
+    if (!has_diverged && input_.is_wal_gone) {
+        log_.Warn("Node " + Named(upstream) +
+                  " no longer has the WAL that this node needs: making a new copy");
+        return Clone();
+    }
+    if (!has_diverged) {
+        log_.Info("Nothing was written after timeline " + std::to_string(control.timeline) +
+                  " was left: following node " + Named(upstream) + " as it is");
+        if (auto done = effects_.MakeStandby(upstream); !done) return Pass(done);
+        return control.system_identifier;
+    }
+    log_.Info("Rewinding to the history of node " + Named(upstream));
+    auto rewound = Rewind(upstream, *identity);
+    if (rewound) return control.system_identifier;
+    const bool is_waiting = rewound.error().code == ProblemCode::kBadState;
+    if (is_waiting || effects_.IsCancelled()) return Pass(rewound);
+    log_.Warn(rewound.error());
+    log_.Warn("Making a new copy instead");
+    return Clone();
+}
+
+}  // namespace
+
+Problem ForeignDirectory(const std::string &path) {
+    return {ProblemCode::kBadState,
+            "\"" + path + "\" is neither empty nor a PostgreSQL data directory",
+            {},
+            {}};
+}
+
+StepOutcome CarryOut(core::Step step, StepEffects &effects, Log &log, const StepInput &input) {
+    if (step == core::Step::kInitPrimary) return {.result = effects.InitPrimary()};
+    Run run(effects, log, input);
+    if (step == core::Step::kClone) return {.result = run.Clone()};
+    if (step != core::Step::kRejoin) {
+        return {.result = Fail(ProblemCode::kInternal, "not a step of the supervisor")};
+    }
+    auto result = run.Rejoin();
+    return {.result = std::move(result), .note = run.TakeNote()};
+}
+
+}  // namespace pgaf::supervisor

@@ -1,0 +1,189 @@
+#pragma once
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "supervisor/node_loop.hpp"
+
+namespace pgaf::supervisor {
+
+using core::BootTime;
+using core::Milliseconds;
+using core::NodeState;
+
+/// Everything around a NodeLoop, in one piece: what it asked for, in order, and what it is told.
+class FakeWorld final : public Clock,
+                        public Server,
+                        public Process,
+                        public Log,
+                        public Files,
+                        public Baton,
+                        public Link,
+                        public Steps {
+ public:
+    // What the test decides.
+    BootTime now{1'000'000'000'000};
+    core::NodeRecord disk{.node = {7}, .state = NodeState::kSecondary, .keeper_epoch = 10};
+    bool is_disk_full = false;
+    bool is_record_lost = false;
+    bool is_baton_busy = false;
+    bool runs_already = false;
+    bool is_ready = true;  ///< a running server accepts connections
+    bool can_start = true;
+    bool is_marked = false;
+    std::optional<supervisor::Heartbeat> heartbeat;
+
+    // What the machine did.
+    std::vector<std::string> journal;
+    struct Sent {
+        core::Report report;
+        int tag = 0;
+    };
+    std::vector<Sent> sent;
+    std::vector<BootTime> starts;
+    std::optional<int> exit_status;
+    std::optional<core::Step> step;  ///< that was begun and has not ended
+    StepInput step_input;
+    std::vector<BootTime> step_begins;
+    bool is_running = false;
+
+    [[nodiscard]] int Count(const std::string &what) const {
+        return static_cast<int>(std::count(journal.begin(), journal.end(), what));
+    }
+
+    // The ports.
+    [[nodiscard]] BootTime Now() const override { return now; }
+    core::Result<void> Start() override {
+        Did("start");
+        starts.push_back(now);
+        if (!can_start) return core::Fail(core::ProblemCode::kPostgres, "it does not start");
+        is_running = true;
+        started_at_ = now;
+        return {};
+    }
+    bool Attach() override {
+        is_running = runs_already;
+        started_at_ = now;
+        return is_running;
+    }
+    [[nodiscard]] bool IsRunning() const override { return is_running; }
+    void Stop(StopMode mode) override {
+        Did(mode == StopMode::kSmart  ? "stop smart"
+            : mode == StopMode::kFast ? "stop fast"
+                                      : "stop immediate");
+    }
+    void Kill() override { Did("kill"); }
+    void Reload() override { Did("reload"); }
+    [[nodiscard]] BootTime StartedAt() const override { return started_at_; }
+    [[nodiscard]] bool AcceptsConnections() const override { return is_ready; }
+    core::Result<void> KillLeftovers() override {
+        Did("kill leftovers");
+        return {};
+    }
+    void ReapOrphans() override {}
+    void Exit(int status) override { exit_status = status; }
+    void Write(LogLevel, const std::string &) override {}
+    void Write(LogLevel, const core::Problem &) override {}
+    core::Result<core::NodeRecord> LoadRecord() override {
+        if (is_record_lost) return core::Fail(core::ProblemCode::kCorrupt, "it cannot be read");
+        return disk;
+    }
+    core::Result<void> SaveRecord(const core::NodeRecord &record) override {
+        if (is_disk_full) return core::Fail(core::ProblemCode::kIo, "the disk is full");
+        disk = record;
+        Did("save");
+        return {};
+    }
+    core::Result<void> SaveKeeperConfig(const core::NodeRecord &, const std::string &) override {
+        return {};
+    }
+    core::Result<NodeSettings> LoadSettings() override { return NodeSettings{.name = "renamed"}; }
+    core::Result<void> PrepareStart(const core::Reply *reply) override {
+        Did(reply != nullptr ? "prepare with peers" : "prepare");
+        return {};
+    }
+    void ForgetHeartbeat() override { heartbeat.reset(); }
+    std::optional<supervisor::Heartbeat> ReadHeartbeat() override { return heartbeat; }
+    bool IsMarked() override { return is_marked; }
+    std::optional<ControlFacts> ReadControl() override { return std::nullopt; }
+    core::Result<bool> Take() override {
+        if (!is_baton_busy) Did("take baton");
+        return !is_baton_busy;
+    }
+    void Release() override { Did("release baton"); }
+    void Send(core::Report report, int tag) override {
+        Did("send");
+        sent.push_back({std::move(report), tag});
+    }
+    void Close() override { Did("close"); }
+    void SetMonitor(std::string) override {}
+    void Begin(core::Step begun, const StepInput &input) override {
+        step = begun;
+        step_input = input;
+        step_begins.push_back(now);
+    }
+    void Cancel() override { Did("cancel"); }
+    void BeginStreamCheck(const core::WalPosition &) override { Did("check stream"); }
+
+ private:
+    void Did(std::string what) { journal.push_back(std::move(what)); }
+    BootTime started_at_;
+};
+
+inline core::Reply ReplyOf(NodeState goal, std::int64_t term = 0) {
+    core::Reply reply;
+    reply.goal = goal;
+    reply.term = term;
+    return reply;
+}
+
+/// A NodeLoop in a world, and time that passes.
+class Bench {
+ public:
+    FakeWorld world;
+
+    bool is_init_only = false;
+
+    void Begin() {
+        loop_.emplace(
+            NodePorts{.clock = world,
+                      .server = world,
+                      .process = world,
+                      .log = world,
+                      .files = world,
+                      .baton = world,
+                      .link = world,
+                      .steps = world},
+            NodeOptions{
+                .settings = {.name = "a"}, .pg_version = "15", .is_init_only = is_init_only});
+        loop_->Begin();
+    }
+    NodeLoop &Loop() { return *loop_; }
+    void RunFor(Milliseconds time) {
+        const BootTime end = world.now + time;
+        while (loop_->NextWake() <= end) {
+            world.now = std::max(world.now, loop_->NextWake());
+            loop_->Poll();
+        }
+        world.now = end;
+    }
+    /// The monitor answers the last report.
+    void Answer(NodeState goal, std::int64_t term = 0) {
+        loop_->OnReply(ReplyOf(goal, term), world.sent.back().tag);
+    }
+    void EndServer() {
+        world.is_running = false;
+        loop_->OnServerEnded(1);
+    }
+    void EndStep(StepOutcome outcome) {
+        world.step.reset();
+        loop_->OnStepDone(std::move(outcome));
+    }
+
+ private:
+    std::optional<NodeLoop> loop_;
+};
+
+}  // namespace pgaf::supervisor

@@ -1,0 +1,229 @@
+// Goal: the supervisor of a node decides nothing without the baton, a durable record and, where it
+// could do harm, the monitor's word. Method: the machine over fakes, in virtual time.
+#include <gtest/gtest.h>
+
+#include "fake_world.hpp"
+
+namespace pgaf::supervisor {
+namespace {
+
+using Journal = std::vector<std::string>;
+
+TEST(Keeper, DoesNothingBeforeItHasTheBaton) {
+    Bench bench;
+    bench.world.is_baton_busy = true;
+    bench.Begin();
+    bench.RunFor(Milliseconds{10'000});
+    EXPECT_EQ(bench.world.journal, Journal{"kill leftovers"});
+    bench.world.is_baton_busy = false;
+    bench.RunFor(Milliseconds{20});
+    EXPECT_TRUE(bench.world.is_running);
+}
+
+TEST(Keeper, ItsEpochIsDurableBeforeTheFirstReport) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kPrimary;
+    bench.Begin();
+    EXPECT_EQ(bench.world.journal, (Journal{"kill leftovers", "take baton", "save", "send"}));
+    EXPECT_EQ(bench.world.disk.keeper_epoch, 11);
+    EXPECT_EQ(bench.world.sent.at(0).report.keeper_epoch, 11);
+}
+
+TEST(Keeper, WithoutADurableEpochItGivesTheBatonBackAndTriesAgain) {
+    Bench bench;
+    bench.world.is_disk_full = true;
+    bench.Begin();
+    bench.RunFor(Milliseconds{900});
+    EXPECT_EQ(bench.world.journal, (Journal{"kill leftovers", "take baton", "release baton"}));
+    bench.world.is_disk_full = false;
+    bench.RunFor(Milliseconds{200});
+    EXPECT_EQ(bench.world.disk.keeper_epoch, 11);
+    EXPECT_TRUE(bench.world.is_running);
+}
+
+TEST(Keeper, APrimaryIsNotStartedWithoutTheMonitorsWord) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kPrimary;
+    bench.world.disk.had_peer = true;
+    bench.Begin();
+    bench.RunFor(Milliseconds{600'000});
+    EXPECT_TRUE(bench.world.starts.empty());
+    bench.Answer(NodeState::kPrimary);
+    EXPECT_TRUE(bench.world.is_running);
+}
+
+TEST(Keeper, LetsGoOfTheBatonRightBeforeTheStart) {
+    Bench bench;
+    bench.Begin();
+    EXPECT_EQ(bench.world.journal, (Journal{"kill leftovers", "take baton", "save", "send",
+                                            "prepare", "release baton", "start"}));
+    EXPECT_FALSE(bench.Loop().IsKeeper());
+}
+
+TEST(Keeper, AServerThatRunsIsTakenOverWithoutTheBaton) {
+    Bench bench;
+    bench.world.runs_already = true;
+    bench.Begin();
+    bench.RunFor(Milliseconds{5000});
+    EXPECT_EQ(bench.world.journal, Journal{});
+    bench.EndServer();
+    EXPECT_EQ(bench.world.sent.at(0).report.keeper_epoch, 11);
+}
+
+TEST(Keeper, IgnoresAnAnswerOfAnotherRound) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kPrimary;
+    bench.Begin();
+    bench.Answer(NodeState::kPrimary);
+    const int old_tag = bench.world.sent.back().tag;
+    bench.EndServer();
+    bench.world.starts.clear();
+    bench.Loop().OnReply(ReplyOf(NodeState::kPrimary), old_tag);
+    EXPECT_TRUE(bench.world.starts.empty());
+    bench.Answer(NodeState::kPrimary);
+    EXPECT_EQ(bench.world.starts.size(), 1U);
+}
+
+TEST(Keeper, IgnoresTheOrdersOfAnOldTerm) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kPrimary;
+    bench.world.disk.term = 5;
+    bench.Begin();
+    bench.Answer(NodeState::kPrimary, 4);
+    EXPECT_TRUE(bench.world.starts.empty());
+    EXPECT_EQ(bench.world.disk.term, 5);
+    bench.Answer(NodeState::kPrimary, 5);
+    EXPECT_EQ(bench.world.starts.size(), 1U);
+}
+
+TEST(Keeper, ARecordThatCannotBeSavedChangesNothing) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kPrimary;
+    bench.Begin();
+    bench.world.is_disk_full = true;
+    bench.Answer(NodeState::kPrimary, 3);
+    EXPECT_EQ(bench.Loop().Record(), bench.world.disk);
+    EXPECT_EQ(bench.Loop().Record().term, 0);
+    EXPECT_TRUE(bench.world.starts.empty());
+    bench.RunFor(Milliseconds{1000});
+    EXPECT_EQ(bench.world.sent.back().report.problem, "the disk is full");
+    bench.world.is_disk_full = false;
+    bench.Answer(NodeState::kPrimary, 3);
+    EXPECT_EQ(bench.world.disk.term, 3);
+    EXPECT_EQ(bench.world.starts.size(), 1U);
+}
+
+TEST(Keeper, AStateThatCannotBeSavedIsTakenLater) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kPrimary;
+    bench.world.disk.goal = NodeState::kDemoted;
+    bench.Begin();
+    bench.world.is_disk_full = true;
+    bench.Answer(NodeState::kDemoted);
+    EXPECT_EQ(bench.Loop().Record().state, NodeState::kPrimary);
+    bench.world.is_disk_full = false;
+    bench.RunFor(Milliseconds{1000});
+    EXPECT_EQ(bench.world.disk.state, NodeState::kDemoted);
+    EXPECT_EQ(bench.world.sent.back().report.state, NodeState::kDemoted);
+}
+
+TEST(Keeper, ReportsAsOftenAsTheMonitorWants) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kDemoted;
+    bench.Begin();
+    core::Reply reply = ReplyOf(NodeState::kDemoted);
+    reply.report_interval = Milliseconds{100};
+    bench.Loop().OnReply(reply, bench.world.sent.back().tag);
+    bench.RunFor(Milliseconds{500});  // the first interval is still the usual one
+    const auto before = bench.world.sent.size();
+    bench.RunFor(Milliseconds{1000});
+    EXPECT_EQ(bench.world.sent.size(), before + 10);
+    EXPECT_EQ(bench.world.sent.back().report.sequence,
+              static_cast<std::int64_t>(bench.world.sent.size()));
+}
+
+TEST(Keeper, ReportsAtOnceWhenItIsNotifiedAndOnlyAsTheKeeper) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kPrimary;
+    bench.Begin();
+    bench.Loop().OnNotify();
+    EXPECT_EQ(bench.world.sent.size(), 2U);
+    bench.Answer(NodeState::kPrimary);
+    bench.Loop().OnNotify();
+    EXPECT_EQ(bench.world.sent.size(), 2U);
+}
+
+TEST(Keeper, WithoutARecordItEnds) {
+    Bench bench;
+    bench.world.is_record_lost = true;
+    bench.Begin();
+    bench.RunFor(Milliseconds{0});
+    EXPECT_EQ(bench.world.exit_status, kExitKeeperInit);
+    EXPECT_TRUE(bench.world.journal.empty());
+}
+
+TEST(Keeper, ADroppedNodeSaysSoOnceMoreAndEnds) {
+    for (const bool is_answered : {true, false}) {
+        Bench bench;
+        bench.world.disk.state = NodeState::kDropped;
+        bench.Begin();
+        EXPECT_EQ(bench.world.sent.back().report.state, NodeState::kDropped);
+        EXPECT_FALSE(bench.world.exit_status.has_value());
+        if (is_answered) {
+            bench.Answer(NodeState::kDropped);
+        } else {
+            bench.Loop().OnLinkProblem({});  // it forgot us, and says so
+        }
+        EXPECT_EQ(bench.world.exit_status, kExitDropped);
+    }
+}
+
+TEST(Keeper, ANodeThatIsDroppedEndsWithoutAnAnswerAfterAWhile) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kDemoted;
+    bench.Begin();
+    bench.Answer(NodeState::kDropped);
+    EXPECT_EQ(bench.world.disk.state, NodeState::kDropped);
+    EXPECT_EQ(bench.world.sent.back().report.state, NodeState::kDropped);
+    bench.RunFor(Milliseconds{1400});
+    EXPECT_FALSE(bench.world.exit_status.has_value());
+    bench.RunFor(Milliseconds{100});
+    EXPECT_EQ(bench.world.exit_status, kExitDropped);
+}
+
+TEST(Keeper, InitOnlyEndsWhenTheMonitorKnowsTheFirstState) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kInit;
+    bench.is_init_only = true;
+    bench.Begin();
+    bench.Answer(NodeState::kSingle);
+    ASSERT_EQ(bench.world.step, core::Step::kInitPrimary);
+    bench.EndStep({.result = 42});
+    EXPECT_TRUE(bench.world.starts.empty());
+    EXPECT_EQ(bench.world.sent.back().report.state, NodeState::kSingle);
+    EXPECT_EQ(bench.world.sent.back().report.system_identifier, 42U);
+    bench.Answer(NodeState::kSingle);
+    EXPECT_EQ(bench.world.exit_status, 0);
+}
+
+TEST(Keeper, InitOnlyGivesUpWhenTheMonitorIsSilent) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kInit;
+    bench.is_init_only = true;
+    bench.Begin();
+    bench.RunFor(Milliseconds{29'000});
+    EXPECT_FALSE(bench.world.exit_status.has_value());
+    bench.RunFor(Milliseconds{3'000});
+    EXPECT_EQ(bench.world.exit_status, kExitMonitor);
+}
+
+TEST(Keeper, ReadsTheConfigurationAgain) {
+    Bench bench;
+    bench.world.runs_already = true;
+    bench.Begin();
+    bench.Loop().OnReload();
+    EXPECT_EQ(bench.world.journal, (Journal{"prepare", "reload"}));
+}
+
+}  // namespace
+}  // namespace pgaf::supervisor

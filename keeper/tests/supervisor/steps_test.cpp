@@ -1,0 +1,353 @@
+// Goal: whatever kills a clone or a rejoin, incomplete data stays marked, old data is replaced only
+// by a whole copy, and another run ends well. Method: the real sequences over fake effects; a
+// death after each of them.
+#include "supervisor/steps.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "supervisor/rejoin.hpp"
+
+namespace pgaf::supervisor {
+namespace {
+
+using core::Fail;
+using core::ProblemCode;
+using core::Result;
+using Journal = std::vector<std::string>;
+
+struct Death {};
+
+class SilentLog final : public Log {
+ public:
+    void Write(LogLevel, const std::string &) override {}
+    void Write(LogLevel, const core::Problem &) override {}
+};
+
+/// A directory, a copy beside it, and a primary.
+class FakeEffects final : public StepEffects {
+ public:
+    enum class Content { kNone, kOld, kPart, kWhole, kOurs };
+    Content data = Content::kOld;
+    Content copy = Content::kNone;
+    bool is_marked = false;
+    bool is_foreign = false;
+    bool is_cancelled = false;
+    bool has_wal_beyond = true;
+    ControlFacts control{.system_identifier = 42,
+                         .state = ClusterState::kShutDown,
+                         .timeline = 1,
+                         .checkpoint = {0x1000},
+                         .min_recovery = {}};
+    std::uint64_t copied_identifier = 42;
+    SourceIdentity primary{
+        .system_identifier = 42, .timeline = 2, .end = {0x3000}, .history = {{1, {0x2000}}}};
+    std::string failing;  ///< the effect that fails
+    ProblemCode failure = ProblemCode::kPostgres;
+    int lives = 1000;  ///< effects until the machine dies
+    Journal journal;
+
+    bool IsCancelled() override { return is_cancelled; }
+    [[nodiscard]] std::string DataDirectoryPath() const override { return "/data"; }
+    DataDirectory InspectDataDirectory() override {
+        if (is_foreign) return DataDirectory::kForeign;
+        return data == Content::kNone ? DataDirectory::kEmpty : DataDirectory::kCluster;
+    }
+    Result<ControlFacts> ReadControl(Place place) override {
+        ControlFacts facts = control;
+        if (place == Place::kCopy) facts.system_identifier = copied_identifier;
+        return facts;
+    }
+    bool IsMarked() override { return is_marked; }
+    Result<void> SetMarker(std::string_view what) override {
+        return Do("mark " + std::string(what), [this] { is_marked = true; });
+    }
+    Result<void> ClearMarker() override {
+        return Do("unmark", [this] { is_marked = false; });
+    }
+    Result<void> Connect(const core::Peer &) override { return Do("connect"); }
+    Result<SourceIdentity> Identify() override { return primary; }
+    Result<void> MustBePrimary() override { return Do("is it a primary"); }
+    Result<void> EnsureCheckpoint(int) override { return Do("ensure checkpoint"); }
+    void CheckpointSource() override { (void)Do("checkpoint"); }
+    Result<void> RemoveCopy() override {
+        return Do("remove copy", [this] { copy = Content::kNone; });
+    }
+    Result<void> TakeBaseBackup(const core::Peer &) override {
+        copy = Content::kPart;
+        return Do("base backup", [this] { copy = Content::kWhole; });
+    }
+    Result<void> MakeCopyOurs(const core::Peer &) override {
+        return Do("make copy ours", [this] { copy = Content::kOurs; });
+    }
+    Result<void> ExchangeDirectories() override {
+        return Do("exchange", [this] { std::swap(data, copy); });
+    }
+    void ArchiveReadyWal() override { (void)Do("archive"); }
+    bool HasWalBeyond(int, core::Lsn fork) override {
+        (void)Do("look into WAL at " + core::ToString(fork));
+        return has_wal_beyond;
+    }
+    Result<void> RemoveStandbySignal() override { return Do("remove standby.signal"); }
+    Result<void> RecoverInSingleUserMode() override { return Do("recover"); }
+    std::string KeepDiscardedWal(const SourceIdentity &, const ControlFacts &) override {
+        (void)Do("keep WAL");
+        return "WAL is discarded";
+    }
+    Result<void> RunPgRewind(const core::Peer &) override {
+        data = Content::kPart;
+        return Do("rewind", [this] { data = Content::kWhole; });
+    }
+    Result<void> MakeStandby(const core::Peer &) override {
+        return Do("make standby", [this] { data = Content::kOurs; });
+    }
+    Result<std::uint64_t> InitPrimary() override { return 42; }
+
+ private:
+    template <typename Fn>
+    Result<void> Do(const std::string &what, Fn effect) {
+        journal.push_back(what);
+        if (what == failing) return Fail(failure, what + " fails");
+        effect();
+        if (--lives == 0) throw Death{};
+        return {};
+    }
+    Result<void> Do(const std::string &what) {
+        return Do(what, [] {});
+    }
+};
+
+core::Peer PeerOf(std::int64_t id) {
+    core::Peer peer;
+    peer.node = {id};
+    return peer;
+}
+
+StepInput Input() {
+    StepInput input;
+    input.record = {.node = {2}, .system_identifier = 42};
+    input.reply.emplace().peers.push_back(PeerOf(1));
+    input.reply->peers.at(0).is_primary = true;
+    return input;
+}
+
+StepOutcome RunStep(core::Step step, FakeEffects &effects, const StepInput &input = Input()) {
+    SilentLog log;
+    return CarryOut(step, effects, log, input);
+}
+
+const Journal kCloneJournal{"connect",        "mark clone", "remove copy", "base backup",
+                            "make copy ours", "exchange",   "remove copy", "unmark"};
+
+TEST(Clone, MarksFirstAndUnmarksLast) {
+    FakeEffects effects;
+    const auto outcome = RunStep(core::Step::kClone, effects);
+    EXPECT_EQ(outcome.result.value(), 42U);
+    EXPECT_EQ(effects.journal, kCloneJournal);
+    EXPECT_EQ(effects.data, FakeEffects::Content::kOurs);
+    EXPECT_FALSE(effects.is_marked);
+}
+
+TEST(Clone, ADeathAfterAnyEffectLeavesTheMarkAndNeverHalfACopy) {
+    for (int lives = 1; lives < static_cast<int>(kCloneJournal.size()); ++lives) {
+        FakeEffects effects;
+        effects.lives = lives;
+        EXPECT_THROW((void)RunStep(core::Step::kClone, effects), Death);
+        EXPECT_EQ(effects.is_marked, lives >= 2) << lives;
+        EXPECT_TRUE(effects.data == FakeEffects::Content::kOld ||
+                    effects.data == FakeEffects::Content::kOurs);
+        effects.lives = 1000;
+        EXPECT_TRUE(RunStep(core::Step::kRejoin, effects).result.has_value());
+        EXPECT_EQ(effects.data, FakeEffects::Content::kOurs);
+        EXPECT_FALSE(effects.is_marked);
+    }
+}
+
+TEST(Clone, AFailureLeavesTheMarkAndTheOldData) {
+    for (const char *failing : {"remove copy", "base backup", "make copy ours", "exchange"}) {
+        FakeEffects effects;
+        effects.failing = failing;
+        EXPECT_FALSE(RunStep(core::Step::kClone, effects).result.has_value());
+        EXPECT_TRUE(effects.is_marked);
+        EXPECT_EQ(effects.data, FakeEffects::Content::kOld);
+    }
+}
+
+TEST(Clone, RefusesAnotherClusterBeforeItTouchesAnything) {
+    FakeEffects effects;
+    effects.primary.system_identifier = 43;
+    const auto outcome = RunStep(core::Step::kClone, effects);
+    EXPECT_EQ(outcome.result.error().code, ProblemCode::kRefused);
+    EXPECT_EQ(outcome.result.error().message,
+              "the primary has system identifier 43 and this node 42");
+    EXPECT_EQ(effects.journal, Journal{"connect"});
+}
+
+TEST(Clone, ACopyOfAnotherClusterNeverBecomesOurs) {
+    FakeEffects effects;
+    effects.copied_identifier = 43;
+    EXPECT_EQ(RunStep(core::Step::kClone, effects).result.error().code, ProblemCode::kCorrupt);
+    EXPECT_EQ(effects.data, FakeEffects::Content::kOld);
+}
+
+TEST(Clone, LeavesADirectoryAloneThatHoldsSomethingElse) {
+    FakeEffects effects;
+    effects.is_foreign = true;
+    const auto outcome = RunStep(core::Step::kClone, effects);
+    EXPECT_EQ(outcome.result.error().message,
+              "\"/data\" is neither empty nor a PostgreSQL data directory");
+    EXPECT_TRUE(effects.journal.empty());
+    effects.is_marked = true;  // what a clone left is ours
+    EXPECT_TRUE(RunStep(core::Step::kClone, effects).result.has_value());
+}
+
+TEST(Clone, CopiesFromTheUpstreamThatTheMonitorNames) {
+    FakeEffects effects;
+    StepInput input = Input();
+    input.reply->upstream = {3};
+    EXPECT_EQ(RunStep(core::Step::kClone, effects, input).result.error().code,
+              ProblemCode::kBadState);
+    input.reply->peers.push_back(PeerOf(3));
+    EXPECT_TRUE(RunStep(core::Step::kClone, effects, input).result.has_value());
+}
+
+const Journal kRewindJournal{"connect",
+                             "is it a primary",
+                             "archive",
+                             "look into WAL at 0/2000",
+                             "ensure checkpoint",
+                             "remove standby.signal",
+                             "keep WAL",
+                             "mark rewind",
+                             "rewind",
+                             "checkpoint",
+                             "make standby",
+                             "unmark"};
+
+TEST(Rejoin, RewindsWhatHasDiverged) {
+    FakeEffects effects;
+    const auto outcome = RunStep(core::Step::kRejoin, effects);
+    EXPECT_TRUE(outcome.result.has_value());
+    EXPECT_EQ(outcome.note, "WAL is discarded");
+    EXPECT_EQ(effects.journal, kRewindJournal);
+}
+
+TEST(Rejoin, ADeathAfterAnyEffectNeverLeavesHalfRewoundDataUnmarked) {
+    for (int lives = 1; lives < static_cast<int>(kRewindJournal.size()); ++lives) {
+        FakeEffects effects;
+        effects.lives = lives;
+        EXPECT_THROW((void)RunStep(core::Step::kRejoin, effects), Death);
+        EXPECT_EQ(effects.is_marked, effects.data != FakeEffects::Content::kOld ||
+                                         effects.journal.back() == "mark rewind");
+        effects.lives = 1000;
+        EXPECT_TRUE(RunStep(core::Step::kRejoin, effects).result.has_value());
+        EXPECT_EQ(effects.data, FakeEffects::Content::kOurs);
+        EXPECT_FALSE(effects.is_marked);
+    }
+}
+
+TEST(Rejoin, FollowsAsItIsWhenNothingWasWritten) {
+    FakeEffects effects;
+    effects.has_wal_beyond = false;
+    EXPECT_TRUE(RunStep(core::Step::kRejoin, effects).result.has_value());
+    EXPECT_EQ(effects.journal, (Journal{"connect", "is it a primary", "archive",
+                                        "look into WAL at 0/2000", "make standby"}));
+}
+
+TEST(Rejoin, CopiesAnewWhenTheWalIsGone) {
+    FakeEffects effects;
+    effects.has_wal_beyond = false;
+    StepInput input = Input();
+    input.is_wal_gone = true;
+    EXPECT_TRUE(RunStep(core::Step::kRejoin, effects, input).result.has_value());
+    EXPECT_TRUE(std::equal(kCloneJournal.rbegin(), kCloneJournal.rend(), effects.journal.rbegin()));
+}
+
+TEST(Rejoin, RecoversFirstWhatWasNotShutDown) {
+    FakeEffects effects;
+    effects.control.state = ClusterState::kOther;
+    effects.failing = "recover";
+    const auto outcome = RunStep(core::Step::kRejoin, effects);
+    EXPECT_EQ(std::count(effects.journal.begin(), effects.journal.end(), "rewind"), 0);
+    EXPECT_EQ(outcome.note, "WAL is discarded");  // kept although it could not be recovered
+    EXPECT_TRUE(outcome.result.has_value());      // by a copy
+}
+
+TEST(Rejoin, CopiesWhatIsMarkedOrCannotBeRewound) {
+    FakeEffects marked;
+    marked.is_marked = true;
+    EXPECT_TRUE(RunStep(core::Step::kRejoin, marked).result.has_value());
+    EXPECT_EQ(marked.journal, kCloneJournal);
+    FakeEffects failing;
+    failing.failing = "rewind";
+    EXPECT_TRUE(RunStep(core::Step::kRejoin, failing).result.has_value());
+    EXPECT_EQ(failing.data, FakeEffects::Content::kOurs);
+}
+
+TEST(Rejoin, DoesNotCopyWhenItIsCancelledOrThePrimaryIsNotReady) {
+    FakeEffects cancelled;
+    cancelled.failing = "rewind";
+    cancelled.is_cancelled = true;
+    EXPECT_EQ(RunStep(core::Step::kRejoin, cancelled).result.error().message,
+              "could not rewind: rewind fails");
+    EXPECT_TRUE(cancelled.is_marked);
+    for (const char *waiting : {"is it a primary", "ensure checkpoint"}) {
+        FakeEffects effects;
+        effects.failing = waiting;
+        effects.failure = ProblemCode::kBadState;
+        EXPECT_FALSE(RunStep(core::Step::kRejoin, effects).result.has_value());
+        EXPECT_FALSE(effects.is_marked);
+        EXPECT_EQ(effects.data, FakeEffects::Content::kOld);
+    }
+}
+
+TEST(JudgeKinship, IsATable) {
+    struct Row {
+        const char *why;
+        ControlFacts ours;
+        Kinship kinship;
+    };
+    const SourceIdentity primary{
+        .timeline = 3, .end = {}, .history = {{1, {0x2000}}, {2, {0x5000}}}};
+    const Row rows[] = {
+        {"a standby of the same timeline has nothing of its own",
+         {.state = ClusterState::kShutDownInRecovery, .timeline = 3, .checkpoint = {0x9000}},
+         Kinship::kFollows},
+        {"nor has one that crashed",
+         {.state = ClusterState::kInArchiveRecovery, .timeline = 3},
+         Kinship::kFollows},
+        {"a primary that has the same number used it twice",
+         {.state = ClusterState::kShutDown, .timeline = 3},
+         Kinship::kDiverged},
+        {"and one that crashed too", {.timeline = 3}, Kinship::kDiverged},
+        {"a timeline that the primary does not come from", {.timeline = 4}, Kinship::kDiverged},
+        {"a checkpoint at the fork", {.timeline = 2, .checkpoint = {0x5000}}, Kinship::kDiverged},
+        {"a checkpoint beyond the fork of an older timeline",
+         {.timeline = 1, .checkpoint = {0x2001}},
+         Kinship::kDiverged},
+        {"recovery has gone beyond the fork",
+         {.timeline = 2, .checkpoint = {0x4000}, .min_recovery = {0x5001}},
+         Kinship::kDiverged},
+        {"nobody knows yet",
+         {.timeline = 2, .checkpoint = {0x4fff}, .min_recovery = {0x5000}},
+         Kinship::kAskWal},
+    };
+    for (const Row &row : rows)
+        EXPECT_EQ(JudgeKinship(row.ours, primary).kinship, row.kinship) << row.why;
+    EXPECT_EQ(JudgeKinship({.timeline = 1, .checkpoint = {0x1000}}, primary).fork,
+              core::Lsn{0x2000});
+}
+
+TEST(IsNothingThere, WhatIsUnclearCountsAsSomething) {
+    EXPECT_TRUE(IsNothingThere(1, "", "error: could not find a valid record after 0/2000"));
+    EXPECT_TRUE(IsNothingThere(1, "", "error: could not find file \"000000010000000000000002\""));
+    EXPECT_FALSE(IsNothingThere(0, "", "could not find a valid record"));
+    EXPECT_FALSE(IsNothingThere(1, "rmgr: Heap", "could not find a valid record"));
+    EXPECT_FALSE(IsNothingThere(1, "", "error: out of memory"));
+    EXPECT_FALSE(IsNothingThere(1, "", ""));
+}
+
+}  // namespace
+}  // namespace pgaf::supervisor
