@@ -204,9 +204,16 @@ void Group::CarryGroup(core::Decision decision) {
 
 void Group::Settle() {
     core::Decision decision = core::Decide(view_);
+    std::string unrest;
     for (int round = 0; !decision.IsEmpty() && round < kRoundsMax; ++round) {
         Carry(decision);
+        if (decision.exhausted) unrest = core::DescribeLastMoves(decision);
         decision = core::Decide(view_);
+    }
+    if (!decision.IsEmpty()) unrest = core::DescribeLastMoves(decision);
+    if (!unrest.empty()) {
+        pg::Log("rules of formation \"" + key_.formation + "\" group " +
+                std::to_string(key_.group) + " undo each other: " + unrest);
     }
     StoreHealth();
     StoreStall();

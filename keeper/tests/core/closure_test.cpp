@@ -32,6 +32,7 @@ struct Situation {
     std::int64_t primary = 1;
     int faults_left = 0;
     int requests_left = 0;
+    bool rests = true;  ///< the rules came to rest whenever they decided
     friend auto operator<=>(const Situation &, const Situation &) = default;
 };
 
@@ -126,7 +127,9 @@ void TakeOver(Situation &s, const GroupView &view) {
 
 void Decided(Situation &s) {
     GroupView view = ViewOf(s);
-    Apply(Decide(view), view);
+    const Decision decision = Decide(view);
+    if (decision.exhausted) s.rests = false;
+    Apply(decision, view);
     TakeOver(s, view);
 }
 
@@ -173,7 +176,7 @@ bool IsHealthy(const Situation &s) {
         if (node.goal == kPrimary) ++primaries;
         if (node.goal != kPrimary && node.goal != kSecondary) return false;
     }
-    return primaries == 1 && s.is_settled;
+    return primaries == 1 && s.is_settled && s.rests;
 }
 
 std::string Describe(const Situation &s) {
@@ -274,6 +277,7 @@ Outcome Enumerate(const Situation &begin) {
                 outcome.problem = "no edge: " + Describe(s);
             }
         }
+        if (!s.rests) outcome.problem = "the rules undo each other: " + Describe(s);
         if (outcome.problem.empty() && !Heals(s)) outcome.problem = "does not heal: " + Describe(s);
         for (Situation &next : Next(s)) {
             if (seen.insert(next).second) open.push_back(std::move(next));
