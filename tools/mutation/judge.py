@@ -21,7 +21,7 @@ class Result:
     file: str
     mutant: Mutant
     source: str
-    outcomes: dict  # kind of run -> what it noticed; empty when it noticed nothing
+    outcomes: dict  # kind of run -> what it noticed; "" for nothing. A kind whose programs lack the source is not there
 
     def noticed(self):
         return any(self.outcomes.values())
@@ -62,7 +62,7 @@ class Judge:
         """The outcomes; None when the compiler made the same code."""
         try:
             place, programs = self.workshop.make(name, TOP / file, text)
-            return self.outcomes(place, programs, stops_early) if programs else None
+            return None if programs is None else self.outcomes(place, programs, stops_early)
         finally:
             shutil.rmtree(self.workshop.directory / name, ignore_errors=True)
 
@@ -71,7 +71,7 @@ def judge_known(judge, mutants, options):
     """Name and what noticed it, in the order of the list."""
     def one(mutant):
         name, file, old, new = mutant
-        text = (TOP / file).read_text()
+        text = (judge.workshop.sources / file).read_text()
         if text.count(old) != 1:
             raise Broken(f"mutant {name}: {file} holds {text.count(old)} times what it replaces; mend the mutant")
         try:
@@ -87,9 +87,9 @@ def judge_known(judge, mutants, options):
 class Deck:
     """All mutants of some folders in the order of a seed; dealt until enough have been judged or time is over."""
 
-    def __init__(self, folders, seed, count, seconds):
-        self.sources = {file.relative_to(TOP).as_posix(): file.read_text()
-                        for folder in folders for file in sorted((TOP / folder).rglob("*.cpp"))}
+    def __init__(self, top, folders, *, seed, count, seconds):
+        self.sources = {file.relative_to(top).as_posix(): file.read_text()
+                        for folder in folders for file in sorted((top / folder).rglob("*.cpp"))}
         self.cards = [(file, mutant) for file, text in self.sources.items() for mutant in mutants_of(text)]
         if not self.cards:
             raise Broken(f"there is nothing to break in {', '.join(folders)}")
@@ -114,7 +114,7 @@ class Deck:
 
 
 def draw(judge, folders, seed, options, redrawn):
-    deck = Deck(folders, seed, options.count, options.seconds)
+    deck = Deck(judge.workshop.sources, folders, seed=seed, count=options.count, seconds=options.seconds)
 
     def one(card):
         number, file, mutant = card

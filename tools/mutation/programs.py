@@ -86,6 +86,9 @@ class Workshop:
             output = words[words.index("-o") + 1]
             self.commands.setdefault(pathlib.Path(entry["file"]), []).append((output, words))
         self._copy_inputs()
+        # Whoever edits the sources meanwhile changes no mutant.
+        self.sources = directory / "sources"
+        shutil.copytree(TOP / "keeper", self.sources / "keeper", ignore=not_compiled)
         self.reference = {}
 
     def _build(self):
@@ -161,21 +164,21 @@ class Workshop:
         """Whether the compiler made the same of the mutant as of the source."""
         if source not in self.reference:
             output = self.directory / f"reference-{len(self.reference)}-{source.stem}.o"
-            done = self._compile(source, output, TOP / "keeper")
+            done = self._compile(source, output, self.sources / "keeper")
             if done.returncode != 0:
                 raise Broken(done.stderr[:2000])
             self.reference[source] = output.read_bytes()
         return self.reference[source] == compiled.read_bytes()
 
     def make(self, name, file, text):
-        """A folder with the programs in which `file` reads `text`, and their names; none when nothing changed."""
+        """The folder with the programs in which `file` reads `text`, and their names; None for the same code."""
         place = self.directory / name
-        shutil.copytree(TOP / "keeper", place / "keeper", ignore=not_compiled)
+        shutil.copytree(self.sources / "keeper", place / "keeper")
         (place / file.relative_to(TOP)).write_text(text)
         sources = self.sources_with(file)
         compiled = self.objects(place, sources)
         if len(sources) == 1 and self.is_same_code(sources[0], compiled[sources[0]]):
-            return place, []
+            return place, None
         programs = self.programs_with(sources)
         for program in programs:
             self._link(place, program, compiled)

@@ -1,5 +1,6 @@
 """tools/mutation: what it takes for code, and what it breaks."""
 import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -11,6 +12,7 @@ from mutation import known, report  # noqa: E402
 from mutation.cpp import Source, tokenize  # noqa: E402
 from mutation.judge import Deck, Result  # noqa: E402
 from mutation.operators import mutants_of  # noqa: E402
+from mutation.programs import first_words, runs_of  # noqa: E402
 
 
 def texts(source):
@@ -125,12 +127,26 @@ def test_picked_mutants_fit_the_sources():
 
 
 def test_a_seed_draws_the_same_mutants():
-    decks = [Deck(["keeper/src/core"], seed, 5, 60) for seed in (7, 7, 8)]
+    decks = [Deck(TOP, ["keeper/src/core"], seed=seed, count=5, seconds=60) for seed in (7, 7, 8)]
     drawn = [[deck.deal() for _ in range(6)] for deck in decks]
     assert drawn[0] == drawn[1] != drawn[2]
     assert drawn[0][5] is None, "as many as were asked for"
     decks[0].put_back()
     assert decks[0].deal() is not None
+
+
+def test_time_ends_the_deal():
+    assert Deck(TOP, ["keeper/src/core"], seed=1, count=5, seconds=-1).deal() is None
+
+
+def test_a_failed_run_is_told_in_few_words():
+    unit, enumeration = runs_of("core_tests", 100)
+    [simulation] = runs_of("pgaf_simulate", 100)
+    done = subprocess.CompletedProcess([], 1, "noise\n[  FAILED  ] Decide.Something (3 ms)\n[  FAILED  ] 1 test\n", "")
+    assert first_words(unit, done) == first_words(enumeration, done) == "Decide.Something"
+    assert first_words(unit, subprocess.CompletedProcess([], -11, "", "")) == "ended by signal 11"
+    assert first_words(simulation, subprocess.CompletedProcess([], 1, "seed 4: lost\nmore\n", "")) == "seed 4: lost"
+    assert first_words(simulation, subprocess.CompletedProcess([], 1, "", "")) == "no output"
 
 
 def test_shares_are_of_what_was_asked():
