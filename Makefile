@@ -6,6 +6,7 @@
 #   make install       as a package would lay it out (DESTDIR is respected)
 #   make package       a package for Debian, in build/package
 #   make simulate      more seeds of the simulation (SEEDS=10000)
+#   make mutants       breaks COUNT=100 places of the sources, one at a time, and shows which tests notice
 #   make bench         the measurements of the README
 
 EXTENSION   = extension/pgautofailover
@@ -101,8 +102,10 @@ package:
 simulate: PROGRAMS = pgaf_simulate
 simulate: pg_autoctl
 	build/cmake/pgaf_simulate --known keeper/sim/known_faults.txt --first now --seeds $(or $(SEEDS),10000)
+mutants:
+	/usr/bin/python3 tools/mutate.py --count $(or $(COUNT),100)
 bench: deps
 	tools/bench.sh
 
-.PHONY: simulate package modules bench-module pg_autoctl install-worker install-programs uninstall-worker uninstall-programs deps demo test bench
+.PHONY: simulate mutants package modules bench-module pg_autoctl install-worker install-programs uninstall-worker uninstall-programs deps demo test bench
 -include $(DEPS)

@@ -14,7 +14,6 @@ namespace pgaf {
 namespace {
 
 using core::NodeId;
-using core::NodeState;
 
 /// Every chain of rules is short; more rounds mean a mistake in the rules.
 constexpr int kRoundsMax = 16;
@@ -23,18 +22,6 @@ constexpr core::Milliseconds kForgetAfter{60'000};
 
 /// What was last logged as blocked by this process: said once, not with every report.
 char last_blocked[256];
-
-/// Whether a node may hold a grant that an earlier run of the server gave.
-facts::OldGrant OldGrantOf(const core::NodeView &node) {
-    const auto is_unlimited = [](NodeState state) {
-        return state == NodeState::kSingle || state == NodeState::kWaitPrimary;
-    };
-    if (is_unlimited(node.reported) || is_unlimited(node.goal)) return facts::OldGrant::kUnlimited;
-    if (core::IsPrimaryIsh(node.reported) || core::IsPrimaryIsh(node.goal)) {
-        return facts::OldGrant::kTimed;
-    }
-    return facts::OldGrant::kNone;
-}
 
 /// A decision that was heard of must survive a crash, whatever synchronous_commit says.
 void MakeDurable() {
@@ -73,8 +60,8 @@ void Group::Reload() {
     for (const store::NodeRow &row : rows_) {
         view_.nodes.push_back(row.view);
         core::NodeView &node = view_.nodes.back();
-        facts::FillView(facts::FindOrCreate(node.id, OldGrantOf(node), view_.timeouts.lease), now,
-                        node);
+        const core::OldGrant old_grant = core::OldGrantOf(node.reported, node.goal);
+        facts::FillView(facts::FindOrCreate(node.id, old_grant, view_.timeouts.lease), now, node);
         node.report.formation = key_.formation;
         node.report.group = key_.group;
     }
@@ -217,9 +204,16 @@ void Group::CarryGroup(core::Decision decision) {
 
 void Group::Settle() {
     core::Decision decision = core::Decide(view_);
+    std::string unrest;
     for (int round = 0; !decision.IsEmpty() && round < kRoundsMax; ++round) {
         Carry(decision);
+        if (decision.exhausted) unrest = core::DescribeLastMoves(decision);
         decision = core::Decide(view_);
+    }
+    if (!decision.IsEmpty()) unrest = core::DescribeLastMoves(decision);
+    if (!unrest.empty()) {
+        pg::Log("rules of formation \"" + key_.formation + "\" group " +
+                std::to_string(key_.group) + " undo each other: " + unrest);
     }
     StoreHealth();
     StoreStall();

@@ -26,6 +26,7 @@ fi
 if has unit; then
   echo '=== unit tests'
   (cd build/cmake && ctest --output-on-failure --timeout 60 | tail -n 5)
+  run_pytest keeper/tests/tools
 fi
 
 # pg_regress refuses root, and looks for expected/ where it writes results/.
@@ -75,6 +76,7 @@ if has proof; then
   build/cmake/pgaf_simulate --known keeper/sim/known_faults.txt --first now --seconds "${SIMULATE_SECONDS:-120}"
   echo '=== mutants'
   /usr/bin/python3 tools/mutate.py
+  /usr/bin/python3 tools/mutate.py --count 12 --seconds "${MUTATE_SECONDS:-180}"
 fi
 
 if has azure; then

@@ -7,16 +7,16 @@
 
 #include <array>
 #include <string>
+#include <utility>
+
+#include "pgaf/core/intake.hpp"
 
 /// The report call: facts up; goal, grant, synchronous set and peers down.
 namespace pgaf::api {
 namespace {
 
-using core::NodeState;
 using core::Report;
-
-/// A keeper of ours holds leases; a foreign one is trusted with nothing.
-enum class Reporter { kOurs, kForeign };
+using core::Reporter;
 
 bool exit_callback_registered = false;
 
@@ -61,22 +61,13 @@ std::string AddressIfNew(const store::NodeAddress &node) {
     return ResolveHost(node.host);
 }
 
-void CheckEpoch(const Report &report, const store::NodeRow &row) {
-    if (report.keeper_epoch >= row.keeper_epoch) return;
-    throw pg::PgError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                      "report of an old keeper of " + store::Describe(row.view),
-                      "Its epoch is " + std::to_string(report.keeper_epoch) +
-                          "; a keeper with epoch " + std::to_string(row.keeper_epoch) +
-                          " has reported.",
-                      "Another keeper of the node has taken over; this one must stop.");
-}
-
-/// A backend may find the report of a connection that its keeper gave up only after a later one was
-/// answered. What it says, that the node is fenced above all, may be untrue by now.
-void CheckOrder(const Report &report, const store::NodeRow &row) {
-    if (!row.view.has_report || !core::IsOvertaken(report, row.view.report)) return;
-    throw pg::PgError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                      "report of " + store::Describe(row.view) + " was overtaken by a later one");
+/// Points into `row`.
+core::ReporterRow ReporterOf(const store::NodeRow &row) {
+    return {.who = store::Describe(row.view),
+            .keeper_epoch = row.keeper_epoch,
+            .system_identifier = row.system_identifier,
+            .reported = row.view.reported,
+            .last = row.view.has_report ? &row.view.report : nullptr};
 }
 
 void StoreFacts(const Report &report, const std::string &address, int port) {
@@ -99,22 +90,18 @@ void StoreFacts(const Report &report, const std::string &address, int port) {
 }
 
 /// Rows change only with decisions: state, identity, epoch.
-void StoreRow(Group &group, const Report &report, const std::string &replication_state) {
-    const store::NodeRow row = group.RowOf(report.node);
-    const bool state_changed = row.view.reported != report.state;
-    const bool identity_changed =
-        report.system_identifier != 0 && row.system_identifier != report.system_identifier;
-    if (!state_changed && !identity_changed && row.keeper_epoch == report.keeper_epoch) return;
-    group.StoreReported(
-        {.node = report.node,
-         .state = report.state,
-         .pg_running = report.pg_running,
-         .timeline = report.timeline,
-         .lsn = report.lsn,
-         .system_identifier = report.system_identifier,
-         .keeper_epoch = report.keeper_epoch,
-         .replication_state = replication_state},
-        state_changed ? Group::Announcement::kAnnounce : Group::Announcement::kNone);
+void StoreRow(Group &group, const Report &report, const core::RowChange &change,
+              const std::string &replication_state) {
+    if (!change.ChangesNode()) return;
+    group.StoreReported({.node = report.node,
+                         .state = report.state,
+                         .pg_running = report.pg_running,
+                         .timeline = report.timeline,
+                         .lsn = report.lsn,
+                         .system_identifier = report.system_identifier,
+                         .keeper_epoch = report.keeper_epoch,
+                         .replication_state = replication_state},
+                        change.state ? Group::Announcement::kAnnounce : Group::Announcement::kNone);
 }
 
 /// A report whose answer was lost comes again: the same words among the last ones are one event.
@@ -133,18 +120,16 @@ Group Process(Report &report, Reporter reporter, const std::string &replication_
     const std::string address = AddressIfNew(node);
     Group group = Group::Lock(node.group);
     const store::NodeRow row = group.RowOf(report.node);
-    if (reporter == Reporter::kForeign) report.keeper_epoch = row.keeper_epoch;
-    CheckEpoch(report, row);
-    if (reporter == Reporter::kOurs) CheckOrder(report, row);
+    const core::ReporterRow on_record = ReporterOf(row);
+    report = pg::ValueOrRaise(core::AdmitReport(on_record, std::move(report), reporter));
+    const core::RowChange change = core::ChangeBy(on_record, report);
     StoreFacts(report, address, row.view.port);
     facts::NoteSession(report.node);
     WatchOwnExit();
     group.RefreshFacts(report.node);
-    StoreRow(group, report, replication_state);
+    StoreRow(group, report, change, replication_state);
     StoreEvent(group, report);
-    const bool is_new_timeline =
-        !row.view.has_report || row.view.report.timeline != report.timeline;
-    if (is_new_timeline) store::AddTimelines(report.node, report.timeline, report.history);
+    if (change.timeline) store::AddTimelines(report.node, report.timeline, report.history);
     if (const auto confirmed = core::ConfirmSync(group.view(), report)) group.StoreSync(*confirmed);
     group.Settle();
     return group;
@@ -167,9 +152,7 @@ core::Reply Answer(const Group &group, const Report &report) {
 /// A foreign keeper does not know of leases: while its node may be writable, nothing limits that.
 void AssumeUnlimited(const Group &group, const Report &report) {
     const core::NodeView *const node = group.view().Find(report.node);
-    if (node == nullptr) return;
-    const bool may_write = core::IsPrimaryIsh(node->goal) || core::IsPrimaryIsh(node->reported);
-    if (!may_write || report.fenced) return;
+    if (node == nullptr || !core::MayWriteForEver(*node, report)) return;
     (void)facts::Update(report.node, [](facts::NodeFacts &entry) { entry.lease.unlimited = true; });
 }
 
@@ -184,11 +167,6 @@ std::string CheckedReplicationState(const std::string &text) {
                       "invalid replication state \"" + text + "\"");
 }
 
-void CheckReportedState(NodeState state) {
-    if (state != NodeState::kUnknown) return;
-    throw pg::PgError(ERRCODE_INVALID_PARAMETER_VALUE, "a node cannot report state \"unknown\"");
-}
-
 Report ForeignReport(FunctionCallInfo fcinfo) {
     Report report;
     report.formation = TextArg(fcinfo, 0);
@@ -198,8 +176,6 @@ Report ForeignReport(FunctionCallInfo fcinfo) {
     report.pg_running = PG_GETARG_BOOL(4);
     report.timeline = PG_GETARG_INT32(5);
     report.lsn = {PG_GETARG_LSN(6)};
-    report.in_recovery = core::IsStandby(report.state);
-    report.fenced = !report.pg_running && core::IsStopped(report.state);
     return report;
 }
 
@@ -207,7 +183,7 @@ Report ForeignReport(FunctionCallInfo fcinfo) {
 
 PGAF_SQL_FUNCTION(pgautofailover_report) {
     Report report = pg::ValueOrRaise(core::DecodeReport(TextArg(fcinfo, 0)));
-    CheckReportedState(report.state);
+    pg::CheckOrRaise(core::CheckReportedState(report.state));
     std::string text;
     {
         pg::Spi spi;
@@ -219,7 +195,7 @@ PGAF_SQL_FUNCTION(pgautofailover_report) {
 
 PGAF_SQL_FUNCTION(pgautofailover_node_active) {
     Report report = ForeignReport(fcinfo);
-    CheckReportedState(report.state);
+    pg::CheckOrRaise(core::CheckReportedState(report.state));
     const std::string replication_state = CheckedReplicationState(TextArg(fcinfo, 7));
     core::Reply reply;
     {

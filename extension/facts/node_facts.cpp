@@ -112,7 +112,7 @@ void CreateFresh(NodeId node) {
     Reset(*entry, pg::BootNow().ns);
 }
 
-NodeFacts FindOrCreate(NodeId node, OldGrant old_grant, Milliseconds lease) {
+NodeFacts FindOrCreate(NodeId node, core::OldGrant old_grant, Milliseconds lease) {
     LockScope lock(LW_EXCLUSIVE);
     bool found = false;
     NodeFacts *const entry = Enter(node, &found);
@@ -120,10 +120,7 @@ NodeFacts FindOrCreate(NodeId node, OldGrant old_grant, Milliseconds lease) {
     if (!found) {
         // Nothing may be known about grants later than the last look, so they count from now.
         Reset(*entry, GetShared().server_start_ns);
-        entry->lease.unlimited = old_grant == OldGrant::kUnlimited;
-        if (old_grant != OldGrant::kNone) {
-            entry->lease.timed_end = pg::BootNow() + core::MonitorLease(lease);
-        }
+        entry->lease = core::LeaseAfterRestart(old_grant, lease, pg::BootNow());
     }
     return *entry;
 }

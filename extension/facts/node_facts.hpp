@@ -7,20 +7,17 @@
 #include <type_traits>
 #include <vector>
 
-#include "pgaf/core/protocol.hpp"
+#include "pgaf/core/intake.hpp"
 
 /// Facts about the nodes of this database. Nothing here decides.
 namespace pgaf::facts {
-
-/// Whether a node that shared memory does not know yet may hold a grant from before.
-enum class OldGrant { kNone, kTimed, kUnlimited };
 
 /// Creates the entry of a node that registers now, forgetting what an earlier node of that id left.
 /// Raises 53200 when shared memory has no room for another node.
 void CreateFresh(core::NodeId node);
 
 /// The facts of a node that has a row. Created as after a restart of the server when missing.
-NodeFacts FindOrCreate(core::NodeId node, OldGrant old_grant, core::Milliseconds lease);
+NodeFacts FindOrCreate(core::NodeId node, core::OldGrant old_grant, core::Milliseconds lease);
 std::optional<NodeFacts> Find(core::NodeId node);
 void Forget(core::NodeId node);
 /// The operator has seen to it that the node cannot acknowledge anything.

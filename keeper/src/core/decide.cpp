@@ -192,11 +192,24 @@ Decision Decide(const GroupView &view) {
     Decision decision;
     GroupView working = view;
     NoteGroupFacts(decision, working);
-    for (int round = 0; round < kRoundsMax && DecideOnce(decision, working); ++round) {
-    }
+    int rounds = 0;
+    while (rounds < kRoundsMax && DecideOnce(decision, working))
+        ++rounds;
+    decision.exhausted = rounds == kRoundsMax;
     decision.again_in = NextDeadline(working);
     decision.blocked = WhyBlocked(working);
     return decision;
+}
+
+std::string DescribeLastMoves(const Decision &decision) {
+    const auto &moves = decision.assignments.empty() ? decision.notes : decision.assignments;
+    std::string text;
+    for (std::size_t i = moves.size() < 2 ? 0 : moves.size() - 2; i < moves.size(); ++i) {
+        const Assignment &move = moves.at(i);
+        text += (text.empty() ? "" : ", ") + move.rule + " (node " +
+                std::to_string(move.node.value) + " -> " + std::string(ToString(move.goal)) + ")";
+    }
+    return text;
 }
 
 void Apply(const Decision &decision, GroupView &view) {

@@ -26,20 +26,37 @@ Result<void> CheckPreferred(const GroupView &view, NodeId preferred) {
                 "Wait until it is a secondary: pg_autoctl show state.");
 }
 
-/// The group has a healthy primary: it drains, and hands over.
+/// Whether the primary still runs is being found out: who asks in the moment of its death must not
+/// be told to wait for what will never be.
+tl::unexpected<Problem> RefuseSwitchover(const GroupView &view, const NodeView &primary,
+                                         Problem problem) {
+    const bool is_late = primary.report_age >= view.timeouts.unhealthy / 2;
+    if (primary.session == SessionFact::kLost || is_late) {
+        problem.detail += " " + Describe(primary) + " may be gone: " +
+                          (is_late ? "it is late with its report." : "its session has ended.");
+        problem.hint =
+            "Ask again in a few seconds. Once the primary is known to be gone, the loss of commits "
+            "can be accepted: --allow-data-loss.";
+    }
+    return tl::unexpected(std::move(problem));
+}
+
+/// The group has a primary that serves: it drains, and hands over.
 Result<Decision> SwitchOver(const GroupView &view, const NodeView &primary, NodeId preferred) {
     if (!IsStable(primary, kPrimary)) {
-        return Fail(ProblemCode::kRefused,
-                    "cannot fail over while the primary is not in state primary", StateOf(primary),
-                    "Watch it: pg_autoctl show state.");
+        return RefuseSwitchover(
+            view, primary,
+            {ProblemCode::kRefused, "cannot fail over while the primary is not in state primary",
+             StateOf(primary), "Watch it: pg_autoctl show state."});
     }
     GroupView wish = view;
     wish.preferred = preferred;
     std::string why;
     if (!BestCandidate(wish).IsValid() || !CouldConclude(wish, &why)) {
-        return Fail(ProblemCode::kRefused, "cannot fail over while no standby can take over",
-                    WhyNobody(why),
-                    "Wait until one is a synchronous secondary: pg_autoctl show state.");
+        return RefuseSwitchover(
+            view, primary,
+            {ProblemCode::kRefused, "cannot fail over while no standby can take over",
+             WhyNobody(why), "Wait until one is a synchronous secondary: pg_autoctl show state."});
     }
     Decision decision;
     if (preferred != view.preferred) decision.preferred = preferred;
@@ -68,12 +85,17 @@ Result<void> CheckLease(const GroupView &view, const NodeView &old, bool primary
 Result<Decision> ForceElection(const GroupView &view, const NodeView &old,
                                const FailoverRequest &request) {
     std::string why;
-    if (LivenessOf(view, old, &why) == Liveness::kHealthy ||
-        (!request.primary_is_off && !IsUnheard(view, old))) {
+    if (LivenessOf(view, old, &why) == Liveness::kHealthy) {
         return Fail(ProblemCode::kRefused,
-                    "cannot accept the loss of data while the primary is alive",
-                    StateOf(old) + (why.empty() ? "" : " " + why + "."),
+                    "cannot accept the loss of data while the primary is alive", StateOf(old),
                     "Perform a failover without --allow-data-loss.");
+    }
+    if (!request.primary_is_off && !old.proved_fenced && !IsUnheard(view, old)) {
+        return Fail(ProblemCode::kRefused,
+                    "cannot accept the loss of data while the primary may be alive",
+                    StateOf(old) + " " + why + ". A standby says that it still hears it.",
+                    "Ask again in a few seconds, or switch its machine off and say so: "
+                    "--primary-is-off.");
     }
     if (const auto checked = CheckLease(view, old, request.primary_is_off); !checked) {
         return tl::unexpected(checked.error());

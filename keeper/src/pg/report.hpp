@@ -43,6 +43,10 @@ T ValueOrRaise(core::Result<T> result) {
     return std::move(*result);
 }
 
+inline void CheckOrRaise(const core::Result<void> &result) {
+    if (!result) Raise(result.error());
+}
+
 /// Something worth a line in the server's log.
 inline void Log(const std::string &message) {
     const char *const text = message.c_str();

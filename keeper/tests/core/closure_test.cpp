@@ -1,4 +1,5 @@
 #include <deque>
+#include <map>
 #include <set>
 
 #include "group_builder.hpp"
@@ -32,6 +33,7 @@ struct Situation {
     std::int64_t primary = 1;
     int faults_left = 0;
     int requests_left = 0;
+    bool rests = true;  ///< the rules came to rest whenever they decided
     friend auto operator<=>(const Situation &, const Situation &) = default;
 };
 
@@ -126,7 +128,9 @@ void TakeOver(Situation &s, const GroupView &view) {
 
 void Decided(Situation &s) {
     GroupView view = ViewOf(s);
-    Apply(Decide(view), view);
+    const Decision decision = Decide(view);
+    if (decision.exhausted) s.rests = false;
+    Apply(decision, view);
     TakeOver(s, view);
 }
 
@@ -173,7 +177,7 @@ bool IsHealthy(const Situation &s) {
         if (node.goal == kPrimary) ++primaries;
         if (node.goal != kPrimary && node.goal != kSecondary) return false;
     }
-    return primaries == 1 && s.is_settled;
+    return primaries == 1 && s.is_settled && s.rests;
 }
 
 std::string Describe(const Situation &s) {
@@ -191,27 +195,46 @@ std::string Describe(const Situation &s) {
            " primary " + std::to_string(s.primary) + "; " + Decide(ViewOf(s)).blocked;
 }
 
+/// One round of healing: the operator ends maintenance, and every node does as it is told.
+void HealOnce(Situation &s) {
+    GroupView view = ViewOf(s);
+    for (const NodeView &node : std::vector<NodeView>(view.nodes)) {
+        if (const auto end = RequestEndOfMaintenance(view, node.id); end && !end->IsEmpty())
+            Apply(*end, view);
+    }
+    TakeOver(s, view);
+    Decided(s);
+    for (std::size_t i = 0; i < s.nodes.size(); ++i) {
+        (void)Move(s, i);
+        Decided(s);
+    }
+    (void)Confirm(s);
+    Decided(s);
+}
+
+/// Rounds that a situation needs to be healthy; the ways of most of them meet.
+using RoundsToHealth = std::map<Situation, std::size_t>;
+
 /// Everybody returns, the operator ends maintenance, and nothing else goes wrong.
-bool Heals(Situation s) {
+bool Heals(Situation s, RoundsToHealth &known) {
+    constexpr std::size_t kRoundsMax = 60;
     for (NodeSituation &node : s.nodes) {
         if (node.life == Life::kSilent) node.life = Life::kDown;
     }
-    for (int round = 0; round < 60 && !IsHealthy(s); ++round) {
-        GroupView view = ViewOf(s);
-        for (const NodeView &node : std::vector<NodeView>(view.nodes)) {
-            if (const auto end = RequestEndOfMaintenance(view, node.id); end && !end->IsEmpty())
-                Apply(*end, view);
+    std::vector<Situation> way;
+    std::size_t left = 0;
+    while (!IsHealthy(s)) {
+        if (const auto it = known.find(s); it != known.end()) {
+            left = it->second;
+            break;
         }
-        TakeOver(s, view);
-        Decided(s);
-        for (std::size_t i = 0; i < s.nodes.size(); ++i) {
-            (void)Move(s, i);
-            Decided(s);
-        }
-        (void)Confirm(s);
-        Decided(s);
+        if (way.size() == kRoundsMax) return false;
+        way.push_back(s);
+        HealOnce(s);
     }
-    return IsHealthy(s);
+    for (std::size_t i = way.size(); i-- > 0;)
+        known.emplace(way.at(i), ++left);
+    return left <= kRoundsMax;
 }
 
 std::vector<Situation> Next(const Situation &s) {
@@ -265,6 +288,7 @@ struct Outcome {
 Outcome Enumerate(const Situation &begin) {
     std::set<Situation> seen{begin};
     std::deque<Situation> open{begin};
+    RoundsToHealth known;
     Outcome outcome;
     while (!open.empty() && outcome.problem.empty()) {
         const Situation s = open.front();
@@ -274,7 +298,9 @@ Outcome Enumerate(const Situation &begin) {
                 outcome.problem = "no edge: " + Describe(s);
             }
         }
-        if (outcome.problem.empty() && !Heals(s)) outcome.problem = "does not heal: " + Describe(s);
+        if (!s.rests) outcome.problem = "the rules undo each other: " + Describe(s);
+        if (outcome.problem.empty() && !Heals(s, known))
+            outcome.problem = "does not heal: " + Describe(s);
         for (Situation &next : Next(s)) {
             if (seen.insert(next).second) open.push_back(std::move(next));
         }

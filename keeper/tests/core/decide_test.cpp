@@ -12,6 +12,18 @@ TEST(Decide, SteadyGroupStaysAsItIs) {
     EXPECT_EQ(Decide(Steady()).blocked, "");
 }
 
+TEST(Decide, LastMovesAreNamedForTheLog) {
+    Decision decision;
+    EXPECT_EQ(DescribeLastMoves(decision), "");
+    decision.notes.push_back({kA, kWaitPrimary, kWaitPrimary, 411, "resize_awaited_sync", ""});
+    EXPECT_EQ(DescribeLastMoves(decision), "resize_awaited_sync (node 1 -> wait_primary)");
+    decision.assignments.push_back({kC, kSecondary, kCatchingup, 401, "standby_lost", ""});
+    decision.assignments.push_back({kB, kSecondary, kCatchingup, 401, "standby_lost", ""});
+    decision.assignments.push_back({kB, kCatchingup, kSecondary, 403, "caught_up", ""});
+    EXPECT_EQ(DescribeLastMoves(decision),
+              "standby_lost (node 2 -> catchingup), caught_up (node 2 -> secondary)");
+}
+
 TEST(Decide, FirstNodeIsSingleAndSecondWaits) {
     GroupView view;
     EXPECT_EQ(*GoalForNewNode(view), kSingle);

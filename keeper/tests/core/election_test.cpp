@@ -82,6 +82,49 @@ TEST(Election, PriorityZeroIsNeverPromoted) {
     EXPECT_EQ(view.Find(kB)->goal, kReportLsn);
 }
 
+// Seen in a test run: who asked right after two nodes had died was told to wait for a secondary.
+TEST(Override, WhoAsksBeforeTheDeathIsKnownIsToldToAskAgain) {
+    GroupView view = Steady(3);
+    LoseProcess(*view.Find(kC));
+    const auto alive = RequestFailover(view, {.preferred = kB});
+    ASSERT_FALSE(alive.has_value());
+    EXPECT_EQ(alive.error().hint.find("--allow-data-loss"), std::string::npos)
+        << "the primary serves: nobody needs to lose anything";
+    const auto expect_doubt = [](const GroupView &now, const char *why) {
+        const auto refused = RequestFailover(now);
+        ASSERT_FALSE(refused.has_value()) << why;
+        EXPECT_NE(refused.error().detail.find("node 1 \"a\" may be gone"), std::string::npos)
+            << why;
+        EXPECT_NE(refused.error().hint.find("Ask again"), std::string::npos) << why;
+        EXPECT_NE(refused.error().hint.find("--allow-data-loss"), std::string::npos) << why;
+        EXPECT_FALSE(RequestFailover(now, {.allow_data_loss = true}).has_value()) << why;
+    };
+    GroupView lost = view;
+    lost.Find(kA)->session = SessionFact::kLost;
+    expect_doubt(lost, "its session has ended, and its port has not answered yet");
+    GroupView late = view;
+    late.Find(kA)->report_age = Milliseconds{1500};
+    expect_doubt(late, "reports are missing");
+    std::erase_if(lost.Find(kA)->report.standbys,
+                  [](const StandbyFact &fact) { return fact.node == kC; });
+    Advance(lost);  // c leaves the set: the primary is told to use another one
+    ASSERT_EQ(lost.Find(kA)->goal, kApplySettings);
+    expect_doubt(lost, "and what it was told last does not matter");
+}
+
+// A standby reports only every half a second: its last word may be older than the death.
+TEST(Override, FencedPrimaryNeedsNoWordOfAStandby) {
+    GroupView view = Steady(3);
+    LoseProcess(*view.Find(kC));
+    LoseProcess(*view.Find(kA));
+    const auto heard = RequestFailover(view, {.allow_data_loss = true});
+    ASSERT_FALSE(heard.has_value());
+    EXPECT_NE(heard.error().hint.find("Ask again"), std::string::npos);
+    EXPECT_NE(heard.error().detail.find("hears it"), std::string::npos);
+    view.Find(kA)->proved_fenced = true;
+    EXPECT_TRUE(RequestFailover(view, {.allow_data_loss = true}).has_value());
+}
+
 // S16, S19: with the primary and a member of the quorum gone nobody knows the last commit.
 TEST(Election, DoubleFailureIsBlockedAndSaysWhy) {
     GroupView view = Steady(3);

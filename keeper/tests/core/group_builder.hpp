@@ -121,6 +121,7 @@ inline void KillPrimary(GroupView &view) {
 
 inline Decision Advance(GroupView &view) {
     const Decision decision = Decide(view);
+    EXPECT_FALSE(decision.exhausted) << DescribeLastMoves(decision);
     Apply(decision, view);
     return decision;
 }

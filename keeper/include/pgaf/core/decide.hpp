@@ -39,6 +39,8 @@ struct Decision {
     Milliseconds again_in{kNoLimit};
     /// Why a failover that seems due does not happen; empty otherwise.
     std::string blocked;
+    /// The rules undo each other, and were stopped: a mistake in them.
+    bool exhausted = false;
     [[nodiscard]] bool IsEmpty() const {
         return assignments.empty() && removed.empty() && !ChangesGroup();
     }
@@ -63,6 +65,8 @@ std::span<const RuleInfo> Rules();
 
 /// The only place that chooses goals. Pure.
 Decision Decide(const GroupView &view);
+/// The last two moves of a decision, for the log of rules that undo each other.
+std::string DescribeLastMoves(const Decision &decision);
 /// Writes a decision into the view, as the store does into the rows.
 void Apply(const Decision &decision, GroupView &view);
 

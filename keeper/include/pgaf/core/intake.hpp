@@ -1,0 +1,55 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "pgaf/core/group_view.hpp"
+#include "pgaf/core/result.hpp"
+
+/// What the monitor makes of a report before it decides, and of the grants that it has forgotten.
+namespace pgaf::core {
+
+/// A keeper of ours counts its reports and holds leases; a foreign one is trusted with nothing.
+enum class Reporter { kOurs, kForeign };
+
+/// What is on record of the node that reports.
+struct ReporterRow {
+    std::string who;                                 ///< how messages call the node
+    std::int64_t keeper_epoch = 0;                   ///< the highest that has reported
+    std::optional<std::uint64_t> system_identifier;  ///< nothing: not known yet
+    NodeState reported = NodeState::kInit;
+    const Report *last = nullptr;  ///< the last one since the monitor started, if any
+};
+
+/// A state that no node can be in is refused with kBadArgument.
+Result<void> CheckReportedState(NodeState state);
+
+/// The report as it counts; to be called, under the group's lock, before anything of it is noted.
+/// Of a foreign keeper's the facts that it does not know of are filled in.
+///
+/// Fails with kRefused when another keeper of the node has taken over (lower epoch), and when a
+/// later report of the same keeper has been answered: what it says, that the node is fenced above
+/// all, may be untrue by now.
+Result<Report> AdmitReport(const ReporterRow &row, Report report, Reporter reporter);
+
+/// What a report changes in the rows. Most change nothing: then nothing is written.
+struct RowChange {
+    bool state = false;
+    bool identity = false;
+    bool epoch = false;
+    bool timeline = false;  ///< its history must be stored
+    [[nodiscard]] bool ChangesNode() const { return state || identity || epoch; }
+};
+RowChange ChangeBy(const ReporterRow &row, const Report &report);
+
+/// Whether nothing limits how long a node with a foreign keeper may write, after decisions: such a
+/// keeper does not know of leases.
+bool MayWriteForEver(const NodeView &node, const Report &report);
+
+/// The grant that a node may hold from before a restart of the monitor, which has forgotten it.
+enum class OldGrant { kNone, kTimed, kUnlimited };
+OldGrant OldGrantOf(NodeState reported, NodeState goal);
+/// What must be assumed of it at `now`, of which it is known only that the restart was earlier.
+LeaseRecord LeaseAfterRestart(OldGrant old_grant, Milliseconds lease, BootTime now);
+
+}  // namespace pgaf::core
