@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "machine.hpp"
+#include "pgaf/core/intake.hpp"
 #include "world.hpp"
 
 namespace pgaf::sim {
@@ -29,11 +30,8 @@ Monitor::Facts &Monitor::FactsOf(NodeId node) {
     fresh.goal_since = fresh.reported_at = world_.Now();
     const NodeView *const row = group_.Find(node);
     if (row == nullptr) return fresh;
-    const auto is_unlimited = [](NodeState s) { return s == kSingle || s == kWaitPrimary; };
-    if (IsPrimaryIsh(row->goal) || IsPrimaryIsh(row->reported)) {
-        fresh.lease.timed_end = world_.Now() + MonitorLease(group_.timeouts.lease);
-    }
-    fresh.lease.unlimited = is_unlimited(row->goal) || is_unlimited(row->reported);
+    fresh.lease = LeaseAfterRestart(OldGrantOf(row->reported, row->goal), group_.timeouts.lease,
+                                    world_.Now());
     return fresh;
 }
 
@@ -89,7 +87,7 @@ void Monitor::Settle() {
         (void)FactsOf(row.id);
     const Decision decision = Decide(View());
     if (!decision.IsEmpty()) CarryOut(decision);
-    if (!Decide(View()).assignments.empty()) world_.Violate("the rules do not come to rest");
+    if (decision.exhausted) world_.Violate("the rules do not come to rest");
     decide_at_ = decision.again_in == kNoLimit ? kForever : world_.Now() + decision.again_in;
 }
 
@@ -149,18 +147,20 @@ void Monitor::LoseSession(std::int64_t session) {
 }
 
 void Monitor::OnReport(const Packet &packet) {
-    const Report &report = packet.report;
-    NodeView *const row = group_.Find(report.node);
+    NodeView *const row = group_.Find(packet.report.node);
     if (row == nullptr) {
-        return Refuse(packet, "node " + std::to_string(report.node.value) + " does not exist");
+        return Refuse(packet,
+                      "node " + std::to_string(packet.report.node.value) + " does not exist");
     }
-    Facts &facts = FactsOf(report.node);
-    if (report.keeper_epoch < epochs_[report.node]) {
-        return Refuse(packet, "report of an old keeper; this one must stop");
-    }
-    if (facts.has_report && IsOvertaken(report, facts.report)) {
-        return Refuse(packet, "the report was overtaken by a later one");
-    }
+    Facts &facts = FactsOf(packet.report.node);
+    const auto admitted = AdmitReport({.who = row->name,
+                                       .keeper_epoch = epochs_[row->id],
+                                       .system_identifier = {},
+                                       .reported = row->reported,
+                                       .last = facts.has_report ? &facts.report : nullptr},
+                                      packet.report, Reporter::kOurs);
+    if (!admitted) return Refuse(packet, admitted.error().message);
+    const Report &report = *admitted;
     facts.report = report;
     facts.reported_at = world_.Now();
     facts.has_report = true;

@@ -16,6 +16,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = TOP / "build" / "cmake"
 UNIT = ("core_tests", "worker_tests", "supervisor_tests")
 SIMULATION = "pgaf_simulate"
+KNOWN_FAULTS = TOP / "keeper" / "sim" / "known_faults.txt"
 
 
 class Broken(Exception):
@@ -43,7 +44,7 @@ class Outcome:
 
 def runs_of(program, seeds):
     if program == SIMULATION:
-        return [Run("simulation", program, ("--seeds", str(seeds)))]
+        return [Run("simulation", program, ("--known", str(KNOWN_FAULTS), "--seeds", str(seeds)))]
     # A known fault that no longer shows is news, but no word about what a mutant broke.
     unit = Run("unit", program, ("--gtest_brief=1", "--gtest_fail_fast", "--gtest_filter=-Closure.*:KnownFaults.*"))
     if program != "core_tests":
