@@ -18,6 +18,16 @@ TEST(Guards, GoneProcessThatAStandbyHearsIsNotFenced) {
     EXPECT_TRUE(IsProvedFenced(view, *view.Find(kA), &why)) << why;
 }
 
+// A standby that is down hears nothing, whatever it said when it was up.
+TEST(Guards, StandbyThatIsDownDoesNotHearThePrimary) {
+    GroupView view = Steady(3);
+    LoseProcess(*view.Find(kA));
+    StopStream(view, kB);
+    ASSERT_EQ(LivenessOf(view, *view.Find(kA), nullptr), Liveness::kUnsure) << "c hears it";
+    view.Find(kC)->report.pg_running = false;
+    EXPECT_EQ(LivenessOf(view, *view.Find(kA), nullptr), Liveness::kGone);
+}
+
 // A supervisor that finds processes of a dead server left over says: down, and not fenced.
 TEST(Guards, ReportedDeathNeedsTheSupervisorAndTheFence) {
     GroupView view = Steady();
@@ -45,6 +55,37 @@ TEST(Guards, SealedPositionCountsOnlyWhileFenced) {
     EXPECT_TRUE(Decide(view).assignments.empty());
     view.Find(kA)->proved_fenced = true;
     EXPECT_EQ(GoalAfter(view, kB), kPreparePromotion);
+}
+
+// Nobody is told that nothing is lost when that was not proved, nor the contrary.
+TEST(Guards, ReasonOfAPromotionSaysWhetherItWasProved) {
+    for (const bool accepts_data_loss : {false, true}) {
+        GroupView view = Steady();
+        KillPrimary(view);
+        Advance(view);
+        ReachSealed(view, kB);
+        view.accepts_data_loss = accepts_data_loss;
+        const std::string reason = Advance(view).assignments.front().reason;
+        EXPECT_EQ(reason.find("holds every acknowledged commit") == std::string::npos,
+                  accepts_data_loss)
+            << reason;
+        EXPECT_EQ(reason.find("may be lost") != std::string::npos, accepts_data_loss) << reason;
+    }
+}
+
+// The operator decides by what he is told.
+TEST(Guards, LossIsDescribedByWhoReports) {
+    GroupView view = Steady(3);
+    view.Find(kA)->report.lsn = Lsn{0x3000800};
+    KillPrimary(view);
+    LoseProcess(*view.Find(kC));
+    const auto forced = RequestFailover(view, {.allow_data_loss = true});
+    ASSERT_TRUE(forced.has_value());
+    const std::string &reason = forced->assignments.front().reason;
+    EXPECT_NE(reason.find("missing: node 3 \"c\";"), std::string::npos) << reason;
+    EXPECT_NE(reason.find("the best standby, node 2 \"b\", holds 0/3000000: 2048 bytes"),
+              std::string::npos)
+        << reason;
 }
 
 // A server out of recovery writes: whatever it says about sealing, it is no standby.

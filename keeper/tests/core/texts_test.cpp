@@ -18,8 +18,20 @@ TEST(Lsn, ReadsAndWritesPostgresForm) {
     }
 }
 
+// Nothing has the value that a member which was forgotten would have.
 TEST(Protocol, ReportSurvivesTheRoundTrip) {
     Report report;
+    report.group = 2;
+    report.goal_version = 8;
+    report.term = 5;
+    report.in_recovery = true;
+    report.timeline = 4;
+    report.history = {{3, Lsn{0x90}}};
+    report.sealed_lsn = Lsn{0x500000040};
+    report.sync_version = 6;
+    report.lease_mode = true;
+    report.event = "discarded";
+    report.pg_version = "15.20";
     report.formation = "de\"fault";
     report.node = NodeId{7};
     report.keeper_epoch = 12;
@@ -37,6 +49,7 @@ TEST(Protocol, ReportSurvivesTheRoundTrip) {
     ASSERT_TRUE(decoded.has_value());
     EXPECT_EQ(Encode(*decoded), Encode(report));
     EXPECT_EQ(decoded->system_identifier, report.system_identifier);
+    EXPECT_EQ(decoded->history, report.history);
 }
 
 TEST(Protocol, ReportOfAGivenUpConnectionIsOvertaken) {
@@ -54,6 +67,17 @@ TEST(Protocol, ReportOfAGivenUpConnectionIsOvertaken) {
 TEST(Protocol, ReplySurvivesTheRoundTrip) {
     Reply reply;
     reply.node = NodeId{1};
+    reply.group = 2;
+    reply.goal_version = 8;
+    reply.report_interval = Milliseconds{700};
+    reply.sync_version = 6;
+    reply.target_lsn = Lsn{0x40};
+    reply.next_timeline = 9;
+    reply.extension = {SyncSet{1, {NodeId{2}, NodeId{3}}}};
+    reply.upstream = NodeId{2};
+    reply.candidate_priority = 60;
+    reply.replication_quorum = false;
+    reply.reason = "why";
     reply.goal = NodeState::kPrimary;
     reply.term = 3;
     reply.grant = GrantKind::kTimed;
@@ -226,6 +250,10 @@ TEST(Timeline, AncestryIsDecidedBySwitchPoints) {
     EXPECT_EQ(Compare({0, Lsn{1}, {}}, on_two), Ancestry::kUnknown);
     EXPECT_EQ(Compare(on_one, {2, Lsn{120}, {}}), Ancestry::kUnknown)
         << "its history is not read yet";
+    const WalPosition later{3, Lsn{170}, {{1, Lsn{90}}, {2, Lsn{150}}}};
+    EXPECT_EQ(Compare(on_two, later), Ancestry::kBehind) << "two switches on one line";
+    EXPECT_EQ(Compare(later, on_two), Ancestry::kAhead);
+    EXPECT_EQ(Compare({2, Lsn{160}, {{1, Lsn{90}}}}, later), Ancestry::kDiverged);
     // The same number, given twice.
     EXPECT_EQ(Compare(on_two, {2, Lsn{130}, {{1, Lsn{80}}}}), Ancestry::kDiverged);
     EXPECT_EQ(Compare(on_two, {2, Lsn{130}, {{1, Lsn{90}}}}), Ancestry::kBehind);
