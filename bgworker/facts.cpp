@@ -24,6 +24,7 @@ struct RawSender {
     int priority;
     XLogRecPtr flush;
     std::int64_t reply_time;
+    bool is_starting;
     bool sends_wal;
     bool has_mark;
     std::uint64_t mark;
@@ -66,6 +67,7 @@ void ReadSendersUnsafe(RawFacts &raw) {
                sender->sync_standby_priority,
                sender->flush,
                sender->replyTime,
+               sender->state == WALSNDSTATE_STARTUP,
                sender->state >= WALSNDSTATE_CATCHUP,
                false,
                0};
@@ -158,6 +160,7 @@ void SetSenders(const RawFacts &raw, ServerFacts &facts) {
                         .sync_priority = sender.priority,
                         .flush_lsn = {sender.flush},
                         .reply_time = sender.reply_time,
+                        .is_starting = sender.is_starting,
                         .sends_wal = sender.sends_wal,
                         .sync_mark = {}};
         if (sender.has_mark) fact.sync_mark = sender.mark;

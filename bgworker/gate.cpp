@@ -1,5 +1,8 @@
 #include "gate.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <ctime>
 
@@ -18,6 +21,7 @@ struct Shared {
     pg_atomic_uint64 deadline_ns;
     pg_atomic_uint32 worker_proc;  ///< index of its PGPROC, kNoWorker without one
     pg_atomic_uint32 checkpoints_done;
+    pg_atomic_uint32 sync_is_required;
 #ifdef PGAF_BENCH_ALTERNATE_GATE
     pg_atomic_uint32 bench_is_off;
 #endif
@@ -74,21 +78,42 @@ void ClearSlot() {
     pg_unreachable();
 }
 
+/// The end of the record that begins at `start`, which is on the disk: only its length is needed.
+/// 0 when it cannot be read. Nothing here may raise: the transaction is prepared already.
+core::Lsn ReadEndOfRecord(XLogRecPtr start) {
+    XLogSegNo segment = 0;
+    XLByteToSeg(start, segment, wal_segment_size);
+    char path[MAXPGPATH];
+    TimeLineID timeline = 0;
+    (void)pg::FlushPosition(&timeline);
+    XLogFilePath(path, timeline, segment, wal_segment_size);
+    const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return {};
+    std::uint32_t length = 0;
+    const off_t at = static_cast<off_t>(XLogSegmentOffset(start, wal_segment_size));
+    const ssize_t got = ::pread(fd, &length, sizeof length, at);
+    (void)::close(fd);
+    if (got != static_cast<ssize_t>(sizeof length) || length < SizeOfXLogRecord) return {};
+    return worker::EndOfRecord({start}, length, static_cast<std::uint64_t>(wal_segment_size));
+}
+
 /// This commit should have been confirmed by synchronous standbys and was not: its wait was
 /// cancelled. SyncRepWaitMode is static in the server, so it is computed again here.
 bool SyncWaitWasCancelled(bool is_prepare) {
-    if (!may_wait || !SyncRepRequested() || !SyncStandbysDefined()) return false;
+    const bool is_defined =
+        SyncStandbysDefined() || pg_atomic_read_u32(&shared->sync_is_required) != 0;
+    if (!may_wait || !SyncRepRequested() || !is_defined) return false;
     int mode = SYNC_REP_WAIT_FLUSH;
     if (synchronous_commit == SYNCHRONOUS_COMMIT_REMOTE_WRITE) mode = SYNC_REP_WAIT_WRITE;
     if (synchronous_commit == SYNCHRONOUS_COMMIT_REMOTE_APPLY && !is_prepare) {
         mode = SYNC_REP_WAIT_APPLY;
     }
-    return worker::WasCancelled(
-        {.is_prepare = is_prepare,
-         .was_due = true,
-         .confirmed = {*const_cast<volatile XLogRecPtr *>(&WalSndCtl->lsn[mode])},
-         .record_start = {ProcLastRecPtr},
-         .commit_end = {XactLastCommitEnd}});
+    const XLogRecPtr confirmed = *const_cast<volatile XLogRecPtr *>(&WalSndCtl->lsn[mode]);
+    core::Lsn end{XactLastCommitEnd};
+    // PREPARE has forgotten where its record ends; where it begins is still known.
+    if (is_prepare)
+        end = confirmed > ProcLastRecPtr ? ReadEndOfRecord(ProcLastRecPtr) : core::Lsn{};
+    return worker::WasCancelled({.was_due = true, .confirmed = {confirmed}, .end = end});
 }
 
 void DetachWorker(int, Datum) { pg_atomic_write_u32(&shared->worker_proc, kNoWorker); }
@@ -112,6 +137,7 @@ void CreateSharedMemory() {
         pg_atomic_init_u64(&shared->deadline_ns, 0);
         pg_atomic_init_u32(&shared->worker_proc, kNoWorker);
         pg_atomic_init_u32(&shared->checkpoints_done, 0);
+        pg_atomic_init_u32(&shared->sync_is_required, 0);
         shared->slot_count = pg::ProcIndexLimit();
         shared->sync_status_is_bits = pg::SyncStatusIsBits(RunningServerVersion());
         for (int i = 0; i < shared->slot_count; ++i) {
@@ -203,6 +229,11 @@ void SharedGate::TerminateSyncWaiters() {
         if (proc->syncRepState != SYNC_REP_WAITING) continue;
         (void)kill(pid, SIGTERM);
     }
+}
+
+void SharedGate::RequireSync(bool is_required) {
+    pg_atomic_write_u32(&shared->sync_is_required, is_required ? 1 : 0);
+    pg_memory_barrier();
 }
 
 std::uint32_t SharedGate::CheckpointsDone() const {

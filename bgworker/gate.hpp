@@ -46,6 +46,7 @@ class SharedGate final : public worker::Gate {
     void SetFence(Fence fence) override;
     int CommittingCount() override;
     void TerminateSyncWaiters() override;
+    void RequireSync(bool is_required) override;
     [[nodiscard]] std::uint32_t CheckpointsDone() const override;
 };
 

@@ -7,6 +7,7 @@
 extern "C" {
 #include <access/twophase.h>
 #include <access/xlog_internal.h>
+#include <access/xlogarchive.h>
 #include <access/xloginsert.h>
 #if PG_VERSION_NUM >= 150000
 #include <access/xlogrecovery.h>

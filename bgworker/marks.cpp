@@ -47,6 +47,13 @@ void OnUpstreamRead(const char *value, void *) {
     gate::WakeWorker();
 }
 
+/// PostgreSQL lets a walsender confirm commits by the name that its client gives. A member of the
+/// set uses the slot of the same name, which nobody else can have at the same time.
+bool HasOwnSlot() {
+    return MyReplicationSlot != nullptr && application_name != nullptr &&
+           strcmp(NameStr(MyReplicationSlot->data.name), application_name) == 0;
+}
+
 void OnSyncRead(const char *value, void *) {
     // synchronous_standby_names stands before this line and has been assigned in this process. Both
     // kinds of processes apply it right after reading their settings, without telling anybody:
@@ -56,6 +63,7 @@ void OnSyncRead(const char *value, void *) {
         SyncRepUpdateSyncStandbysDefined();
         pg_atomic_write_u64(&shared->checkpointer_sync, OfSetting(value));
     } else if (am_walsender && MyWalSnd != nullptr) {
+        if (!HasOwnSlot()) SyncRepConfig = nullptr;
         SyncRepInitConfig();
         NoteSenderAs(OfSetting(value));
     } else {
@@ -103,7 +111,11 @@ void CreateSharedMemory() {
     LWLockRelease(AddinShmemInitLock);
 }
 
-void NoteSender() { NoteSenderAs(OfSetting(sync_setting)); }
+void NoteSender() {
+    // Its name is not proved yet: it counts when it has read the set anew, with its slot in hand.
+    SyncRepConfig = nullptr;
+    NoteSenderAs(OfSetting(sync_setting));
+}
 
 bool StartupReadsNoUpstream() {
     const bool none = pg_atomic_read_u64(&shared->startup_upstream) == 0;

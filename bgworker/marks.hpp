@@ -17,7 +17,8 @@ void DefineSettings();
 void RequestSharedMemory();
 void CreateSharedMemory();
 
-/// In a new walsender: what it was born with.
+/// In a new walsender: what it was born with. It confirms nothing until it is asked to read the set
+/// again and holds the slot whose name it bears.
 void NoteSender();
 
 // The worker.

@@ -10,6 +10,7 @@
 #include "gate.hpp"
 #include "marks.hpp"
 #include "module.hpp"
+#include "pgaf/core/pg_files.hpp"
 
 extern "C" {
 PG_MODULE_MAGIC;
@@ -76,6 +77,23 @@ void OnTransactionEvent(XactEvent event, void *) {
 
 bool IsFencedPrimary() { return !gate::IsOpen() && !RecoveryInProgress(); }
 
+/// What the keeper decides while the server runs, ALTER SYSTEM would override for good. RESET is
+/// the way out of a value that is there already.
+void RefuseOwnedSettingUnsafe(const VariableSetStmt *set) {
+    const bool sets = set->kind == VAR_SET_VALUE || set->kind == VAR_SET_CURRENT;
+    if (!sets || set->name == nullptr || !core::IsOwnedSetting(set->name)) return;
+    const bool is_set_of_standbys = pg_strcasecmp(set->name, "synchronous_standby_names") == 0;
+    ereport(ERROR,
+            (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+             errmsg("cannot set \"%s\" by ALTER SYSTEM", set->name),
+             errdetail("This node belongs to a group of pg_auto_failover, which decides it."),
+             is_set_of_standbys
+                 ? errhint("Use pg_autoctl set formation number-sync-standbys, or pg_autoctl set "
+                           "node replication-quorum.")
+                 : errhint("Whom a standby follows is decided by the monitor: pg_autoctl show "
+                           "state.")));
+}
+
 void OnUtility(PlannedStmt *statement, const char *text, bool read_only_tree,
                ProcessUtilityContext context, ParamListInfo parameters,
                QueryEnvironment *environment, DestReceiver *receiver, QueryCompletion *completion) {
@@ -84,9 +102,13 @@ void OnUtility(PlannedStmt *statement, const char *text, bool read_only_tree,
         // Their WAL record is written inside the utility, not when its transaction commits.
         if ((node->kind == TRANS_STMT_COMMIT_PREPARED ||
              node->kind == TRANS_STMT_ROLLBACK_PREPARED) &&
-            !RecoveryInProgress()) {
+            !RecoveryInProgress() && worker::EntersForPrepared(IsTransactionBlock())) {
             gate::EnterUnsafe(gate::Kind::kPrepared);
         }
+    }
+    if (IsA(statement->utilityStmt, AlterSystemStmt)) {
+        RefuseOwnedSettingUnsafe(
+            reinterpret_cast<AlterSystemStmt *>(statement->utilityStmt)->setstmt);
     }
     const ProcessUtility_hook_type next =
         previous_process_utility != nullptr ? previous_process_utility : standard_ProcessUtility;

@@ -168,8 +168,21 @@ core::Lsn PgServer::FlushEverything() {
 
 void PgServer::AskSenderToFinish(int pid) { (void)kill(pid, SIGUSR2); }
 
+void PgServer::EndSender(int pid) { Terminate(pid); }
+
+void PgServer::LetSenderCount(int pid) { (void)kill(pid, SIGHUP); }
+
 core::Lsn PgServer::WriteMarker() {
     return {pg::CallPg([] { return WriteMarkerUnsafe(); })};
+}
+
+void PgServer::Archive(const std::string &name) {
+    const char *const file = name.c_str();
+    pg::CallPg([file] {
+        // As the server does for a history file that it writes itself: in recovery a standby
+        // archives only with "always".
+        if (XLogArchivingActive()) XLogArchiveNotify(file);
+    });
 }
 
 void PgServer::CreateSlot(const std::string &name) {

@@ -26,7 +26,10 @@ class PgServer final : public worker::Server {
     void TerminateClients() override;
     core::Lsn FlushEverything() override;
     void AskSenderToFinish(int pid) override;
+    void EndSender(int pid) override;
+    void LetSenderCount(int pid) override;
     core::Lsn WriteMarker() override;
+    void Archive(const std::string &name) override;
     void CreateSlot(const std::string &name) override;
     void AdvanceSlot(const std::string &name, core::Lsn to) override;
     void ReleaseSlotXmin(const std::string &name) override;

@@ -50,12 +50,10 @@ bool Machine::IsAnswered(const Session &session) const {
     if (session.is_terminated) return false;
     if (!s.has_module) return true;
     if (!worker::MayAnswer(Gate())) return false;
-    const bool is_due = session.kind != SessionKind::kLocal && s.sync_defined;
-    return !worker::WasCancelled({.is_prepare = session.kind == SessionKind::kPrepare,
-                                  .was_due = is_due,
-                                  .confirmed = LsnOf(s.sync_confirmed),
-                                  .record_start = LsnOf(session.start),
-                                  .commit_end = LsnOf(session.end)});
+    const bool is_due =
+        session.kind != SessionKind::kLocal && (s.sync_defined || s.is_sync_required);
+    return !worker::WasCancelled(
+        {.was_due = is_due, .confirmed = LsnOf(s.sync_confirmed), .end = LsnOf(session.end)});
 }
 
 /// When it has ended, ends_at is the present.
@@ -75,6 +73,7 @@ void Machine::TickSession(Session &session) {
     const bool gives_up =
         session.is_terminated || (session.is_cancelled && world.random().OneIn(30));
     if (waits && !gives_up) return;
+    if (waits) world.NoteGivenUp(session.record);
     if (IsAnswered(session)) world.Acknowledge(*this, session);
     session.ends_at = now;
 }

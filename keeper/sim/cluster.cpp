@@ -59,17 +59,34 @@ void Cluster::EndRecovery() {
     applied = durable = wal.units.size();
 }
 
+namespace {
+
+/// On a line of its own, not in a comment.
+bool HasSetting(std::string_view text, std::string_view name) {
+    const std::string start = std::string(name) + " = ";
+    return text.starts_with(start) || text.find("\n" + start) != std::string_view::npos;
+}
+
+}  // namespace
+
+void SetAutomatically(Cluster &cluster, const std::string &name, const std::string &value) {
+    cluster.files[kAutomaticFile] += name + " = " + core::QuoteSetting(value) + "\n";
+}
+
 Settings ReadSettings(const Cluster &cluster) {
     Settings settings;
     const auto file = [&](std::string_view name) -> std::string_view {
         const auto at = cluster.files.find(kDataDirectory + "/" + std::string(name));
         return at == cluster.files.end() ? std::string_view{} : std::string_view{at->second};
     };
-    if (cluster.conf.includes_ours) {
+    if (file("postgresql.conf").find(core::kSettingsFile) != std::string_view::npos) {
         settings.has_module = true;
         if (const std::string_view text = file(core::kStandbyFile); !text.empty()) {
             settings.conninfo = core::SettingOf(text, "primary_conninfo");
             settings.slot = core::SettingOf(text, "primary_slot_name");
+            settings.retry = core::SettingOf(text, "wal_retrieve_retry_interval") == "100ms"
+                                 ? core::Milliseconds{100}
+                                 : core::Milliseconds{1000};
             settings.upstream_mark = core::SettingOf(text, "pgautofailover_keeper.upstream_mark");
         }
         if (const std::string_view text = file(core::kSyncFile); !text.empty()) {
@@ -77,12 +94,16 @@ Settings ReadSettings(const Cluster &cluster) {
             settings.sync_mark = core::SettingOf(text, "pgautofailover_keeper.sync_mark");
         }
     }
-    for (const auto &[name, value] : cluster.conf.automatic) {
-        if (name == "primary_conninfo") settings.conninfo = value;
-        if (name == "synchronous_standby_names") settings.sync_names = value;
-        if (name == "shared_preload_libraries") {
-            settings.has_module = value.find("pgautofailover_keeper") != std::string::npos;
-        }
+    const std::string_view automatic = file("postgresql.auto.conf");
+    const auto override_by = [&](std::string_view name, std::string &value) {
+        if (HasSetting(automatic, name)) value = core::SettingOf(automatic, name);
+    };
+    override_by("primary_conninfo", settings.conninfo);
+    override_by("synchronous_standby_names", settings.sync_names);
+    if (HasSetting(automatic, "shared_preload_libraries")) {
+        settings.has_module =
+            core::SettingOf(automatic, "shared_preload_libraries").find("pgautofailover_keeper") !=
+            std::string::npos;
     }
     settings.names = ParseSyncNames(settings.sync_names);
     return settings;

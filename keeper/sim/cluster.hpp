@@ -55,12 +55,10 @@ struct Slot {
     bool holds_xmin = false;
 };
 
-/// What operators and other tools have done to the configuration.
+/// What operators and other tools have done to the configuration, beyond what its files say.
 struct Conf {
-    bool includes_ours = true;
     bool has_syntax_error = false;
-    bool prevents_start = false;                   ///< lower than the primary's, or misspelt
-    std::map<std::string, std::string> automatic;  ///< postgresql.auto.conf
+    bool prevents_start = false;  ///< lower than the primary's, or misspelt
 };
 
 struct Cluster {
@@ -103,12 +101,15 @@ struct Settings {
     bool has_module = false;
     std::string conninfo;
     std::string slot;
+    core::Milliseconds retry{5000};  ///< wal_retrieve_retry_interval
     std::string upstream_mark = "unset";
     std::string sync_names;
     SyncNames names;  ///< the same
     std::string sync_mark;
 };
 Settings ReadSettings(const Cluster &cluster);
+/// As ALTER SYSTEM, or a tool that knows the file, does.
+void SetAutomatically(Cluster &cluster, const std::string &name, const std::string &value);
 
 SyncNames ParseSyncNames(const std::string &setting);
 
@@ -117,6 +118,8 @@ std::string Keyword(const std::string &conninfo, const std::string &name);
 
 inline const std::string kNodeDirectory = "/n";
 inline const std::string kDataDirectory = "/d";
+inline const std::string kMainFile = kDataDirectory + "/postgresql.conf";
+inline const std::string kAutomaticFile = kDataDirectory + "/postgresql.auto.conf";
 std::string HistoryPath(int timeline);
 
 }  // namespace pgaf::sim

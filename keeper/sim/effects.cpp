@@ -120,7 +120,7 @@ core::Result<void> Effects::TakeBaseBackup(const core::Peer &) {
 
 core::Result<void> Effects::WriteStandby(Cluster &cluster, const core::Peer &upstream) {
     const core::KeeperConfig config = ConfigOf(machine_);
-    cluster.conf.includes_ours = true;
+    cluster.files[kMainFile] = core::EnsureInclude(cluster.files[kMainFile]);
     machine_.Effect();
     cluster.files[kDataDirectory + "/" + std::string(core::kStandbyFile)] =
         core::StandbyText(config, &upstream);
@@ -198,7 +198,6 @@ core::Result<void> Effects::RunPgRewind(const core::Peer &) {
     data.consistent_at = data.wal.units.size();
     for (const auto &[path, text] : from.files)
         data.files[path] = text;
-    data.conf.automatic = from.conf.automatic;
     data.control = from.control;
     data.control.state = ClusterState::kInArchiveRecovery;
     machine_.Effect();
@@ -216,6 +215,7 @@ core::Result<std::uint64_t> Effects::InitPrimary() {
     fresh.system_identifier = 7'000'000 + static_cast<std::uint64_t>(machine_.place);
     fresh.wal.units.push_back({machine_.world.NewRecord(SessionKind::kIdle), true});
     fresh.applied = fresh.durable = 1;
+    fresh.files[kMainFile] = core::EnsureInclude("");
     fresh.files[kDataDirectory + "/" + std::string(core::kStandbyFile)] =
         core::StandbyText(ConfigOf(machine_), nullptr);
     fresh.files[kDataDirectory + "/" + std::string(core::kSyncFile)] = core::SyncText("");

@@ -62,6 +62,7 @@ constexpr std::array kInfos{
     FaultInfo{kPrepare, "prepare", 0},
     FaultInfo{kCancels, "cancels", 0},
     FaultInfo{kReads, "reads", 0},
+    FaultInfo{kReadsCancelled, "reads_cancelled", 0},
 };
 
 constexpr bool IsInOrder() {
@@ -98,7 +99,7 @@ void CutPath(World &world, const Fault &fault, Way way) {
 
 void Alter(World &world, Machine &machine, const std::string &name, const std::string &value) {
     if (!machine.data) return;
-    machine.data->conf.automatic[name] = value;
+    SetAutomatically(*machine.data, name, value);
     world.Tell("operator: ALTER SYSTEM SET " + name + " = '" + value + "' on " + machine.Who());
     machine.Reload();
 }
@@ -192,6 +193,7 @@ void InjectProcess(World &world, const Fault &fault, Machine &machine) {
             return;
         case kLeakedSession:
             if (!machine.server || machine.server->phase != Phase::kWritable) return;
+            if (!worker::EntersForPrepared(true)) return;
             world.Tell("client: a session of " + machine.Who() + " stays in the gate");
             machine.server->sessions.push_back({.kind = SessionKind::kLeaked});
             return;
@@ -237,7 +239,7 @@ void InjectOperator(World &world, const Fault &fault, Machine &machine) {
         case kLoseInclude:
             if (!machine.data) return;
             world.Tell("operator: the include line of " + machine.Who() + " is gone");
-            machine.data->conf.includes_ours = false;
+            machine.data->files[kMainFile] = "";
             return machine.Reload();
         case kSyntaxError:
             if (!machine.data) return;

@@ -63,6 +63,7 @@ enum class FaultKind {
     kPrepare,
     kCancels,
     kReads,
+    kReadsCancelled,
     kFaultKinds,
 };
 

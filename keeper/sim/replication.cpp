@@ -72,7 +72,7 @@ void World::Connect(Machine &standby) {
                        server.promotion == PromotionStep::kNone && now_ >= server.receiver_retry &&
                        !standby.IsDiskFrozen();
     if (!wants) return;
-    server.receiver_retry = now_ + Milliseconds{100};
+    server.receiver_retry = now_ + settings.retry;
     Machine *const upstream = FindByAddress(Keyword(settings.conninfo, "host"));
     if (upstream == nullptr || upstream == &standby) return;
     const bool is_mute =
@@ -102,6 +102,7 @@ void World::Connect(Machine &standby) {
     sender.slot = settings.slot;
     sender.proc.settings = from.postmaster.settings;
     sender.heard_at = now_;
+    sender.starts_at = now_ + random_.UpTo(10);
     sender.flush = standby.data->applied;
     from.senders.push_back(sender);
     from.latch = true;
@@ -147,10 +148,10 @@ void World::ReleaseWaiters(Machine &upstream) {
     for (const Sender &own : server.senders) {
         if (own.proc.settings.sync_names.empty()) continue;
         const SyncNames &names = own.proc.settings.names;
-        if (!names.Contains(own.app)) continue;
+        if (!own.counts || !names.Contains(own.app)) continue;
         std::vector<std::size_t> held;
         for (const Sender &sender : server.senders) {
-            if (names.Contains(sender.app)) held.push_back(sender.flush);
+            if (sender.counts && names.Contains(sender.app)) held.push_back(sender.flush);
         }
         std::sort(held.begin(), held.end(), std::greater<>());
         const auto needed = static_cast<std::size_t>(std::max(names.k, 1));

@@ -42,6 +42,7 @@ class WorkerRig final : worker::Clock,
     void SetFence(worker::Fence fence) override { S().fence = fence; }
     int CommittingCount() override;
     void TerminateSyncWaiters() override;
+    void RequireSync(bool is_required) override { S().is_sync_required = is_required; }
     [[nodiscard]] std::uint32_t CheckpointsDone() const override { return S().checkpoints_done; }
 
     worker::ServerFacts Observe() override;
@@ -59,6 +60,9 @@ class WorkerRig final : worker::Clock,
     void TerminateClients() override;
     Lsn FlushEverything() override;
     void AskSenderToFinish(int pid) override;
+    void EndSender(int pid) override { machine_.EndSender(pid); }
+    void LetSenderCount(int pid) override;
+    void Archive(const std::string &name) override;
     Lsn WriteMarker() override;
     void CreateSlot(const std::string &name) override;
     void AdvanceSlot(const std::string &name, Lsn to) override;

@@ -36,6 +36,7 @@ Plan DrawPlan(std::uint64_t seed, const FaultSet &allowed) {
     plan.with_prepare = allowed.Has(FaultKind::kPrepare) && random.Below(3) == 0;
     plan.with_cancels = allowed.Has(FaultKind::kCancels) && random.Below(3) == 0;
     plan.with_reads = allowed.Has(FaultKind::kReads) && random.Below(2) == 0;
+    plan.reads_cancelled = allowed.Has(FaultKind::kReadsCancelled);
     plan.faults = DrawFaults(random, allowed);
     return plan;
 }
@@ -50,6 +51,7 @@ Outcome Execute(const Plan &plan) {
                  .with_prepare = plan.with_prepare,
                  .with_cancels = plan.with_cancels,
                  .with_reads = plan.with_reads,
+                 .reads_cancelled = plan.reads_cancelled,
                  .keeps_images = keeps_images});
     for (const std::string &prefix : plan.disregarded)
         world.Disregard(prefix);
@@ -78,6 +80,11 @@ Outcome Execute(const Plan &plan) {
 Plan Shrink(const Plan &plan) {
     Plan best = plan;
     bool goes_on = true;
+    for (bool Plan::*clients : {&Plan::with_prepare, &Plan::with_cancels, &Plan::with_reads}) {
+        Plan fewer = best;
+        fewer.*clients = false;
+        if (!Execute(fewer).violation.empty()) best = std::move(fewer);
+    }
     while (goes_on) {
         goes_on = false;
         for (std::size_t i = best.faults.size(); i > 0; --i) {
@@ -95,7 +102,10 @@ Plan Shrink(const Plan &plan) {
 }
 
 std::string Describe(const Plan &plan) {
-    std::string text = std::to_string(plan.nodes) + " nodes" + (plan.promises ? "" : ", no quorum");
+    std::string text = std::to_string(plan.nodes) + " nodes" +
+                       (plan.promises ? "" : ", no quorum") +
+                       (plan.with_prepare ? ", PREPARE" : "") +
+                       (plan.with_cancels ? ", cancels" : "") + (plan.with_reads ? ", reads" : "");
     for (const Fault &fault : plan.faults) {
         text += ", " + std::string(InfoOf(fault.kind).name) + " +" +
                 std::to_string(fault.then.count()) + " ms";

@@ -17,7 +17,7 @@ using Story = std::vector<std::string>;
 void Alter(Stage &stage, int place, const std::string &name, const std::string &value) {
     stage.world.Tell("operator: ALTER SYSTEM SET " + name + " = '" + value + "' on machine " +
                      std::to_string(place));
-    stage.world.At(place).data->conf.automatic[name] = value;
+    SetAutomatically(*stage.world.At(place).data, name, value);
     stage.world.At(place).Reload();
 }
 
@@ -254,6 +254,16 @@ std::string ReadThatVanishes(std::uint64_t seed, Story &story) {
     return stage.Verdict();
 }
 
+std::string CancelledRead(std::uint64_t seed, Story &story) {
+    Stage stage(seed, 2, story, {.with_cancels = true, .with_reads = true});
+    stage.Cut(1, 2);
+    stage.Run(2'500);
+    stage.world.At(1).PowerOff();
+    stage.Mend(1, 2);
+    (void)stage.Serves(30'000);
+    return stage.Verdict();
+}
+
 std::string ReplayLags(std::uint64_t seed, Story &story) {
     Stage stage(seed, 2, story);
     Machine &standby = stage.world.At(2);
@@ -407,6 +417,8 @@ constexpr std::array kScenarios{
     Scenario{"F16b", "a frozen postmaster is noticed", FrozenPostmaster},
     Scenario{"F17", "an idle session does not block a switchover", LeakedSession},
     Scenario{"F18", "what was read does not vanish", ReadThatVanishes},
+    Scenario{"F18b", "what was read does not vanish, also when its writer gave up waiting",
+             CancelledRead},
     Scenario{"F19", "a switchover does not wait for replay without service", ReplayLags},
     Scenario{"F20", "a left-over primary_conninfo does not block a failover", OverriddenUpstream},
     Scenario{"F20b", "a wrong line in a configuration file does not block a failover", SyntaxError},

@@ -78,10 +78,15 @@ void Machine::ReadSettingsDue() {
     if (s.startup.reads_at <= now) {
         const std::string before = s.startup.settings.conninfo + s.startup.settings.slot;
         Read(s.startup, false);
-        if (before != s.startup.settings.conninfo + s.startup.settings.slot) EndReceiver();
+        if (before != s.startup.settings.conninfo + s.startup.settings.slot) {
+            EndReceiver();
+            s.receiver_retry = now;  // the signal has woken it
+        }
     }
     for (Sender &sender : s.senders) {
-        if (sender.proc.reads_at <= now) Read(sender.proc, false);
+        if (sender.proc.reads_at > now) continue;
+        Read(sender.proc, false);
+        sender.counts = sender.app.IsValid() && sender.slot == core::StandbyName(sender.app);
     }
 }
 
@@ -293,7 +298,7 @@ void Machine::EndReceiver() {
     Receiver &receiver = server->receiver;
     receiver.pid = 0;
     receiver.streaming = false;
-    server->receiver_retry = world.Now() + Milliseconds{100};
+    server->receiver_retry = world.Now() + server->startup.settings.retry;
     server->latch = true;
     if (receiver.peer <= 0) return;
     Machine &upstream = world.At(receiver.peer);

@@ -35,6 +35,8 @@ struct Sender {
     std::string slot;
     Proc proc;
     bool streaming = false;
+    bool counts = false;        ///< for commits: it has read the set with its own slot in hand
+    BootTime starts_at{};       ///< until then it has not said what it wants
     bool is_finishing = false;  ///< was asked to send everything and end
     std::size_t flush = 0;      ///< as the other side said last
     std::int64_t replies = 0;
@@ -105,6 +107,7 @@ struct Server {
     Proc postmaster, worker, startup, checkpointer;
     bool sync_defined = false;
     std::size_t sync_confirmed = 0;
+    bool is_sync_required = false;  ///< by the worker
 
     worker::Fence fence = worker::Fence::kClosed;
     BootTime deadline;  ///< on the machine's clock

@@ -141,7 +141,7 @@ core::Result<supervisor::NodeSettings> SupervisorRig::LoadSettings() {
 
 core::Result<void> SupervisorRig::PrepareStart(const core::Reply *) {
     if (!machine_.data) return {};
-    machine_.data->conf.includes_ours = true;
+    machine_.data->files[kMainFile] = core::EnsureInclude(machine_.data->files[kMainFile]);
     machine_.Effect();
     return {};
 }

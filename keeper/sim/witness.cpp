@@ -67,7 +67,8 @@ void World::Read(Machine &machine) {
         if (kind != SessionKind::kCommit) continue;
         const bool waits = std::any_of(sessions.begin(), sessions.end(),
                                        [id](const Session &s) { return s.record == id; });
-        if (waits) continue;
+        const bool is_given_up = records_.at(static_cast<std::size_t>(id)).is_given_up;
+        if (waits || (is_given_up && !options_.reads_cancelled)) continue;
         promised_.push_back(id);
         return;
     }

@@ -103,14 +103,16 @@ worker::ServerFacts WorkerRig::Observe() {
         if (member.IsValid()) facts.sync_members.push_back(member);
     }
     for (const Sender &sender : s.senders) {
-        const bool counts = sender.proc.settings.names.Contains(sender.app);
+        const bool counts = sender.counts && sender.proc.settings.names.Contains(sender.app);
+        const bool is_starting = sender.starts_at > machine_.world.Now();
         facts.senders.push_back({.pid = sender.pid,
                                  .node = NodeOfSlot(sender.slot),
                                  .streaming = sender.streaming,
                                  .sync_priority = counts ? 1 : 0,
                                  .flush_lsn = LsnOf(sender.flush),
                                  .reply_time = sender.replies,
-                                 .sends_wal = true,
+                                 .is_starting = is_starting,
+                                 .sends_wal = !is_starting,
                                  .sync_mark = worker::Mark(sender.proc.settings.sync_mark)});
     }
     for (const auto &[name, slot] : d.slots) {
@@ -149,6 +151,16 @@ Lsn WorkerRig::FlushEverything() {
 
 void WorkerRig::AskSenderToFinish(int pid) {
     if (Sender *const sender = S().FindSender(pid)) sender->is_finishing = true;
+}
+
+void WorkerRig::LetSenderCount(int pid) {
+    Sender *const sender = S().FindSender(pid);
+    if (sender != nullptr && sender->proc.reads_at == core::kForever)
+        sender->proc.reads_at = machine_.world.Now() + machine_.world.random().UpTo(5);
+}
+
+void WorkerRig::Archive(const std::string &name) {
+    machine_.world.NoteArchived(std::stoi(name, nullptr, 16));
 }
 
 Lsn WorkerRig::WriteMarker() {

@@ -144,6 +144,7 @@ Milliseconds NextDeadline(const GroupView &view) {
     };
     for (const NodeView &node : view.nodes) {
         consider(view.timeouts.unhealthy - node.silent_age);
+        consider(node.lease_left);  // of one that no standby has stopped following yet
         consider(LeaseLeftWithStream(view, node));
         if (IsHandingOver(node.goal)) {
             consider(view.timeouts.drain - node.goal_age);

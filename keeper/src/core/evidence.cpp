@@ -97,6 +97,11 @@ const StandbyFact *StandbyFactOf(const NodeView &primary, NodeId standby) {
     return it == facts.end() ? nullptr : &*it;
 }
 
+bool HasLeftRecovery(const NodeView &standby) {
+    return standby.has_report && standby.report.pg_running && !standby.report.in_recovery &&
+           IsStandby(standby.report.state);
+}
+
 bool IsStandbyLost(const GroupView &view, const NodeView &primary, const NodeView &standby,
                    std::string *why) {
     const Milliseconds limit = view.timeouts.unhealthy;
@@ -111,6 +116,8 @@ bool IsStandbyLost(const GroupView &view, const NodeView &primary, const NodeVie
         Say(why, Describe(standby) + " lost its session and its port refuses connections");
     } else if (IsPostgresReportedDown(view, standby)) {
         Say(why, Describe(standby) + " reports that PostgreSQL is down");
+    } else if (HasLeftRecovery(standby)) {
+        Say(why, Describe(standby) + " is out of recovery");
     } else if (standby.silent_age >= limit) {
         Say(why, Describe(standby) + " has not reported for " + Seconds(standby.silent_age) +
                      " and does not confirm WAL to the primary");
@@ -203,6 +210,13 @@ bool IsStreamingFrom(const NodeView &standby, const NodeView &primary) {
            standby.report.timeline == primary.report.timeline;
 }
 
+bool IsConfirming(const GroupView &view, const NodeView &standby, const NodeView &primary) {
+    const StandbyFact *const fact = StandbyFactOf(primary, standby.id);
+    return IsStreamingFrom(standby, primary) && fact->reply_age < view.timeouts.report_interval &&
+           !IsStandbyLost(view, primary, standby, nullptr) &&
+           Distance(fact->flush_lsn, primary.report.lsn) <= view.timeouts.enable_sync_lag_bytes;
+}
+
 Milliseconds LeaseLeftWithStream(const GroupView &view, const NodeView &old_primary) {
     if (old_primary.proved_fenced) return Milliseconds{0};
     if (old_primary.lease_left == kNoLimit || old_primary.id != view.primary) {
@@ -226,10 +240,8 @@ bool IsProvedFenced(const GroupView &view, const NodeView &old_primary, std::str
         Say(why, who + " has reported that it is fenced");
         return true;
     }
-    if (IsProcessGone(old_primary) && IsUnheard(view, old_primary)) {
-        Say(why, "the server process of " + who + " is gone");
-        return true;
-    }
+    // A lost session and a refused port prove nothing: firewalls, balancers and moved addresses
+    // answer for living servers.
     if (LeaseLeftWithStream(view, old_primary) <= Milliseconds{0}) {
         Say(why, "the lease of " + who + " has expired");
         return true;

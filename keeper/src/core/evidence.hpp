@@ -23,6 +23,9 @@ bool IsProcessGone(const NodeView &node);
 /// What the primary's walsender for `standby` says; null when there is none.
 const StandbyFact *StandbyFactOf(const NodeView &primary, NodeId standby);
 
+/// It was promoted past us: it runs, in the state of a standby, and accepts no WAL any more.
+bool HasLeftRecovery(const NodeView &standby);
+
 /// The primary no longer gets confirmations from the standby, and the standby's side agrees.
 bool IsStandbyLost(const GroupView &view, const NodeView &primary, const NodeView &standby,
                    std::string *why);
@@ -38,6 +41,9 @@ bool IsSealed(const GroupView &view, const NodeView &standby);
 
 /// The standby streams from the primary, both sides say so, on the primary's timeline.
 bool IsStreamingFrom(const NodeView &standby, const NodeView &primary);
+/// It streams, has answered just now, and holds what the primary has, but for the lag that a
+/// synchronous standby may have: from now on it can confirm.
+bool IsConfirming(const GroupView &view, const NodeView &standby, const NodeView &primary);
 
 /// The time until IsProvedFenced by leases alone; 0 when it is.
 Milliseconds LeaseLeftWithStream(const GroupView &view, const NodeView &old_primary);

@@ -66,8 +66,7 @@ Result<Decision> SwitchOver(const GroupView &view, const NodeView &primary, Node
 
 /// Not every grant can be waited for.
 Result<void> CheckLease(const GroupView &view, const NodeView &old, bool primary_is_off) {
-    const bool is_gone = IsProcessGone(old) && IsUnheard(view, old);
-    if (primary_is_off || old.proved_fenced || is_gone) return {};
+    if (primary_is_off || old.proved_fenced) return {};
     const std::string message =
         "cannot fail over while " + Describe(old) + " may still accept writes";
     const std::string hint = "Switch its machine off, then say so: --primary-is-off.";

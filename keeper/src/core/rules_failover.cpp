@@ -188,9 +188,12 @@ bool HasLostElection(const RuleContext &c) {
 bool HasDiverged(const RuleContext &c) {
     const bool follows =
         IsInElection(c.node.goal) || c.node.goal == kSecondary || c.node.goal == kCatchingup;
-    if (!HasOtherPrimary(c) || !follows || !IsServing(c.view, c.node) || !c.node.report.in_recovery)
-        return false;
+    if (!HasOtherPrimary(c) || !follows || !IsServing(c.view, c.node)) return false;
     if (!IsReadyPrimary(c.view, c.primary)) return false;
+    if (HasLeftRecovery(c.node)) {
+        *c.why = Describe(c.node) + " is out of recovery";
+        return true;
+    }
     const Report &primary = c.primary->report;
     if (!HasLeftHistory(PositionOf(c.node), primary.timeline, primary.history)) return false;
     *c.why = Describe(c.node) + " is at " + ToString(c.node.report.lsn) + " of timeline " +

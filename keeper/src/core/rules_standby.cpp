@@ -19,7 +19,7 @@ bool CountsForQuorum(const GroupView &view, const NodeView &node) {
 bool IsReadyForSync(const GroupView &view, const NodeView &node) {
     const NodeView *primary = FindPrimary(view);
     return primary != nullptr && primary->id != node.id && IsStable(node, kSecondary) &&
-           IsServing(view, node) && IsStreamingFrom(node, *primary);
+           IsServing(view, node) && IsConfirming(view, node, *primary);
 }
 
 bool IsHealthyMember(const GroupView &view, const NodeView &node) {
@@ -127,7 +127,7 @@ bool HasLostStandby(const RuleContext &c) {
 bool HasCaughtUp(const RuleContext &c) {
     return HasOtherPrimary(c) && IsStable(c.node, kCatchingup) &&
            IsReadyPrimary(c.view, c.primary) && IsServing(c.view, c.node) &&
-           IsStreamingFrom(c.node, *c.primary) &&
+           IsConfirming(c.view, c.node, *c.primary) &&
            Distance(c.node.report.lsn, c.primary->report.lsn) <=
                c.view.timeouts.enable_sync_lag_bytes;
 }

@@ -27,6 +27,7 @@ struct SenderFact {
     int sync_priority = 0;
     core::Lsn flush_lsn;
     std::int64_t reply_time = 0;  ///< changes with every answer; not comparable with our clock
+    bool is_starting = false;     ///< it has not said yet what it wants
     bool sends_wal = false;  ///< catching up, streaming or about to end: it may release commits
     std::optional<std::uint64_t> sync_mark;  ///< the synchronous set it has read, see Mark
 };

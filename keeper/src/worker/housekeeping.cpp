@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "pgaf/core/pg_files.hpp"
+#include "worker/overrides.hpp"
 
 namespace pgaf::worker {
 namespace {
@@ -34,6 +35,7 @@ std::string Housekeeping::Poll(const Context &context) {
     next_ = context.now + kEvery;
     problem_.clear();
     try {
+        KeepConfiguration(context);
         if (changed) KeepHba(context);
         if (context.facts.slots_ready) {
             KeepSlots(context);
@@ -46,6 +48,12 @@ std::string Housekeeping::Poll(const Context &context) {
         context.ports.server.CleanUpAfterError();
     }
     return problem_;
+}
+
+void Housekeeping::KeepConfiguration(const Context &context) {
+    const auto changed = RemoveOverrides(context.ports, context.config.pgdata);
+    if (!changed) problem_ = changed.error().message;
+    if (changed && *changed) context.ports.server.Reload();
 }
 
 void Housekeeping::KeepHba(const Context &context) {

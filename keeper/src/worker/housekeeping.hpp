@@ -16,6 +16,7 @@ class Housekeeping {
     std::string Poll(const Context &context);
 
  private:
+    void KeepConfiguration(const Context &context);
     void KeepHba(const Context &context);
     void KeepSlots(const Context &context);
     static void AdvanceSlots(const Context &context);

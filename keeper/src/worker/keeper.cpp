@@ -13,6 +13,10 @@ constexpr core::Milliseconds kBatonLook{20};
 /// That a walsender has come to stream has no event, nor has the time of the last message received.
 constexpr core::Milliseconds kStandbyLook{50};
 constexpr core::Milliseconds kReceiptLook{50};
+/// Nor has the confirmation of a standby, nor that a setting has reached every process.
+constexpr core::Milliseconds kConfirmLook{20};
+constexpr core::Milliseconds kSenderLook{5};
+constexpr core::Milliseconds kSenderStart{1000};
 constexpr core::Milliseconds kConfigCheck{500};
 constexpr core::Milliseconds kLogAgain{10'000};
 
@@ -51,6 +55,8 @@ bool Keeper::LoadRecord() {
         // Another worker was here before in this server's life.
         was_granted_ = true;
         if (ports_.gate.CurrentFence() == Fence::kClosed) expired_at_ = now_;
+    } else {
+        is_fresh_server_ = true;
     }
     return true;
 }
@@ -138,9 +144,10 @@ void Keeper::TakeAnswer() {
         SetProblem("the monitor's answer is not understood: " + reply.error().message);
         return;
     }
+    // One that has forgotten what we know is as good as one that is silent.
+    if (!AcceptReply(*reply)) return;
     answered_at_ = now_;
     streamed_.clear();
-    if (!AcceptReply(*reply)) return;
     lease_.Accept(*reply, answer->sent_at);
     if (reply->grant != core::GrantKind::kNone) was_granted_ = true;
     reply_ = *reply;
@@ -167,12 +174,15 @@ bool Keeper::AcceptReply(const core::Reply &reply) {
 
 void Keeper::KeepLease(const ServerFacts &facts) {
     CloseExpired(facts);
+    CompareWithRecord(facts);
     ExtendByStream(facts);
-    OpenIfGranted();
+    OpenIfGranted(facts);
 }
 
 void Keeper::CloseExpired(const ServerFacts &facts) {
-    if (ports_.gate.CurrentFence() == Fence::kOpen && ports_.gate.Deadline() <= now_) {
+    const Fence fence = ports_.gate.CurrentFence();
+    const bool was_granted = fence == Fence::kOpen || fence == Fence::kHeld;
+    if (was_granted && ports_.gate.Deadline() <= now_) {
         ports_.gate.SetFence(Fence::kClosed);
         expired_at_ = now_;
         report_at_ = now_;
@@ -199,9 +209,12 @@ void Keeper::ExtendByStream(const ServerFacts &facts) {
         streamed_.push_back(sender.node);
     }
     const bool silent = reply_ && now_ > SilentAt();
-    if (!silent || record_->state != core::NodeState::kPrimary ||
-        reply_->goal != core::NodeState::kPrimary || facts.in_recovery ||
-        ports_.gate.CurrentFence() != Fence::kOpen || !lease_.IsTimed()) {
+    // The reply names every set that may be in use, also while it is being changed.
+    const bool may_write = core::IsWritable(record_->state) && reply_ &&
+                           core::IsWritable(reply_->goal) && !facts.in_recovery;
+    const Fence fence = ports_.gate.CurrentFence();
+    const bool is_shut = fence != Fence::kOpen && fence != Fence::kHeld;
+    if (!silent || !may_write || is_shut || !lease_.IsTimed()) {
         lease_.StopStream();
         return;
     }
@@ -210,10 +223,57 @@ void Keeper::ExtendByStream(const ServerFacts &facts) {
         {.facts = facts, .sets = reply_->extension, .streamed = streamed_, .now = now_});
 }
 
-void Keeper::OpenIfGranted() {
-    if (ports_.gate.CurrentFence() == Fence::kOpen || !reply_ || stopping_) return;
+/// A difference between what PostgreSQL does and what is on record. What depended on it is held at
+/// once; then it is repaired.
+void Keeper::CompareWithRecord(const ServerFacts &facts) {
+    std::string found;
+    const bool may_write = core::IsWritable(record_->state) && !facts.in_recovery;
+    const bool is_settled = sync_.confirmed_version() != 0;
+    if (may_write && is_settled && facts.sync_names != sync_.names()) {
+        found = "synchronous_standby_names is \"" + facts.sync_names + "\" and should be \"" +
+                sync_.names() + "\"";
+        sync_.Withdraw();  // it is written anew, and counts again when it is in force
+    }
+    for (const SenderFact &sender : facts.senders) {
+        const bool is_member = std::find(facts.sync_members.begin(), facts.sync_members.end(),
+                                         sender.node) != facts.sync_members.end();
+        if (may_write && is_member && sender.sends_wal && sender.sync_priority == 0)
+            ports_.server.LetSenderCount(sender.pid);
+        if (!may_write || sender.sync_priority == 0 || sender.node.IsValid()) continue;
+        found = "process " + std::to_string(sender.pid) +
+                " confirms WAL under the name of a standby whose slot it does not use";
+        ports_.server.EndSender(sender.pid);
+    }
+    if (!found.empty() && found != contradiction_) {
+        ports_.log.Warning(found);
+        report_at_ = now_;
+    }
+    // One that was withdrawn is over when the set is in force again.
+    if (found.empty() && !contradiction_.empty() && may_write && !is_settled) return;
+    contradiction_ = found;
+    const Fence fence = ports_.gate.CurrentFence();
+    if (!contradiction_.empty() && fence == Fence::kOpen) ports_.gate.SetFence(Fence::kHeld);
+    if (contradiction_.empty() && fence == Fence::kHeld && ports_.gate.Deadline() > now_)
+        ports_.gate.SetFence(Fence::kOpen);
+}
+
+/// A server that has just recovered holds commits that its set may never have confirmed, and that a
+/// failover may take away: nobody sees them before.
+bool Keeper::MayShow(const ServerFacts &facts) {
+    if (!is_fresh_server_) return true;
+    if (facts.in_recovery) return false;
+    if (!recovery_end_.IsValid()) recovery_end_ = facts.lsn;
+    if (!IsHeldBySet(facts, recovery_end_)) return false;
+    is_fresh_server_ = false;
+    return true;
+}
+
+void Keeper::OpenIfGranted(const ServerFacts &facts) {
+    const Fence fence = ports_.gate.CurrentFence();
+    if (fence == Fence::kOpen || fence == Fence::kHeld || !reply_ || stopping_) return;
     if (!core::IsWritable(record_->state) || !core::IsWritable(reply_->goal)) return;
     if (reply_->grant == core::GrantKind::kNone || ports_.gate.Deadline() <= now_) return;
+    if (!MayShow(facts)) return;
     ports_.gate.SetFence(Fence::kOpen);
     expired_at_ = {};
     report_at_ = now_;
@@ -237,7 +297,14 @@ void Keeper::ChooseWake(const ServerFacts &facts) {
     if (AwaitsStandby(record_->state)) sooner(now_ + kStandbyLook);
     if (ports_.link.IsReady() && !stopping_) sooner(report_at_);
     sooner(ports_.link.NextDeadline());
-    if (ports_.gate.CurrentFence() == Fence::kOpen) sooner(ports_.gate.Deadline());
+    const Fence fence = ports_.gate.CurrentFence();
+    if (fence == Fence::kOpen || fence == Fence::kHeld) sooner(ports_.gate.Deadline());
+    if (fence == Fence::kHeld || is_fresh_server_) sooner(now_ + kConfirmLook);
+    // A new walsender wakes us before it has said what it wants.
+    const auto is_new = [&](const SenderFact &sender) {
+        return sender.is_starting && ages_.ReplyAge(sender, now_) < kSenderStart;
+    };
+    if (std::any_of(facts.senders.begin(), facts.senders.end(), is_new)) sooner(now_ + kSenderLook);
     next_wake_ = wake;
     receiver_streams_ = facts.receiver.streaming;
     next_glance_ = receiver_streams_ ? now_ + kReceiptLook : core::kForever;

@@ -44,7 +44,9 @@ class Keeper {
     void CloseExpired(const ServerFacts &facts);
     void ExtendByStream(const ServerFacts &facts);
     [[nodiscard]] core::BootTime SilentAt() const;
-    void OpenIfGranted();
+    void OpenIfGranted(const ServerFacts &facts);
+    void CompareWithRecord(const ServerFacts &facts);
+    [[nodiscard]] bool MayShow(const ServerFacts &facts);
 
     void Advance(Context &context);
     void BeginStep(const core::Edge &edge, const ServerFacts &facts);
@@ -88,8 +90,11 @@ class Keeper {
     core::BootTime answered_at_;
     std::vector<core::NodeId> streamed_;  ///< nodes that were seen streaming since the last answer
     bool warned_old_term_ = false;
-    bool was_granted_ = false;   ///< by the monitor, to this server
-    core::BootTime expired_at_;  ///< when the worker closed the gate; 0: it did not
+    bool was_granted_ = false;      ///< by the monitor, to this server
+    core::BootTime expired_at_;     ///< when the worker closed the gate; 0: it did not
+    bool is_fresh_server_ = false;  ///< it has recovered, and has not been open since
+    core::Lsn recovery_end_;
+    std::string contradiction_;  ///< what PostgreSQL does that is not on record; empty: nothing
 
     std::unique_ptr<StepMachine> step_;
     core::NodeState step_goal_ = core::NodeState::kUnknown;

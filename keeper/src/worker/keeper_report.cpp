@@ -89,6 +89,7 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
         report.receiver.sealed = facts.IsSealed();
     }
     report.problem = problem_.empty() ? housekeeping_problem_ : problem_;
+    if (!contradiction_.empty()) report.problem = contradiction_;
     if (!record_problem_.empty()) report.problem = record_problem_;
     if (report.problem.empty() && facts.is_crash_recovery) {
         report.problem = "PostgreSQL is in crash recovery";

@@ -77,6 +77,11 @@ void Keeper::PollStep(Context &context) {
             report_at_ = now_;
             SetProblem(progress.problem);
             return;
+        case Progress::Kind::kMustStop:
+            report_at_ = now_;
+            SetProblem(progress.problem);
+            StopServer(record_->state, progress.problem);
+            return;
         case Progress::Kind::kDone:
             if (!SetState(reply_->goal, reply_->reason)) return;
             step_.reset();
@@ -113,6 +118,11 @@ void Keeper::StayInState(Context &context) {
     if (record_->state == core::NodeState::kDemoted ||
         record_->state == core::NodeState::kDemoteTimeout) {
         StopServer(record_->state, "PostgreSQL must not run in this state");
+        return;
+    }
+    if (core::IsStandby(record_->state) && !context.facts.in_recovery) {
+        // Promoted by hand, or started without its signal file: what it writes is nobody's.
+        StopServer(record_->state, "PostgreSQL has left recovery, and this node is a standby");
         return;
     }
     if (core::IsWritable(record_->state) && !context.facts.in_recovery) {

@@ -34,6 +34,9 @@ class Gate {
     [[nodiscard]] virtual int CommittingCount() = 0;
     /// Ends the committing backends that wait for synchronous standbys; none of them is answered.
     virtual void TerminateSyncWaiters() = 0;
+    /// While it is true a commit that asks for synchronous standbys is acknowledged only when they
+    /// have confirmed it, also when PostgreSQL no longer knows that it has any.
+    virtual void RequireSync(bool is_required) = 0;
     /// Grows with every checkpoint that StartCheckpointProcess has begun and that has ended.
     [[nodiscard]] virtual std::uint32_t CheckpointsDone() const = 0;
 };
@@ -73,8 +76,15 @@ class Server {
     /// A walsender that gets this sends everything, waits until its standby has confirmed, and
     /// ends.
     virtual void AskSenderToFinish(int pid) = 0;
+    virtual void EndSender(int pid) = 0;
+    /// A walsender is born without a say in commits; it gets one by reading the set again while it
+    /// holds the slot whose name it bears.
+    virtual void LetSenderCount(int pid) = 0;
     /// A no-op WAL record, on its way to disk and standbys. Returns its end.
     virtual core::Lsn WriteMarker() = 0;
+
+    /// A file of pg_wal that somebody else has written is to be archived, when anything is.
+    virtual void Archive(const std::string &name) = 0;
 
     virtual void CreateSlot(const std::string &name) = 0;
     /// Moves an inactive slot forward; never backwards.

@@ -3,12 +3,15 @@
 #include <algorithm>
 
 #include "pgaf/core/pg_files.hpp"
+#include "worker/overrides.hpp"
 #include "worker/sync_applier.hpp"
 #include "worker/timelines.hpp"
 
 namespace pgaf::worker {
 namespace {
 
+constexpr std::string_view kLeftRecovery =
+    "PostgreSQL has left recovery, and this node is a standby";
 constexpr core::Milliseconds kSealLimit{10'000};
 constexpr core::Milliseconds kGrantLimit{10'000};
 constexpr core::Milliseconds kFetchLimit{60'000};
@@ -27,6 +30,8 @@ core::Result<void> WriteStandbyFile(const Context &context, const core::Peer *up
     if (!present || *present != text) {
         if (auto written = context.ports.files.WriteAtomic(path, text); !written) return written;
     }
+    if (auto repaired = RemoveOverrides(context.ports, context.config.pgdata); !repaired)
+        return tl::unexpected(repaired.error());
     context.ports.server.Reload();
     return {};
 }
@@ -60,7 +65,8 @@ class UnfenceStep final : public StepMachine {
         }
         const Progress prepared = context.sync.Prepare(context);
         if (prepared.kind != Progress::Kind::kDone) return prepared;
-        context.ports.gate.SetFence(Fence::kOpen);
+        // The state is reached, so that standbys follow; the keeper opens the gate when its grant
+        // and its set allow it.
         context.sealed_lsn = {};
         return Done();
     }
@@ -70,7 +76,7 @@ class UnfenceStep final : public StepMachine {
 class ArrivedStep final : public StepMachine {
  public:
     Progress Poll(Context &context) override {
-        if (!context.facts.in_recovery) return Failed("PostgreSQL is not in recovery");
+        if (!context.facts.in_recovery) return MustStop(std::string(kLeftRecovery));
         // A crashed primary is in recovery too, and so is a standby in its first moments.
         return context.facts.is_crash_recovery ? Running() : Done();
     }
@@ -91,6 +97,7 @@ class FollowStep final : public StepMachine {
  public:
     explicit FollowStep(core::NodeState goal) : goal_(goal) {}
     Progress Poll(Context &context) override {
+        if (!context.facts.in_recovery) return MustStop(std::string(kLeftRecovery));
         const bool wants_stream = goal_ == core::NodeState::kSecondary;
         if (!context.reply.upstream.IsValid() && !wants_stream) return Done();
         // The reload wakes this process too: without a limit, a setting that is overridden would be
@@ -122,7 +129,7 @@ class FollowStep final : public StepMachine {
 class SealStep final : public StepMachine {
  public:
     Progress Poll(Context &context) override {
-        if (!context.facts.in_recovery) return Failed("PostgreSQL is not in recovery");
+        if (!context.facts.in_recovery) return MustStop(std::string(kLeftRecovery));
         if (limit_.ns == 0) limit_ = context.now + kSealLimit;
         if (context.now >= limit_) {
             return Failed(written_ ? "the WAL receiver has not ended within 10 s"
@@ -153,7 +160,7 @@ class SealStep final : public StepMachine {
 class FetchStep final : public StepMachine {
  public:
     Progress Poll(Context &context) override {
-        if (!context.facts.in_recovery) return Failed("PostgreSQL is not in recovery");
+        if (!context.facts.in_recovery) return MustStop(std::string(kLeftRecovery));
         if (limit_.ns == 0) limit_ = context.now + kFetchLimit;
         if (context.now >= limit_) return Failed("the missing WAL has not arrived within 60 s");
         if (context.facts.lsn < context.reply.target_lsn) {
@@ -189,6 +196,13 @@ class PromoteStep final : public StepMachine {
  public:
     Progress Poll(Context &context) override {
         if (!context.facts.in_recovery) {
+            // A promotion that was interrupted comes back by crash recovery, on the old timeline:
+            // nobody may open there.
+            if (context.facts.timeline < context.reply.next_timeline) {
+                return MustStop("PostgreSQL has left recovery on timeline " +
+                                std::to_string(context.facts.timeline) + ", and timeline " +
+                                std::to_string(context.reply.next_timeline) + " was to be begun");
+            }
             context.ports.server.RequestImmediateCheckpoint();
             return Done();
         }
@@ -202,7 +216,7 @@ class PromoteStep final : public StepMachine {
             const Progress prepared = context.sync.Prepare(context);
             if (prepared.kind != Progress::Kind::kDone) return prepared;
             const auto reserved =
-                ReserveTimelines(context.ports.files, context.config.pgdata,
+                ReserveTimelines(context.ports, context.config.pgdata,
                                  {context.facts.timeline, context.facts.lsn, context.history},
                                  context.reply.next_timeline);
             if (!reserved) return Failed(reserved.error().message);

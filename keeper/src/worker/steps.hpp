@@ -30,7 +30,12 @@ struct Context {
 };
 
 struct Progress {
-    enum class Kind { kRunning, kDone, kFailed };
+    enum class Kind {
+        kRunning,
+        kDone,
+        kFailed,
+        kMustStop,  ///< the server is not what it should be: it must not run on
+    };
     Kind kind = Kind::kRunning;
     std::string
         problem;  ///< with kFailed: why; with kRunning: what it waits for, when that is a problem
@@ -40,6 +45,7 @@ inline Progress Running(std::string waits_for = {}) {
 }
 inline Progress Done() { return {Progress::Kind::kDone, {}}; }
 inline Progress Failed(std::string why) { return {Progress::Kind::kFailed, std::move(why)}; }
+inline Progress MustStop(std::string why) { return {Progress::Kind::kMustStop, std::move(why)}; }
 
 class StepMachine {
  public:

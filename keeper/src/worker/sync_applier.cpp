@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "pgaf/core/pg_files.hpp"
+#include "worker/overrides.hpp"
 
 namespace pgaf::worker {
 namespace {
@@ -21,6 +22,8 @@ void SyncApplier::Begin(const Context &context) {
     awaits_flush_ = false;
     reload_at_ = {};
     confirmed_ = 0;
+    // A weaker set is on record before PostgreSQL uses it: commits may go by either.
+    if (names_.empty()) context.ports.gate.RequireSync(false);
 }
 
 Progress SyncApplier::Write(const Context &context) {
@@ -35,6 +38,9 @@ Progress SyncApplier::Write(const Context &context) {
         if (const auto written = context.ports.files.WriteAtomic(path, text); !written) {
             return Failed(written.error().message);
         }
+    }
+    if (const auto repaired = RemoveOverrides(context.ports, context.config.pgdata); !repaired) {
+        return Failed(repaired.error().message);
     }
     context.ports.server.Reload();
     return Running(
@@ -58,13 +64,20 @@ bool SyncApplier::IsInForce(const Context &context) const {
     return true;
 }
 
-bool SyncApplier::EnoughHold(const Context &context) const {
+bool IsHeldBySet(const ServerFacts &facts, core::Lsn end) {
+    if (facts.sync_names.empty()) return true;
     int count = 0;
-    for (const core::NodeId member : context.facts.sync_members) {
-        const SenderFact *const sender = context.facts.FindSender(member);
-        if (sender != nullptr && sender->sync_priority > 0 && sender->flush_lsn >= hold_) ++count;
+    for (const core::NodeId member : facts.sync_members) {
+        const SenderFact *const sender = facts.FindSender(member);
+        if (sender != nullptr && sender->sync_priority > 0 && sender->flush_lsn >= end) ++count;
     }
-    return count >= std::max(context.facts.sync_k, 1);
+    return count >= std::max(facts.sync_k, 1);
+}
+
+void SyncApplier::Withdraw() {
+    hold_ = {};
+    reload_at_ = {};
+    confirmed_ = 0;
 }
 
 Progress SyncApplier::Prepare(const Context &context) {
@@ -81,10 +94,11 @@ Progress SyncApplier::Poll(const Context &context) {
     if (!IsInForce(context)) return Running();
     if (!names_.empty()) {
         if (!hold_.IsValid()) hold_ = context.facts.lsn;
-        awaits_flush_ = !EnoughHold(context);
+        awaits_flush_ = !IsHeldBySet(context.facts, hold_);
         if (awaits_flush_) return Running("waiting until a synchronous standby holds all WAL");
     }
     confirmed_ = version_;
+    context.ports.gate.RequireSync(!names_.empty());
     return Done();
 }
 

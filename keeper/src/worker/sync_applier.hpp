@@ -8,6 +8,9 @@ namespace pgaf::worker {
 
 /// Puts the synchronous set of the reply into force and sees that it is, from PostgreSQL's shared
 /// state.
+/// Enough members of the set that PostgreSQL uses have confirmed up to there; true without a set.
+bool IsHeldBySet(const ServerFacts &facts, core::Lsn end);
+
 class SyncApplier {
  public:
     /// Moves on towards the set of the reply. kDone when PostgreSQL uses it and, with members,
@@ -17,6 +20,10 @@ class SyncApplier {
     Progress Prepare(const Context &context);
     /// The version that is in force; 0: not known.
     [[nodiscard]] std::int64_t confirmed_version() const { return confirmed_; }
+    /// The set that is in force, as text; only with confirmed_version().
+    [[nodiscard]] const std::string &names() const { return names_; }
+    /// PostgreSQL no longer uses it: nothing may depend on it until it does again.
+    void Withdraw();
     /// When to poll again unless an event says so.
     [[nodiscard]] core::BootTime NextWake(core::BootTime now) const;
 
@@ -24,7 +31,6 @@ class SyncApplier {
     void Begin(const Context &context);
     Progress Write(const Context &context);
     [[nodiscard]] bool IsInForce(const Context &context) const;
-    [[nodiscard]] bool EnoughHold(const Context &context) const;
 
     std::int64_t version_ = -1;
     std::string names_;

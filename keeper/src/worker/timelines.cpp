@@ -9,10 +9,14 @@ constexpr core::Milliseconds kLookAgain{500};
 /// More reserved numbers than this mean that something else is wrong.
 constexpr int kReservedMax = 1000;
 
-std::string HistoryPath(const std::string &pgdata, int timeline) {
+std::string HistoryName(int timeline) {
     char name[32];
     (void)std::snprintf(name, sizeof name, "%08X.history", static_cast<unsigned>(timeline));
-    return pgdata + "/pg_wal/" + name;
+    return name;
+}
+
+std::string HistoryPath(const std::string &pgdata, int timeline) {
+    return pgdata + "/pg_wal/" + HistoryName(timeline);
 }
 
 }  // namespace
@@ -35,7 +39,7 @@ const core::TimelineHistory &HistoryReader::Of(int timeline) const {
     return timeline == timeline_ ? history_ : none_;
 }
 
-core::Result<void> ReserveTimelines(Files &files, const std::string &pgdata,
+core::Result<void> ReserveTimelines(const Ports &ports, const std::string &pgdata,
                                     const core::WalPosition &own, int next) {
     if (next - own.timeline > kReservedMax) {
         return core::Fail(core::ProblemCode::kBadState,
@@ -51,8 +55,10 @@ core::Result<void> ReserveTimelines(Files &files, const std::string &pgdata,
             "\tnumber reserved by pgautofailover\n";
     for (int timeline = own.timeline + 1; timeline < next; ++timeline) {
         const std::string path = HistoryPath(pgdata, timeline);
-        if (files.Exists(path)) continue;
-        if (auto written = files.WriteAtomic(path, text); !written) return written;
+        if (ports.files.Exists(path)) continue;
+        if (auto written = ports.files.WriteAtomic(path, text); !written) return written;
+        // Who restores to the latest timeline looks for one number after the other.
+        ports.server.Archive(HistoryName(timeline));
     }
     return {};
 }

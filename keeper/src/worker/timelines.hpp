@@ -30,7 +30,7 @@ class HistoryReader {
 /// history file. The numbers below `next`, which others of the group may have been given without
 /// our knowing, get one. Should the server be stopped before it is promoted, they are timelines on
 /// which nothing was written.
-core::Result<void> ReserveTimelines(Files &files, const std::string &pgdata,
+core::Result<void> ReserveTimelines(const Ports &ports, const std::string &pgdata,
                                     const core::WalPosition &own, int next);
 
 }  // namespace pgaf::worker

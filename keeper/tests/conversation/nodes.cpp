@@ -25,7 +25,7 @@ StandbyFact &FactOf(NodeView &node, NodeId standby) {
 
 }  // namespace
 
-/// NODE is killed | is cut off | has FACTS | returns FACTS | reports FACTS | reaches FACTS
+/// NODE is killed | crashes | is cut off | has FACTS | returns FACTS | reports FACTS | reaches FACTS
 void Conversation::NodeSays(const std::string &name, const Words &words) {
     NodeView *node = Find(name);
     const std::string verb = words.empty() ? "" : words.at(0);
@@ -33,6 +33,11 @@ void Conversation::NodeSays(const std::string &name, const Words &words) {
     const Words facts(words.empty() ? words.end() : words.begin() + 1, words.end());
     if (verb == "is" && facts == Words{"killed"}) {
         Kill(*node);
+    } else if (verb == "crashes") {  // and its supervisor says so
+        Kill(*node);
+        node->session = SessionFact::kConnected;
+        ApplyFacts(*node, {"down"});
+        Report(node->id);
     } else if (verb == "is" && facts == Words{"cut", "off"}) {
         actors_[node->id.value].is_alive = false;
         node->probe = ProbeFact::kSilent;

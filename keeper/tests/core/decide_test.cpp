@@ -90,8 +90,9 @@ TEST(Decide, StandbyThatLeavesTheSetIsNeverPromoted) {
     EXPECT_EQ(GoalAfter(view, kB), kSecondary);
 }
 
-TEST(Decide, KilledPrimaryIsReplacedAtOnce) {
+TEST(Decide, ElectionBeginsAtOnceAndEndsWithTheLease) {
     GroupView view = Steady();
+    view.nodes[0].lease_left = Milliseconds{2500};
     LoseProcess(view.nodes[0]);
     EXPECT_EQ(GoalAfter(view, kB), kSecondary) << "its standby still streams";
     view.nodes[1].report.receiver.streaming = false;
@@ -101,6 +102,11 @@ TEST(Decide, KilledPrimaryIsReplacedAtOnce) {
     Reach(view, kB);
     EXPECT_TRUE(Decide(view).assignments.empty()) << "not sealed yet";
     ReachSealed(view, kB);
+    Apply(Decide(view), view);
+    EXPECT_EQ(view.Find(kB)->goal, kStopReplication) << "a refused port is no proof";
+    ReachSealed(view, kB);
+    view.nodes[0].lease_left = Milliseconds{0};
+    view.nodes[1].report.receiver.stream_age = view.timeouts.lease * 2;
     const Decision decision = Decide(view);
     Apply(decision, view);
     EXPECT_EQ(view.Find(kB)->goal, kWaitPrimary);

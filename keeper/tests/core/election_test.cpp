@@ -359,8 +359,8 @@ TEST(Override, DataLossIsRefusedWhileTheOldPrimaryMayWrite) {
     GroupView alone = Steady(3);
     alone.Find(kA)->goal = kWaitPrimary;
     Reach(alone, kA);
-    KillPrimary(alone);
-    alone.Find(kA)->session = SessionFact::kNone;
+    for (const NodeId id : {kB, kC})
+        StopStream(alone, id);
     Silence(*alone.Find(kA), Milliseconds{60'000});
     alone.Find(kA)->lease_left = kNoLimit;
     const auto refused = RequestFailover(alone, {.allow_data_loss = true});

@@ -112,8 +112,13 @@ inline void ReachSealed(GroupView &view, NodeId id, Lsn lsn = {}) {
 }
 
 /// The process of the primary is gone, and its standbys have noticed.
+/// PostgreSQL of the primary is killed, and its supervisor says so.
 inline void KillPrimary(GroupView &view) {
-    LoseProcess(*view.Find(view.primary));
+    NodeView &primary = *view.Find(view.primary);
+    primary.report.holder = KeeperHolder::kSupervisor;
+    primary.report.pg_running = false;
+    primary.report.fenced = primary.proved_fenced = true;
+    primary.lease_left = Milliseconds{0};
     for (NodeView &node : view.nodes) {
         if (node.id != view.primary) StopStream(view, node.id);
     }

@@ -7,15 +7,39 @@ namespace {
 
 using enum NodeState;
 
-// A refused port alone is no proof: with a standby that still hears it, something runs there.
-TEST(Guards, GoneProcessThatAStandbyHearsIsNotFenced) {
+// A firewall, a balancer or a moved address answers for a living server (F3): a lost session and a
+// refused port begin the election, and prove nothing.
+TEST(Guards, RefusedPortIsNoProofThatTheServerIsFenced) {
     GroupView view = Steady(3);
+    view.Find(kA)->lease_left = Milliseconds{2500};
     LoseProcess(*view.Find(kA));
     StopStream(view, kB);
-    std::string why;
-    EXPECT_FALSE(IsProvedFenced(view, *view.Find(kA), &why)) << why << ": c hears it";
     StopStream(view, kC);
-    EXPECT_TRUE(IsProvedFenced(view, *view.Find(kA), &why)) << why;
+    std::string why;
+    EXPECT_EQ(LivenessOf(view, *view.Find(kA), nullptr), Liveness::kGone);
+    EXPECT_FALSE(IsProvedFenced(view, *view.Find(kA), &why)) << why;
+    EXPECT_EQ(GoalAfter(view, kB), kReportLsn) << "the election does not wait";
+    EXPECT_FALSE(RequestFailover(view, {.allow_data_loss = true})->term.has_value());
+}
+
+// Promoted past us: it accepts no WAL any more, whatever its walsender says (F10).
+TEST(Guards, StandbyOutOfRecoveryIsLostAndStopped) {
+    GroupView view = Steady();
+    StopStream(view, kB);
+    view.Find(kB)->report.receiver.stream_age = Milliseconds{0};
+    EXPECT_EQ(GoalAfter(view, kB), kSecondary);
+    view.Find(kB)->report.in_recovery = false;
+    EXPECT_EQ(GoalAfter(view, kB), kDemoted);
+}
+
+// The end of the lease is a moment at which the answer changes (P3).
+TEST(Guards, EndOfTheLeaseIsADeadline) {
+    GroupView view = Steady();
+    view.Find(kA)->silent_age = view.Find(kA)->report_age = Milliseconds{3001};
+    view.Find(kA)->session = SessionFact::kNone;
+    view.Find(kA)->lease_left = Milliseconds{67};
+    view.Find(kB)->silent_age = Milliseconds{0};
+    EXPECT_LE(Decide(view).again_in, Milliseconds{68});
 }
 
 // A standby that is down hears nothing, whatever it said when it was up.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <span>
 #include <string>
 #include <string_view>
@@ -46,6 +47,14 @@ struct ServerSettings {
 };
 /// A quarter of the disk, and not more than kSlotWalMostMb.
 std::int64_t SlotWalMb(std::uint64_t disk_bytes);
+/// Settings that the keeper writes while the server runs; nobody else may set them.
+inline constexpr std::array<std::string_view, 4> kOwnedSettings{
+    "synchronous_standby_names", "primary_conninfo", "primary_slot_name",
+    "recovery_target_timeline"};
+bool IsOwnedSetting(std::string_view name);
+/// postgresql.auto.conf with the lines that set one of them made comments. Names count in any case,
+/// as PostgreSQL reads them.
+std::string WithoutOwnedSettings(std::string_view auto_conf);
 /// The value of a setting in one of our files, as QuoteSetting wrote it; empty when it is not
 /// there.
 std::string SettingOf(std::string_view text, std::string_view name);
