@@ -59,12 +59,13 @@ if has cli; then
 fi
 
 if has sanitize; then
-  echo '=== core and supervisor under the address and undefined behaviour sanitizers'
+  echo '=== core, worker and supervisor under the address and undefined behaviour sanitizers'
   log="$scratch/sanitize.log"
   { cmake -S . -B build/sanitize -DPGAF_SANITIZE=ON && cmake --build build/sanitize --parallel "$(nproc)" \
-      --target core_tests supervisor_tests pgaf_conversation pgaf_simulate; } >"$log" 2>&1 ||
+      --target core_tests worker_tests supervisor_tests pgaf_conversation pgaf_simulate; } >"$log" 2>&1 ||
     { tail -n 60 "$log" >&2; exit 1; }
   build/sanitize/core_tests --gtest_brief=1 --gtest_filter=-Closure.*  # the enumeration takes minutes here
+  build/sanitize/worker_tests --gtest_brief=1
   build/sanitize/supervisor_tests --gtest_brief=1
   build/sanitize/pgaf_conversation keeper/tests/conversation/scenarios
   build/sanitize/pgaf_simulate --known keeper/sim/known_faults.txt --seeds 100
