@@ -299,7 +299,9 @@ void Keeper::ChooseWake(const ServerFacts &facts) {
     sooner(ports_.link.NextDeadline());
     const Fence fence = ports_.gate.CurrentFence();
     if (fence == Fence::kOpen || fence == Fence::kHeld) sooner(ports_.gate.Deadline());
-    if (fence == Fence::kHeld || is_fresh_server_) sooner(now_ + kConfirmLook);
+    const bool awaits_set = is_fresh_server_ && core::IsWritable(record_->state) &&
+                            !facts.in_recovery && fence != Fence::kOpen;
+    if (fence == Fence::kHeld || awaits_set) sooner(now_ + kConfirmLook);
     // A new walsender wakes us before it has said what it wants.
     const auto is_new = [&](const SenderFact &sender) {
         return sender.is_starting && ages_.ReplyAge(sender, now_) < kSenderStart;

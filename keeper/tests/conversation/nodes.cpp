@@ -25,7 +25,8 @@ StandbyFact &FactOf(NodeView &node, NodeId standby) {
 
 }  // namespace
 
-/// NODE is killed | crashes | is cut off | has FACTS | returns FACTS | reports FACTS | reaches FACTS
+/// NODE is killed | crashes | is cut off | has FACTS | returns FACTS | reports FACTS | reaches
+/// FACTS
 void Conversation::NodeSays(const std::string &name, const Words &words) {
     NodeView *node = Find(name);
     const std::string verb = words.empty() ? "" : words.at(0);

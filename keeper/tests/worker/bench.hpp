@@ -101,14 +101,7 @@ class Bench {
         world.facts.is_lsn_final = true;
     }
     void Begin() {
-        keeper_.emplace("/node", Ports{.clock = world,
-                                       .gate = world,
-                                       .server = world,
-                                       .files = world,
-                                       .baton = world,
-                                       .heartbeat = world,
-                                       .link = world,
-                                       .log = world});
+        keeper_.emplace("/node", PortsOf(world));
         Turn();
     }
     /// A primary with an open gate, and a monitor that has answered once.

@@ -59,6 +59,7 @@ class FakeWorld final : public Clock,
     bool is_woken = false;  ///< by a notification of the monitor
     bool latch = false;
     Fence fence = Fence::kClosed;
+    bool sync_is_required = false;
     BootTime deadline;
 
     // What the keeper did.
@@ -129,6 +130,7 @@ class FakeWorld final : public Clock,
     void SetFence(Fence next) override { fence = next; }
     int CommittingCount() override { return committing; }
     void TerminateSyncWaiters() override { Did("terminate waiters"); }
+    void RequireSync(bool is_required) override { sync_is_required = is_required; }
     [[nodiscard]] std::uint32_t CheckpointsDone() const override { return checkpoints_done; }
 
     // Server.
@@ -161,6 +163,9 @@ class FakeWorld final : public Clock,
         return facts.lsn;
     }
     void AskSenderToFinish(int pid) override { Did("finish " + std::to_string(pid)); }
+    void EndSender(int pid) override { Did("end sender " + std::to_string(pid)); }
+    void LetSenderCount(int pid) override { Did("let count " + std::to_string(pid)); }
+    void Archive(const std::string &name) override { Did("archive " + name); }
     Lsn WriteMarker() override {
         Did("marker");
         now = now + marker_takes;
@@ -252,5 +257,16 @@ class FakeWorld final : public Clock,
     bool is_under_way_ = false;
     std::string channel_;
 };
+
+inline Ports PortsOf(FakeWorld &world) {
+    return {.clock = world,
+            .gate = world,
+            .server = world,
+            .files = world,
+            .baton = world,
+            .heartbeat = world,
+            .link = world,
+            .log = world};
+}
 
 }  // namespace pgaf::worker

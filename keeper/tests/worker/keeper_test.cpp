@@ -159,7 +159,9 @@ TEST(Reply, OfAnOlderTermChangesNothingAndIsSaidOnce) {
     }
     EXPECT_EQ(bench.world.deadline, deadline);
     EXPECT_EQ(bench.world.Record(), record);
-    EXPECT_TRUE(bench.world.journal.empty());
+    for (const std::string &done : bench.world.journal)
+        EXPECT_EQ(done, "marker") << "a monitor that has forgotten is a silent one";
+    EXPECT_FALSE(bench.world.journal.empty()) << "its standbys are asked to extend the lease";
     ASSERT_EQ(bench.world.warnings.size(), 1U);
     EXPECT_NE(bench.world.warnings.front().find("term 3 after 4"), std::string::npos);
 }

@@ -219,15 +219,15 @@ TEST(Unfence, TheSynchronousSetIsReadBeforeTheGateOpens) {
 
 TEST(Timelines, MoreThanAThousandReservedNumbersAreRefused) {
     FakeWorld world;
-    EXPECT_FALSE(ReserveTimelines(world, "/data", {2, {0x5000}, {}}, 1003));
+    EXPECT_FALSE(ReserveTimelines(PortsOf(world), "/data", {2, {0x5000}, {}}, 1003));
     EXPECT_TRUE(world.journal.empty());
-    EXPECT_TRUE(ReserveTimelines(world, "/data", {2, {0x5000}, {}}, 1002));
-    EXPECT_EQ(world.journal.size(), 999U);
+    EXPECT_TRUE(ReserveTimelines(PortsOf(world), "/data", {2, {0x5000}, {}}, 1002));
+    EXPECT_EQ(world.journal.size(), 2 * 999U) << "each is written and archived";
 }
 
 TEST(Timelines, AReservedNumberCarriesTheWholeHistory) {
     FakeWorld world;
-    ASSERT_TRUE(ReserveTimelines(world, "/data", {2, {0x5000}, {{1, {0x3000}}}}, 4));
+    ASSERT_TRUE(ReserveTimelines(PortsOf(world), "/data", {2, {0x5000}, {{1, {0x3000}}}}, 4));
     EXPECT_EQ(world.files.at("/data/pg_wal/00000003.history"),
               "1\t0/3000\tbefore\n2\t0/5000\tnumber reserved by pgautofailover\n");
 }

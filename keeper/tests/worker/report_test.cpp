@@ -91,7 +91,6 @@ TEST(ReportTime, AFactThatDecidesIsReportedAtOnce) {
 TEST(ReportTime, AFactOfAStandbyThatDecidesIsReportedAtOnce) {
     const Change changes[] = {
         {"no stream", [](FakeWorld &w) { w.facts.receiver.streaming = false; }},
-        {"out of recovery", [](FakeWorld &w) { w.facts.in_recovery = false; }},
         {"another upstream", [](FakeWorld &w) { w.facts.primary_conninfo = "host=elsewhere"; }},
         {"sealed", [](FakeWorld &w) { w.facts.receives_nothing = w.facts.is_lsn_final = true; }},
         {"crash recovery", [](FakeWorld &w) { w.facts.is_crash_recovery = true; }},

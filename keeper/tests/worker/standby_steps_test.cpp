@@ -332,5 +332,18 @@ TEST(Steps, TheNewStateIsReportedAtOnceWithItsReasonInTheLog) {
               "node 1 \"a\" group 0: secondary -> maintenance: the operator asked for it");
 }
 
+// Promoted by hand, or started without its signal file (F10): it must not write on.
+TEST(Standby, OutOfRecoveryIsStopped) {
+    Bench bench;
+    bench.world.monitor = Bench::ReplyOf(NodeState::kSecondary);
+    bench.world.monitor->upstream = {2};
+    bench.BeginStandby();
+    bench.world.facts.in_recovery = false;
+    bench.Turn();
+    EXPECT_EQ(std::count(bench.world.journal.begin(), bench.world.journal.end(), "stop"), 1);
+    EXPECT_EQ(bench.world.fence, Fence::kClosed);
+    EXPECT_EQ(bench.world.Record().state, NodeState::kSecondary) << "it comes back as a standby";
+}
+
 }  // namespace
 }  // namespace pgaf::worker
