@@ -114,10 +114,20 @@ void StoreEvent(const Group &group, const Report &report) {
     store::Announce(group.key(), row, text, {});
 }
 
+/// A keeper gives up after 2 s and reports anew; its backend must not stay behind, waiting for a
+/// lock that somebody holds for ever.
+void LimitLockWait() {
+    pg::CallPg([] {
+        (void)set_config_option("lock_timeout", "2s", PGC_USERSET, PGC_S_SESSION,
+                                GUC_ACTION_LOCAL, true, 0, false);
+    });
+}
+
 /// Everything but the answer.
 Group Process(Report &report, Reporter reporter, const std::string &replication_state) {
     const store::NodeAddress node = FindReporter(report);
     const std::string address = AddressIfNew(node);
+    LimitLockWait();
     Group group = Group::Lock(node.group);
     const store::NodeRow row = group.RowOf(report.node);
     const core::ReporterRow on_record = ReporterOf(row);

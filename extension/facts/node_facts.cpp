@@ -79,6 +79,7 @@ core::Report FromPlain(const NodeFacts &facts) {
     to.fenced = from.fenced;
     to.sealed_lsn = {from.sealed_lsn};
     to.sync_version = from.sync_version;
+    to.known_sync_version = from.known_sync_version;
     to.lease_mode = from.lease_mode;
     for (int i = 0; i < from.standby_count; ++i) {
         const PlainStandby &s = from.standbys.at(static_cast<std::size_t>(i));
@@ -189,6 +190,7 @@ PlainReport ToPlain(const core::Report &from) {
     to.fenced = from.fenced;
     to.sealed_lsn = from.sealed_lsn.value;
     to.sync_version = from.sync_version;
+    to.known_sync_version = from.known_sync_version;
     to.lease_mode = from.lease_mode;
     for (const core::TimelineSwitch &s : from.history) {
         if (to.switch_count == static_cast<int>(to.switches.size())) break;

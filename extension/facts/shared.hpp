@@ -43,6 +43,7 @@ struct PlainReport {
     std::int64_t goal_version;
     std::int64_t term;
     std::int64_t sync_version;
+    std::int64_t known_sync_version;
     std::uint64_t lsn;
     std::uint64_t sealed_lsn;
     std::uint64_t system_identifier;

@@ -4,6 +4,7 @@
 
 #include "machine.hpp"
 #include "pgaf/core/intake.hpp"
+#include "pgaf/core/pg_files.hpp"
 #include "world.hpp"
 
 namespace pgaf::sim {
@@ -19,6 +20,9 @@ constexpr int kHealthyFactor = 5;
 /// A backend finds out by its own means that nobody is there any more.
 constexpr Milliseconds kSessionLost{15'000};
 constexpr int kBackendsMax = 100;
+/// As the report call sets it.
+constexpr Milliseconds kLockTimeout{2000};
+constexpr const char *kWaits = "waits for the lock";
 /// In one decision, for each node: more means that rules undo each other.
 constexpr int kGoalsMax = 4;
 }  // namespace
@@ -121,9 +125,11 @@ void Monitor::Receive(Packet &packet) {
         case Packet::Kind::kReport:
             if (!callers_.contains(packet.session)) return Refuse(packet, "connection reset");
             if (locked_until_ > world_.Now()) {
-                ++blocked_;
-                packet.at = locked_until_;
-                packet.gives_up = locked_until_ + Milliseconds{10'000};
+                if (packet.text == kWaits) return Refuse(packet, "lock timeout");
+                if (packet.text.empty()) ++blocked_;
+                packet.text = kWaits;
+                packet.at = std::min(locked_until_, world_.Now() + kLockTimeout);
+                packet.gives_up = packet.at + Milliseconds{10'000};
                 world_.Requeue(packet);
                 return;
             }
@@ -336,6 +342,11 @@ bool Monitor::Register(Machine &machine, bool quorum) {
     world_.Tell("operator: " + machine.Who() + " is registered as " + std::string(ToString(*goal)));
     Settle();
     return true;
+}
+
+/// The session that holds it does nothing: the server ends it.
+void Monitor::Lock(BootTime until) {
+    locked_until_ = std::min(until, world_.Now() + kMonitorIdleLimit);
 }
 
 void Monitor::Stop() {

@@ -38,7 +38,7 @@ class Monitor {
     void Stop();
     void Start();
     /// An open transaction holds the group's lock until then.
-    void Lock(BootTime until) { locked_until_ = until; }
+    void Lock(BootTime until);
     struct Backup {
         core::GroupView group;
         std::map<NodeId, std::int64_t> epochs;

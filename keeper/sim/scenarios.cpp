@@ -123,12 +123,24 @@ std::string OldMonitorPromotes(std::uint64_t seed, Story &story) {
     backup.group.number_sync_standbys = 0;
     backup.group.sync.goal = backup.group.sync.confirmed = {1, {stage.world.At(2).node}};
     backup.group.sync.goal_version = backup.group.sync.confirmed_version = 2;
+    stage.Run(7'000);  // everybody has heard of the newest set
     stage.Cut(1, 2);
     stage.Run(700);
     stage.world.At(1).PowerOff();
     monitor.Restore(backup);
     stage.Mend(1, 2);
     (void)stage.Serves(20'000);
+    return stage.Verdict();
+}
+
+std::string OldMonitorLearns(std::uint64_t seed, Story &story) {
+    Stage stage(seed, 2, story);
+    const Monitor::Backup backup = stage.world.monitor().Save();
+    (void)stage.world.monitor().Failover({});
+    if (!stage.Heals(30'000)) return stage.Verdict();
+    stage.world.monitor().Restore(backup);
+    stage.Run(5'000);
+    stage.Heals(60'000);
     return stage.Verdict();
 }
 
@@ -428,6 +440,7 @@ constexpr std::array kScenarios{
     Scenario{"F24", "a standby without its upstream does not flood the log", NoisyStandby},
     Scenario{"P1", "no two rules undo each other", BriefCut},
     Scenario{"N1", "a machine that was paused with its clock does not acknowledge", PausedClock},
+    Scenario{"N4", "a monitor from an older backup learns what it lacks", OldMonitorLearns},
     Scenario{"N2", "a member that was set back to an old disk is not promoted without what it had",
              OldDiskPromoted},
     Scenario{"N3", "a node that was set back to an old disk comes back", OldDiskReturns},

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "pgaf/core/intake.hpp"
 #include "rules.hpp"
 
 namespace pgaf::core {
@@ -192,6 +193,13 @@ NodeView *GroupView::Find(NodeId id) {
 Decision Decide(const GroupView &view) {
     Decision decision;
     GroupView working = view;
+    if (const NodeView *const newer = NewerThanRows(view)) {
+        decision.blocked = "the monitor's rows are older than what " + Describe(*newer) +
+                           " has obeyed (term " + std::to_string(newer->report.term) + ", set " +
+                           std::to_string(newer->report.known_sync_version) +
+                           "): it was restored from a backup, and decides nothing";
+        return decision;
+    }
     NoteGroupFacts(decision, working);
     int rounds = 0;
     while (rounds < kRoundsMax && DecideOnce(decision, working))

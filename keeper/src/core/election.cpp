@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "pgaf/core/intake.hpp"
+
 namespace pgaf::core {
 namespace {
 
@@ -177,6 +179,10 @@ bool CouldSeal(const GroupView &view, const NodeView &node) {
 }
 
 bool CouldConclude(const GroupView &view, std::string *why_not) {
+    if (const NodeView *const newer = NewerThanRows(view)) {
+        if (why_not != nullptr) *why_not = "the monitor's rows are older than what " + Describe(*newer) + " has obeyed";
+        return false;
+    }
     const auto takes_part = [&view](const NodeView &node) {
         return CouldSeal(view, node) || HasSealed(view, node);
     };

@@ -1,5 +1,7 @@
 #include "pgaf/core/intake.hpp"
 
+#include <algorithm>
+
 #include <utility>
 
 namespace pgaf::core {
@@ -65,6 +67,27 @@ LeaseRecord LeaseAfterRestart(OldGrant old_grant, Milliseconds lease, BootTime n
     record.unlimited = old_grant == OldGrant::kUnlimited;
     if (old_grant != OldGrant::kNone) record.timed_end = now + MonitorLease(lease);
     return record;
+}
+
+bool HasForgotten(const NodeRecord &record, const Reply &reply) {
+    return reply.term < record.term ||
+           (reply.term == record.term && reply.sync_version < record.known_sync_version);
+}
+
+void NoteReply(NodeRecord &record, const Reply &reply) {
+    record.goal = reply.goal;
+    record.term = reply.term;
+    record.known_sync_version = reply.sync_version;
+    record.had_peer = record.had_peer || !reply.peers.empty();
+}
+
+const NodeView *NewerThanRows(const GroupView &view) {
+    const auto it = std::find_if(view.nodes.begin(), view.nodes.end(), [&](const NodeView &node) {
+        return node.has_report && (node.report.term > view.term ||
+                                   (node.report.term == view.term &&
+                                    node.report.known_sync_version > view.sync.goal_version));
+    });
+    return it == view.nodes.end() ? nullptr : &*it;
 }
 
 }  // namespace pgaf::core

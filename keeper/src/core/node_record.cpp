@@ -52,6 +52,7 @@ std::string Encode(const NodeRecord &record) {
     PutLine(text, "term", std::to_string(record.term));
     PutLine(text, "keeper_epoch", std::to_string(record.keeper_epoch));
     PutLine(text, "sync_version", std::to_string(record.sync_version));
+    PutLine(text, "known_sync_version", std::to_string(record.known_sync_version));
     PutLine(text, "had_peer", record.had_peer ? "1" : "0");
     PutLine(text, "system_identifier", std::to_string(record.system_identifier));
     const std::uint32_t crc = Crc32c(text);
@@ -82,6 +83,8 @@ Result<NodeRecord> DecodeNodeRecord(std::string_view text) {
         GetNumber(values, "system_identifier", record.system_identifier);
     if (!complete) return corrupt("A line is missing or has an invalid value.");
     record.had_peer = had_peer != 0;
+    // Not in files of version 3.1 and before.
+    (void)GetNumber(values, "known_sync_version", record.known_sync_version);
     return record;
 }
 

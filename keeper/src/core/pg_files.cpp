@@ -255,6 +255,9 @@ std::string SettingsText(const ServerSettings &settings) {
     Set(text, "log_directory", "log");
     if (settings.is_monitor) {
         Set(text, "cluster_name", "pg_auto_failover monitor");
+        // A transaction that is left open holds locks of its group: no report, and no failover.
+        Set(text, "idle_in_transaction_session_timeout",
+            std::to_string(kMonitorIdleLimit.count()) + "ms");
         return text;
     }
     Set(text, "pgautofailover_keeper.directory", settings.keeper_directory);

@@ -158,6 +158,7 @@ std::string Encode(const Report &report) {
         out.PutFlag("fenced", report.fenced);
         out.Put("sealed_lsn", report.sealed_lsn);
         out.Put("sync_version", report.sync_version);
+        out.Put("known_sync_version", report.known_sync_version);
         out.PutFlag("lease_mode", report.lease_mode);
         out.Name("standbys");
         writer.StartArray();
@@ -206,6 +207,7 @@ Result<Report> DecodeReport(std::string_view text) {
         in.Get("fenced", report.fenced);
         in.Get("sealed_lsn", report.sealed_lsn);
         in.Get("sync_version", report.sync_version);
+        in.Get("known_sync_version", report.known_sync_version);
         in.Get("lease_mode", report.lease_mode);
         if (const auto *standbys = in.FindArray("standbys")) {
             for (const auto &value : standbys->GetArray()) {

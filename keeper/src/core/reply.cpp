@@ -67,6 +67,7 @@ Reply BuildReply(const GroupView &view, NodeId id, KeeperHolder holder) {
     reply.node = id;
     reply.group = view.group;
     reply.term = view.term;
+    reply.sync_version = view.sync.goal_version;
     const NodeView *node = view.Find(id);
     if (node == nullptr) {  // its row has just been removed
         reply.goal = kDropped;
@@ -78,7 +79,6 @@ Reply BuildReply(const GroupView &view, NodeId id, KeeperHolder holder) {
     reply.grant = GrantFor(*node, holder);
     reply.lease = view.timeouts.lease;
     reply.report_interval = view.timeouts.report_interval;
-    reply.sync_version = view.sync.goal_version;
     // A node that is to be the primary must know the set before it writes.
     if (primary == node) reply.sync_names = ToSetting(view.sync.goal);
     if (primary == node) reply.next_timeline = view.highest_timeline;

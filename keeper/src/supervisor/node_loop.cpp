@@ -4,6 +4,8 @@
 
 /// NodeLoop as the keeper: what it reports, and how it obeys. Steps are in node_steps.cpp, what it
 /// watches while PostgreSQL runs in node_watch.cpp.
+#include "pgaf/core/intake.hpp"
+
 namespace pgaf::supervisor {
 namespace {
 
@@ -114,6 +116,7 @@ core::Report NodeLoop::MakeReport() const {
     report.in_recovery = core::IsStandby(record_.state);
     report.fenced = true;
     report.sync_version = record_.sync_version;
+    report.known_sync_version = record_.known_sync_version;
     report.system_identifier = record_.system_identifier;
     if (control_) {
         report.timeline = control_->timeline;
@@ -140,13 +143,11 @@ void NodeLoop::OnReply(const core::Reply &reply, int tag) {
     if (!is_keeper_ || tag != round_) return;  // answers a report of another time
     if (exit_status_) return Exit(*exit_status_);
     last_reply_ = Now();
-    if (reply.term < record_.term) return IgnoreOldTerm(reply);
+    if (core::HasForgotten(record_, reply)) return IgnoreOldTerm(reply);
     is_old_term_said_ = false;
     const core::NodeRecord before = record_;
-    record_.term = reply.term;
-    record_.goal = reply.goal;
+    core::NoteReply(record_, reply);
     record_.group = reply.group;
-    record_.had_peer = record_.had_peer || !reply.peers.empty();
     if (!(before == record_) && !Save()) return;  // it comes again
     if (before.goal != reply.goal) {
         log_.Info("The monitor assigned state " + std::string(core::ToString(reply.goal)) +
@@ -163,8 +164,10 @@ void NodeLoop::OnReply(const core::Reply &reply, int tag) {
 void NodeLoop::IgnoreOldTerm(const core::Reply &reply) {
     if (is_old_term_said_) return;
     is_old_term_said_ = true;
-    log_.Warn("The monitor has forgotten promotions (term " + std::to_string(reply.term) +
-              " after " + std::to_string(record_.term) + "): its orders are ignored");
+    log_.Warn("The monitor has forgotten decisions (term " + std::to_string(reply.term) + ", set " +
+              std::to_string(reply.sync_version) + " after term " + std::to_string(record_.term) +
+              ", set " + std::to_string(record_.known_sync_version) +
+              "): its orders are ignored");
 }
 
 void NodeLoop::OnLinkProblem(const core::Problem &problem) {

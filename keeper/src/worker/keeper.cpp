@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "pgaf/core/intake.hpp"
+
 namespace pgaf::worker {
 namespace {
 
@@ -155,20 +157,20 @@ void Keeper::TakeAnswer() {
 
 bool Keeper::AcceptReply(const core::Reply &reply) {
     if (reply.node != record_->node) return false;
-    if (reply.term < record_->term) {
+    if (core::HasForgotten(*record_, reply)) {
         if (!warned_old_term_) {
-            ports_.log.Warning("the monitor has forgotten promotions (term " +
-                               std::to_string(reply.term) + " after " +
-                               std::to_string(record_->term) + "); its orders are ignored");
+            ports_.log.Warning(
+                "the monitor has forgotten decisions (term " + std::to_string(reply.term) +
+                ", set " + std::to_string(reply.sync_version) + " after term " +
+                std::to_string(record_->term) + ", set " +
+                std::to_string(record_->known_sync_version) + "); its orders are ignored");
         }
         warned_old_term_ = true;
         return false;
     }
     warned_old_term_ = false;
     core::NodeRecord next = *record_;
-    next.goal = reply.goal;
-    next.term = reply.term;
-    next.had_peer = next.had_peer || !reply.peers.empty();
+    core::NoteReply(next, reply);
     return SaveRecord(next);
 }
 

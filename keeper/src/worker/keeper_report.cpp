@@ -71,6 +71,7 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
     report.fenced = is_closed && ports_.gate.CommittingCount() == 0;
     if (report.fenced && core::IsHandingOver(report.state)) report.sealed_lsn = sealed_lsn_;
     report.sync_version = sync_.confirmed_version();
+    report.known_sync_version = record_->known_sync_version;
     report.lease_mode = lease_.IsTimed();
     for (const SenderFact &sender : facts.senders) {
         if (!sender.node.IsValid()) continue;

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "pgaf/core/group_view.hpp"
+#include "pgaf/core/node_record.hpp"
 #include "pgaf/core/result.hpp"
 
 /// What the monitor makes of a report before it decides, and of the grants that it has forgotten.
@@ -45,6 +46,14 @@ RowChange ChangeBy(const ReporterRow &row, const Report &report);
 /// Whether nothing limits how long a node with a foreign keeper may write, after decisions: such a
 /// keeper does not know of leases.
 bool MayWriteForEver(const NodeView &node, const Report &report);
+
+/// The monitor that answers has forgotten what this node obeyed: its rows come from a backup. It is
+/// as good as a silent one.
+bool HasForgotten(const NodeRecord &record, const Reply &reply);
+/// What an answer that counts leaves in the record.
+void NoteReply(NodeRecord &record, const Reply &reply);
+/// A node that has obeyed newer rows than these; null: there is none.
+const NodeView *NewerThanRows(const GroupView &view);
 
 /// The grant that a node may hold from before a restart of the monitor, which has forgotten it.
 enum class OldGrant { kNone, kTimed, kUnlimited };

@@ -18,6 +18,9 @@ struct NodeRecord {
     std::int64_t term = 0;
     std::int64_t keeper_epoch = 0;
     std::int64_t sync_version = 0;  ///< last synchronous set that was written
+    /// The newest set of the group that an answer named: a monitor that names an older one in the
+    /// same term has come back from a backup.
+    std::int64_t known_sync_version = 0;
     /// The group has had another node: a restart waits for a grant even in state single.
     bool had_peer = false;
     std::uint64_t system_identifier = 0;

@@ -27,6 +27,9 @@ std::string RedactConninfo(std::string_view conninfo);
 /// postgresql.conf with our include line present exactly once, at its end so that it wins.
 std::string EnsureInclude(std::string_view postgresql_conf);
 
+/// On the monitor: how long a session may leave a transaction open without doing anything.
+inline constexpr Milliseconds kMonitorIdleLimit{10'000};
+
 inline constexpr std::int64_t kSlotWalMostMb = 16 * 1024;
 
 struct ServerSettings {

@@ -64,6 +64,8 @@ struct Report {
     Lsn sealed_lsn;
     /// Version of the synchronous set that PostgreSQL really uses (0: none of ours yet).
     std::int64_t sync_version = 0;
+    /// The newest synchronous set of the group that the node has heard of in `term`.
+    std::int64_t known_sync_version = 0;
     /// The gate obeys timed grants (not an unlimited one): a standby may become promotable.
     bool lease_mode = false;
     std::vector<StandbyFact> standbys;
