@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "pgaf/core/pg_files.hpp"
+#include "pgaf/core/server_options.hpp"
 
 namespace pgaf::sim {
 
@@ -107,6 +108,13 @@ Settings ReadSettings(const Cluster &cluster) {
     }
     settings.names = ParseSyncNames(settings.sync_names);
     return settings;
+}
+
+bool LoadModule(const std::vector<std::string> &options) {
+    return std::any_of(options.begin(), options.end(), [](const std::string &option) {
+        return option.starts_with("shared_preload_libraries=") &&
+               option.find(core::kKeeperLibrary) != std::string::npos;
+    });
 }
 
 SyncNames ParseSyncNames(const std::string &setting) {

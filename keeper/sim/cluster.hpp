@@ -76,6 +76,9 @@ struct Cluster {
     std::map<std::string, Slot> slots;
     std::map<std::string, std::string> files;  ///< by path
     Conf conf;
+    std::vector<std::string> options;  ///< postmaster.opts: the last server's command line
+    std::int64_t lock = 0;             ///< postmaster.pid of this supervisor's process; 0: none
+    bool is_fresh_copy = false;        ///< has a backup_label
 
     [[nodiscard]] bool IsStuck() const { return data_fork.has_value(); }
     /// What the data files hold.
@@ -110,6 +113,8 @@ struct Settings {
 Settings ReadSettings(const Cluster &cluster);
 /// As ALTER SYSTEM, or a tool that knows the file, does.
 void SetAutomatically(Cluster &cluster, const std::string &name, const std::string &value);
+/// A command line beats every file.
+bool LoadModule(const std::vector<std::string> &options);
 
 SyncNames ParseSyncNames(const std::string &setting);
 

@@ -28,6 +28,17 @@ core::Result<supervisor::ControlFacts> Effects::ReadControl(supervisor::Place pl
     return ControlOf(*cluster);
 }
 
+core::Result<void> Effects::LockDirectory() {
+    if (machine_.server) return Fail(ProblemCode::kBadState, "PostgreSQL is running");
+    if (machine_.data) machine_.data->lock = machine_.supervisor_serial;
+    machine_.Effect();
+    return {};
+}
+
+void Effects::UnlockDirectory() {
+    if (machine_.data) machine_.data->lock = 0;
+}
+
 core::Result<void> Effects::SetMarker(std::string_view what) {
     machine_.files[kNodeDirectory + "/unsafe"] = std::string(what);
     machine_.Effect();
@@ -111,6 +122,9 @@ core::Result<void> Effects::TakeBaseBackup(const core::Peer &) {
     copy.applied = copy.durable = copy.wal.units.size();
     copy.slots.clear();
     copy.standby_signal = copy.promote_signal = false;
+    copy.options.clear();
+    copy.lock = 0;
+    copy.is_fresh_copy = true;
     copy.control.state = ClusterState::kOther;
     copy.control.timeline = copy.wal.timeline;
     machine_.copy = std::move(copy);
@@ -137,6 +151,7 @@ core::Result<void> Effects::MakeCopyOurs(const core::Peer &upstream) {
 
 core::Result<void> Effects::ExchangeDirectories() {
     if (auto touched = Touch("the directory is exchanged"); !touched) return touched;
+    machine_.copy->lock = machine_.supervisor_serial;
     std::swap(machine_.data, machine_.copy);
     machine_.Effect();
     return {};
@@ -191,6 +206,7 @@ core::Result<void> Effects::RunPgRewind(const core::Peer &) {
     data.wal = from.wal;
     data.wal.units.resize(from.durable);
     data.wal.CutIncompleteRecord();
+    data.is_fresh_copy = true;
     data.data_fork.reset();
     if (!is_same) data.data_fork = own;
     data.applied = kept;

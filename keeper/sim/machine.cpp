@@ -54,6 +54,7 @@ void Machine::PowerOn() {
 
 void Machine::StartSupervisor() {
     supervisor_starts = core::kForever;
+    supervisor_serial = world.NewServer();
     supervisor = std::make_unique<SupervisorRig>(*this);
     supervisor->Begin();
 }
@@ -155,8 +156,7 @@ void Machine::Tick() {
     if (IsFrozen()) return;
     if (foreign_start <= world.Now()) {
         foreign_start = core::kForever;
-        world.Tell("operator: a server is started by hand on " + Who());
-        (void)StartServer();
+        StartServerByHand();
     }
     TickClients();
     TickWorker();

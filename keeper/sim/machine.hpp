@@ -42,7 +42,9 @@ class Machine {
     void KillSupervisor();
 
     // PostgreSQL, by whomever.
-    core::Result<void> StartServer();
+    core::Result<void> StartServer(const std::vector<std::string> &options);
+    /// The same by an operator, whom the lock of a supervisor keeps out.
+    void StartServerByHand();
     void StopServer(Ending how);
     /// SIGKILL of every process of it.
     void KillServer();
@@ -99,6 +101,8 @@ class Machine {
     BootTime supervisor_starts = core::kForever;
     /// An operator's pg_ctl, or a service of the distribution, starts a server then.
     BootTime foreign_start = core::kForever;
+    bool repeats_options = false;       ///< then it is pg_ctl restart, which repeats the options
+    std::int64_t supervisor_serial = 0;  ///< of the last process
     enum class Holder { kNobody, kSupervisor, kWorker };
     Holder baton = Holder::kNobody;
     std::optional<std::pair<BootTime, std::int64_t>> heartbeat;  ///< clock, and process

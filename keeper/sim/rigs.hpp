@@ -122,7 +122,7 @@ class SupervisorRig final : supervisor::Clock,
  private:
     [[nodiscard]] BootTime Now() const override { return machine_.Clock(); }
 
-    core::Result<void> Start() override;
+    core::Result<void> Start(const std::vector<std::string> &options) override;
     bool Attach() override;
     [[nodiscard]] bool IsRunning() const override { return watched_ != 0; }
     void Stop(supervisor::StopMode mode) override;
@@ -130,6 +130,9 @@ class SupervisorRig final : supervisor::Clock,
     void Reload() override { machine_.Reload(); }
     [[nodiscard]] BootTime StartedAt() const override { return started_at_; }
     [[nodiscard]] bool AcceptsConnections() const override;
+    [[nodiscard]] bool IsOutOfRecovery() const override;
+    [[nodiscard]] int ProcessId() const override { return static_cast<int>(watched_); }
+    [[nodiscard]] bool IsParentOf(int pid) const override { return pid == watched_; }
     core::Result<void> KillLeftovers() override { return {}; }
     void ReapOrphans() override {}
 
@@ -144,7 +147,9 @@ class SupervisorRig final : supervisor::Clock,
     core::Result<void> SaveKeeperConfig(const core::NodeRecord &record,
                                         const std::string &hostaddr) override;
     core::Result<supervisor::NodeSettings> LoadSettings() override;
-    core::Result<void> PrepareStart(const core::Reply *reply) override;
+    core::Result<std::vector<std::string>> PrepareStart(core::NodeState state,
+                                                        const core::Reply *reply) override;
+    core::Result<void> WriteSettings() override;
     void ForgetHeartbeat() override { machine_.heartbeat.reset(); }
     std::optional<supervisor::Heartbeat> ReadHeartbeat() override;
     bool IsMarked() override { return machine_.files.contains(kNodeDirectory + "/unsafe"); }
@@ -190,6 +195,8 @@ class Effects final : public supervisor::StepEffects {
     [[nodiscard]] std::string DataDirectoryPath() const override { return kDataDirectory; }
     supervisor::DataDirectory InspectDataDirectory() override;
     core::Result<supervisor::ControlFacts> ReadControl(supervisor::Place place) override;
+    core::Result<void> LockDirectory() override;
+    void UnlockDirectory() override;
     bool IsMarked() override { return machine_.files.contains(kNodeDirectory + "/unsafe"); }
     core::Result<void> SetMarker(std::string_view what) override;
     core::Result<void> ClearMarker() override;

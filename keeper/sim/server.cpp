@@ -1,5 +1,7 @@
 #include "server.hpp"
 
+#include <utility>
+
 #include "machine.hpp"
 #include "rigs.hpp"
 #include "world.hpp"
@@ -9,7 +11,16 @@ namespace pgaf::sim {
 
 using supervisor::ClusterState;
 
-core::Result<void> Machine::StartServer() {
+void Machine::StartServerByHand() {
+    const bool repeats = std::exchange(repeats_options, false);
+    const bool is_locked = supervisor && data && data->lock == supervisor_serial;
+    world.Tell("operator: a server is started by hand on " + Who() +
+               (is_locked ? ", which is locked" : ""));
+    if (!data || is_locked) return;
+    (void)StartServer(repeats ? data->options : std::vector<std::string>{});
+}
+
+core::Result<void> Machine::StartServer(const std::vector<std::string> &options) {
     const auto fail = [](const char *why) { return core::Fail(core::ProblemCode::kPostgres, why); };
     if (server) return fail("lock file \"postmaster.pid\" already exists");
     if (!data) return fail("the data directory is empty");
@@ -17,11 +28,13 @@ core::Result<void> Machine::StartServer() {
     if (data->conf.has_syntax_error || data->conf.prevents_start) {
         return fail("configuration file contains errors");
     }
-    const Settings settings = ReadSettings(*data);
+    Settings settings = ReadSettings(*data);
+    settings.has_module = settings.has_module || LoadModule(options);
     if (settings.has_module && files.contains(kNodeDirectory + "/unsafe")) {
         return fail("the data directory is incomplete and must not be started");
     }
     server = std::make_unique<Server>();
+    data->options = options;
     Server &s = *server;
     s.serial = world.NewServer();
     s.has_module = settings.has_module;
@@ -93,6 +106,7 @@ void Machine::ReadSettingsDue() {
 void Machine::LeavePhase() {
     Server &s = *server;
     if (world.Now() < s.phase_ends) return;
+    data->is_fresh_copy = false;
     if (s.phase == Phase::kStarting && data->standby_signal) {
         s.phase = Phase::kStandby;
         data->control.state = ClusterState::kInArchiveRecovery;
@@ -278,6 +292,7 @@ void Machine::EndServer(int status, bool is_clean) {
     server.reset();
     if (restarts_by_hand) {
         restarts_by_hand = false;
+        repeats_options = true;
         foreign_start = world.Now() + world.random().UpTo(100);  // pg_ctl looks every 100 ms
     }
     if (supervisor) supervisor->OnServerEnded(status);

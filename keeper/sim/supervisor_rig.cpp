@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "pgaf/core/pg_files.hpp"
+#include "pgaf/core/server_options.hpp"
 #include "rigs.hpp"
 #include "world.hpp"
 
@@ -20,12 +21,25 @@ core::KeeperConfig ConfigOf(const Machine &machine) {
     return config;
 }
 
+namespace {
+
+core::TimelineHistory HistoryOf(const Cluster &cluster, int timeline) {
+    if (timeline == cluster.wal.timeline) return cluster.wal.history;
+    const auto file = cluster.files.find(HistoryPath(timeline));
+    return file == cluster.files.end() ? core::TimelineHistory{}
+                                       : core::ParseTimelineHistory(file->second);
+}
+
+}  // namespace
+
 supervisor::ControlFacts ControlOf(const Cluster &cluster) {
     return {.system_identifier = cluster.system_identifier,
             .state = cluster.control.state,
             .timeline = cluster.control.timeline,
             .checkpoint = LsnOf(cluster.control.checkpoint),
-            .min_recovery = LsnOf(cluster.control.min_recovery)};
+            .min_recovery = LsnOf(cluster.control.min_recovery),
+            .history = HistoryOf(cluster, cluster.control.timeline),
+            .is_fresh_copy = cluster.is_fresh_copy};
 }
 
 SupervisorRig::SupervisorRig(Machine &machine)
@@ -48,8 +62,7 @@ void SupervisorRig::Turn() {
     if (ended_ && watched_ != 0) {
         const int status = *std::exchange(ended_, std::nullopt);
         watched_ = 0;
-        // As the real one: a server that somebody else has started meanwhile is taken over.
-        if (!Attach()) loop_.OnServerEnded(status);
+        loop_.OnServerEnded(status);
     }
     ended_.reset();
     wire_.Poll(now, wants_session_);
@@ -82,10 +95,9 @@ void SupervisorRig::Turn() {
 
 bool SupervisorRig::Takes(const Packet &packet) { return wire_.Takes(packet); }
 
-core::Result<void> SupervisorRig::Start() {
-    if (Attach()) return {};
+core::Result<void> SupervisorRig::Start(const std::vector<std::string> &options) {
     machine_.Effect();
-    auto started = machine_.StartServer();
+    auto started = machine_.StartServer(options);
     if (!started) return started;
     watched_ = machine_.server->serial;
     started_at_ = Now();
@@ -111,6 +123,10 @@ bool SupervisorRig::AcceptsConnections() const {
     const Phase phase = machine_.server->phase;
     return phase == Phase::kWritable ||
            (phase == Phase::kStandby && machine_.data->applied >= machine_.data->consistent_at);
+}
+
+bool SupervisorRig::IsOutOfRecovery() const {
+    return machine_.server && machine_.server->phase == Phase::kWritable;
 }
 
 void SupervisorRig::Write(supervisor::LogLevel, const std::string &text) {
@@ -139,10 +155,25 @@ core::Result<supervisor::NodeSettings> SupervisorRig::LoadSettings() {
         .formation = "default", .name = machine_.name, .monitor = "monitor"};
 }
 
-core::Result<void> SupervisorRig::PrepareStart(const core::Reply *) {
-    if (!machine_.data) return {};
+core::Result<std::vector<std::string>> SupervisorRig::PrepareStart(core::NodeState state,
+                                                                   const core::Reply *) {
+    if (machine_.server) return core::Fail(core::ProblemCode::kBadState, "a server runs already");
+    if (!machine_.data) return std::vector<std::string>{};
     machine_.data->files[kMainFile] = core::EnsureInclude(machine_.data->files[kMainFile]);
     machine_.Effect();
+    if (core::IsStandby(state)) machine_.data->standby_signal = true;
+    machine_.Effect();
+    return core::SafetyOptions(
+        {.libraries = core::SettingOf(machine_.data->files[kAutomaticFile],
+                                      "shared_preload_libraries"),
+         .wal_level = "replica",
+         .has_checksums = false,
+         .keeper_directory = kNodeDirectory});
+}
+
+core::Result<void> SupervisorRig::WriteSettings() {
+    if (machine_.data)
+        machine_.data->files[kMainFile] = core::EnsureInclude(machine_.data->files[kMainFile]);
     return {};
 }
 

@@ -143,6 +143,7 @@ Result<ControlData> ParseControlData(std::string_view text) {
     data.min_recovery =
         core::ParseLsn(values["Minimum recovery ending location"]).value_or(core::Lsn{});
     data.control_version = ToNumber<int>(values["pg_control version number"]);
+    data.has_checksums = ToNumber<int>(values["Data page checksum version"]) != 0;
     data.catalog_version = ToNumber<int>(values["Catalog version number"]);
     if (data.system_identifier == 0 || data.timeline == 0) {
         return Fail(ProblemCode::kCorrupt,
@@ -181,54 +182,125 @@ std::optional<PostmasterFile> ReadPostmasterFile(const std::string &pgdata) {
     return text ? ParsePostmasterFile(*text) : std::nullopt;
 }
 
+namespace {
+
+/// A directory, whatever it is called.
+struct DirectoryId {
+    dev_t device = 0;
+    ino_t inode = 0;
+    friend bool operator==(const DirectoryId &, const DirectoryId &) = default;
+};
+
+std::optional<DirectoryId> IdOf(const std::string &path) {
+    struct stat info {};
+    if (::stat(path.c_str(), &info) != 0) return std::nullopt;
+    return DirectoryId{info.st_dev, info.st_ino};
+}
+
+bool IsServerIn(pid_t pid, const DirectoryId &directory) {
+    const ProcessInfo info = InspectProcess(pid);
+    return info.pid == pid && info.state != 'Z' && info.comm.starts_with("postgres") &&
+           IdOf(fmt::format("/proc/{}/cwd", pid)) == directory;
+}
+
+}  // namespace
+
 std::optional<PostmasterFile> FindPostmaster(const std::string &pgdata) {
     auto file = ReadPostmasterFile(pgdata);
-    if (!file) return std::nullopt;
-    const ProcessInfo info = InspectProcess(file->pid);
-    const bool runs =
-        info.pid == file->pid && info.state != 'Z' && info.comm.starts_with("postgres");
-    return runs ? file : std::nullopt;
+    const auto directory = IdOf(pgdata);
+    if (!file || !directory || !IsServerIn(file->pid, *directory)) return std::nullopt;
+    if (IsServerIn(InspectProcess(file->pid).parent, *directory)) return std::nullopt;
+    return file;
 }
 
 std::vector<pid_t> PostgresProcesses(const std::string &pgdata) {
     std::vector<pid_t> found;
+    const auto directory = IdOf(pgdata);
+    if (!directory) return found;
     std::error_code error;
     for (const fs::directory_entry &entry : fs::directory_iterator("/proc", error)) {
         const auto pid = ToNumber<pid_t>(entry.path().filename().string());
         if (pid <= 1) continue;
         struct stat owner {};
         if (::stat(entry.path().c_str(), &owner) != 0 || owner.st_uid != geteuid()) continue;
-        const fs::path directory = fs::read_symlink(entry.path() / "cwd", error);
-        if (error || directory != pgdata) continue;
-        const ProcessInfo info = InspectProcess(pid);
-        if (info.state != 'Z' && info.comm.starts_with("postgres")) found.push_back(pid);
+        if (IsServerIn(pid, *directory)) found.push_back(pid);
     }
     return found;
 }
 
 namespace {
 
-/// A zombie that nobody reaps (its parent was a killed supervisor, and init is lazy in containers)
-/// still answers kill(pid, 0), and PostgreSQL then takes its lock file for a living one.
-void RemoveLockOfZombie(const std::string &pgdata) {
-    const auto file = ReadPostmasterFile(pgdata);
-    if (!file || InspectProcess(file->pid).state != 'Z') return;
-    const std::string socket_lock =
-        file->socket_directory + "/.s.PGSQL." + std::to_string(file->port) + ".lock";
-    if (auto owner = ReadFile(socket_lock); owner && ToNumber<pid_t>(*owner) == file->pid) {
-        (void)RemoveFile(socket_lock);
+/// No server is left in `pgdata`. PostgreSQL asks kill(pid, 0) only, and would take the lock file of
+/// a zombie that nobody reaps, or one whose number another process has by now, for a living one.
+void RemoveStaleLock(const std::string &pgdata) {
+    const std::string path = pgdata + "/postmaster.pid";
+    if (!Exists(path) || !PostgresProcesses(pgdata).empty()) return;
+    if (const auto file = ReadPostmasterFile(pgdata)) {
+        const std::string socket_lock =
+            file->socket_directory + "/.s.PGSQL." + std::to_string(file->port) + ".lock";
+        const bool is_zombie = InspectProcess(file->pid).state == 'Z';
+        if (auto owner = ReadFile(socket_lock);
+            is_zombie && owner && ToNumber<pid_t>(*owner) == file->pid) {
+            (void)RemoveFile(socket_lock);
+        }
     }
-    (void)RemoveFile(pgdata + "/postmaster.pid");
+    (void)RemoveFile(path);
+}
+
+std::string LockText(const std::string &pgdata) {
+    return fmt::format("{}\n{}\n{}\n", -::getpid(), pgdata, ::time(nullptr));
+}
+
+/// False when the file is there already.
+Result<bool> CreateLock(const std::string &path, const std::string &pgdata) {
+    const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!fd.IsOpen() && errno == EEXIST) return false;
+    if (!fd.IsOpen()) return tl::unexpected(IoProblem("create", path));
+    const std::string text = LockText(pgdata);
+    if (::write(fd.Get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+        return tl::unexpected(IoProblem("write", path));
+    return true;
+}
+
+bool IsOurs(const std::string &path) {
+    auto text = ReadFile(path);
+    return text && ToNumber<pid_t>(*text) == -::getpid();
 }
 
 }  // namespace
+
+Result<void> DirectoryLock::Take() {
+    const std::string path = pgdata_ + "/postmaster.pid";
+    if (InspectDataDirectory(pgdata_) != DataDirectory::kCluster || IsOurs(path)) return {};
+    for (int attempt = 0; attempt < 2; ++attempt) {
+        auto created = CreateLock(path, pgdata_);
+        if (!created) return Pass(created);
+        if (*created) return {};
+        RemoveStaleLock(pgdata_);
+    }
+    return Fail(ProblemCode::kBadState,
+                fmt::format("PostgreSQL is running in \"{}\", and nobody may work on its files",
+                            pgdata_));
+}
+
+Result<void> DirectoryLock::PutInto(const std::string &directory) const {
+    auto created = CreateLock(directory + "/postmaster.pid", pgdata_);
+    if (!created) return Pass(created);
+    if (*created) return {};
+    return Fail(ProblemCode::kBadState, fmt::format("\"{}\" is in use", directory));
+}
+
+void DirectoryLock::Release() {
+    const std::string path = pgdata_ + "/postmaster.pid";
+    if (IsOurs(path)) (void)RemoveFile(path);
+}
 
 Result<void> KillPostgres(const std::string &pgdata, Milliseconds limit) {
     const core::BootTime start = BootNow();
     for (;;) {
         const std::vector<pid_t> left = PostgresProcesses(pgdata);
         if (left.empty()) {
-            RemoveLockOfZombie(pgdata);
+            RemoveStaleLock(pgdata);
             return {};
         }
         if (BootNow() - start > limit) {
@@ -243,6 +315,26 @@ Result<void> KillPostgres(const std::string &pgdata, Milliseconds limit) {
             (void)::waitpid(pid, nullptr, WNOHANG);  // ours when we are the subreaper
         }
     }
+}
+
+Result<std::string> ConfiguredValue(const PgInstall &install, const std::string &pgdata,
+                                    const std::string &name, const std::string &config_file) {
+    std::vector<std::string> argv{install.Tool("postgres"), "-D", pgdata, "-C", name};
+    if (!config_file.empty()) argv.insert(argv.end(), {"-c", "config_file=" + config_file});
+    auto outcome = Run({.argv = std::move(argv),
+                        .env = {{"LC_ALL", "C"}},
+                        .timeout = kToolLimit});
+    if (!outcome) return Pass(outcome);
+    if (outcome->status == 0) return std::string(Trim(outcome->out));
+    // "2026-... LOG:  syntax error in file ...", and what it could not do for that reason.
+    std::string said;
+    std::stringstream lines(outcome->err);
+    for (std::string line; std::getline(lines, line);) {
+        const std::size_t mark = line.find(":  ");
+        if (mark == std::string::npos) continue;
+        said += (said.empty() ? "" : "; ") + line.substr(mark + 3);
+    }
+    return Fail(ProblemCode::kPostgres, "PostgreSQL refuses its configuration: " + said);
 }
 
 Result<std::string> RunSingleUser(const PgInstall &install, const SingleUser &what,

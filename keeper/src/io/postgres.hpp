@@ -37,6 +37,7 @@ struct ControlData {
     core::Lsn min_recovery;
     int control_version = 0;
     int catalog_version = 0;
+    bool has_checksums = false;
 };
 Result<ControlData> ReadControlData(const PgInstall &install, const std::string &pgdata);
 /// Pure part of it, for tests: the text of pg_controldata in the C locale.
@@ -51,13 +52,41 @@ struct PostmasterFile {
 };
 std::optional<PostmasterFile> ReadPostmasterFile(const std::string &pgdata);
 std::optional<PostmasterFile> ParsePostmasterFile(std::string_view text);
-/// The running postmaster of this data directory, if there is one. A zombie does not run.
+/// The running postmaster of this data directory, if there is one. The number in the file is not
+/// believed: the process must be a server, work in this very directory, whatever it is called by
+/// now, and not be the child of another server. (Its start time is not asked for: the clock of the
+/// file may have been set since, and a server that runs must never be taken for none.)
 std::optional<PostmasterFile> FindPostmaster(const std::string &pgdata);
 
-/// Every PostgreSQL process of ours whose working directory is `pgdata`.
+/// Every PostgreSQL process of ours whose working directory is `pgdata`, by device and inode.
 std::vector<pid_t> PostgresProcesses(const std::string &pgdata);
-/// Kills them all and waits until they are gone.
+
+/// PGDATA/postmaster.pid in our name, with which PostgreSQL refuses to start there, except as our
+/// own child. Our number is negative in it, as that of a single-user server: pg_ctl sends such a
+/// process no signal, and says so. One that was left by a process that has died holds nobody up.
+class DirectoryLock {
+ public:
+    explicit DirectoryLock(std::string pgdata) : pgdata_(std::move(pgdata)) {}
+    DirectoryLock(const DirectoryLock &) = delete;
+    DirectoryLock &operator=(const DirectoryLock &) = delete;
+    ~DirectoryLock() { Release(); }
+    /// Also again, after a program of ours that has removed it: a single-user server, pg_rewind.
+    /// kBadState while a server runs there. Where there is no cluster there is nothing to lock.
+    Result<void> Take();
+    /// Into a complete copy that is about to take the place of PGDATA.
+    [[nodiscard]] Result<void> PutInto(const std::string &directory) const;
+    void Release();
+
+ private:
+    std::string pgdata_;
+};
+/// Kills them all, waits until they are gone, and removes a postmaster.pid that names none of them.
 Result<void> KillPostgres(const std::string &pgdata, Milliseconds limit);
+
+/// The value of a setting as the files in PGDATA have it, with `config_file` in place of
+/// postgresql.conf unless it is empty. Fails with what PostgreSQL says of them.
+Result<std::string> ConfiguredValue(const PgInstall &install, const std::string &pgdata,
+                                    const std::string &name, const std::string &config_file = {});
 
 /// The major version that made the data directory; 0 when it does not say.
 int MajorVersionOf(const std::string &pgdata);

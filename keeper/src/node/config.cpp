@@ -242,7 +242,7 @@ core::ServerSettings MakeServerSettings(const Config &config, const Paths &paths
     core::ServerSettings settings;
     settings.is_monitor = config.IsMonitor();
     settings.keeper_directory = config.IsMonitor() ? "" : paths.directory;
-    settings.preload_library = config.IsMonitor() ? "pgautofailover" : "pgautofailover_keeper";
+    settings.preload_libraries = config.IsMonitor() ? "pgautofailover" : "pgautofailover_keeper";
     settings.listen_addresses = config.listen_addresses;
     settings.port = config.port;
     settings.pg_major = pg_major;

@@ -57,9 +57,11 @@ void MonitorLoop::OnReady() {
         });
 }
 
-Result<void> MonitorLoop::BeforeStart() {
-    return WriteServerFiles(options_.install, options_.config, options_.paths,
-                            options_.paths.pgdata);
+Result<std::vector<std::string>> MonitorLoop::BeforeStart() {
+    auto done = WriteServerFiles(options_.install, options_.config, options_.paths,
+                                 options_.paths.pgdata);
+    if (!done) return Pass(done);
+    return std::vector<std::string>{};
 }
 
 void MonitorLoop::OnReload() {

@@ -14,8 +14,9 @@ class MonitorLoop final : public supervisor::ServerLoop {
     void OnBegin() override;
     void OnReady() override;
     void OnDown() override { StartServer(); }
-    void OnStartFailed() override { StartServer(); }
-    Result<void> BeforeStart() override;
+    void OnFound() override {}
+    void OnStartFailed(const core::Problem &) override { StartServer(); }
+    Result<std::vector<std::string>> BeforeStart() override;
 
  private:
     uv_loop_t *loop_;

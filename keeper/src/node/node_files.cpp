@@ -1,5 +1,6 @@
 #include "node/node_files.hpp"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include "io/pg_client.hpp"
@@ -18,6 +19,19 @@ supervisor::ClusterState StateOf(const std::string &text) {
     return ClusterState::kOther;
 }
 
+core::TimelineHistory HistoryIn(const std::string &directory, int timeline) {
+    auto text = io::ReadFile(fmt::format("{}/pg_wal/{:08X}.history", directory, timeline));
+    return text ? core::ParseTimelineHistory(*text) : core::TimelineHistory{};
+}
+
+/// PostgreSQL takes the label away when it begins to use a copy. One that an exclusive backup has
+/// left on a primary (before version 15) is of another method.
+bool IsFreshCopy(const std::string &directory) {
+    auto label = io::ReadFile(directory + "/backup_label");
+    return label && (label->find("BACKUP METHOD: streamed") != std::string::npos ||
+                     label->find("BACKUP METHOD: pg_rewind") != std::string::npos);
+}
+
 }  // namespace
 
 Result<supervisor::ControlFacts> ReadControlFacts(const io::PgInstall &install,
@@ -28,7 +42,9 @@ Result<supervisor::ControlFacts> ReadControlFacts(const io::PgInstall &install,
                                     .state = StateOf(control->state),
                                     .timeline = control->timeline,
                                     .checkpoint = control->checkpoint,
-                                    .min_recovery = control->min_recovery};
+                                    .min_recovery = control->min_recovery,
+                                    .history = HistoryIn(directory, control->timeline),
+                                    .is_fresh_copy = IsFreshCopy(directory)};
 }
 
 NodeFiles::NodeFiles(Config config, Paths paths, io::PgInstall install)
@@ -60,10 +76,22 @@ supervisor::NodeSettings NodeFiles::Settings() const {
     return {.formation = config_.formation, .name = config_.name, .monitor = config_.monitor};
 }
 
-Result<void> NodeFiles::PrepareStart(const core::Reply *reply) {
-    if (auto done = WriteServerFiles(install_, config_, paths_, paths_.pgdata); !done) return done;
-    if (reply == nullptr) return {};
-    return WriteNodeHba(keeper_, paths_.pgdata, reply->peers);
+Result<std::vector<std::string>> NodeFiles::PrepareStart(core::NodeState state,
+                                                         const core::Reply *reply) {
+    io::DirectoryLock lock(paths_.pgdata);
+    if (auto done = lock.Take(); !done) return Pass(done);
+    auto options = WriteNodeServerFiles(install_, config_, paths_);
+    if (!options) return options;
+    if (core::IsStandby(state)) {
+        if (auto done = WriteInto(paths_.pgdata, "standby.signal", ""); !done) return Pass(done);
+    }
+    if (reply == nullptr) return options;
+    if (auto done = WriteNodeHba(keeper_, paths_.pgdata, reply->peers); !done) return Pass(done);
+    return options;
+}
+
+Result<void> NodeFiles::WriteSettings() {
+    return WriteServerFiles(install_, config_, paths_, paths_.pgdata);
 }
 
 void NodeFiles::ForgetHeartbeat() {

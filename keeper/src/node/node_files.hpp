@@ -9,7 +9,7 @@
 
 namespace pgaf::node {
 
-/// What pg_controldata says of the cluster in `directory`.
+/// What pg_controldata, and the history of the timeline, say of the cluster in `directory`.
 Result<supervisor::ControlFacts> ReadControlFacts(const io::PgInstall &install,
                                                   const std::string &directory);
 
@@ -24,7 +24,9 @@ class NodeFiles final : public supervisor::Files {
     Result<void> SaveKeeperConfig(const core::NodeRecord &record,
                                   const std::string &hostaddr) override;
     Result<supervisor::NodeSettings> LoadSettings() override;
-    Result<void> PrepareStart(const core::Reply *reply) override;
+    Result<std::vector<std::string>> PrepareStart(core::NodeState state,
+                                                  const core::Reply *reply) override;
+    Result<void> WriteSettings() override;
     void ForgetHeartbeat() override;
     std::optional<supervisor::Heartbeat> ReadHeartbeat() override;
     bool IsMarked() override;

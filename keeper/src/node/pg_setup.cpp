@@ -6,6 +6,7 @@
 
 #include "io/files.hpp"
 #include "io/process.hpp"
+#include "pgaf/core/server_options.hpp"
 
 namespace pgaf::node {
 namespace {
@@ -33,6 +34,14 @@ core::ServerSettings SettingsOf(const io::PgInstall &install, const Config &conf
     if (settings.unix_socket_directory.empty() && !io::IsWritable(kUsualSocketDirectory) &&
         !HasSetting(conf, "unix_socket_directories")) {
         settings.unix_socket_directory = "/tmp";
+    }
+    // As they were found before the last start of the node; on a copy, of its upstream.
+    const auto old = io::ReadFile(directory + "/" + std::string(core::kSettingsFile));
+    if (old && !config.IsMonitor()) {
+        const std::string libraries = core::SettingOf(*old, "shared_preload_libraries");
+        settings.preload_libraries = core::MergeLibraries(libraries, core::kKeeperLibrary);
+        const std::string level = core::SettingOf(*old, "wal_level");
+        if (!level.empty()) settings.wal_level = level;
     }
     struct statvfs disk {};
     if (::statvfs((directory + "/pg_wal").c_str(), &disk) == 0) {
@@ -64,6 +73,48 @@ bool HasOwnCertificate(const Config &config, const std::string &directory) {
     return subject && subject->find(config.hostname.substr(0, 64)) != std::string::npos;
 }
 
+/// A configuration without ours, beside it so that the includes in it are found.
+constexpr std::string_view kAsked = "postgresql-auto-failover-asked.conf";
+
+Result<std::string> AskConfiguration(const io::PgInstall &install, const std::string &pgdata,
+                                     const std::string &name) {
+    auto value = io::ConfiguredValue(install, pgdata, name, pgdata + "/" + std::string(kAsked));
+    if (value) return value;
+    Problem problem = value.error();
+    for (std::size_t at = problem.message.find(kAsked); at != std::string::npos;
+         at = problem.message.find(kAsked))
+        problem.message.replace(at, kAsked.size(), "postgresql.conf");
+    return tl::unexpected(std::move(problem));
+}
+
+Result<core::ConfiguredServer> FindConfigured(const io::PgInstall &install, const Paths &paths) {
+    core::ConfiguredServer found{.libraries = {},
+                                 .wal_level = {},
+                                 .has_checksums = false,
+                                 .keeper_directory = paths.directory};
+    auto control = io::ReadControlData(install, paths.pgdata);
+    if (!control) return Pass(control);
+    found.has_checksums = control->has_checksums;
+    auto libraries = AskConfiguration(install, paths.pgdata, "shared_preload_libraries");
+    if (!libraries) return Pass(libraries);
+    found.libraries = std::move(*libraries);
+    auto level = AskConfiguration(install, paths.pgdata, "wal_level");
+    if (!level) return Pass(level);
+    found.wal_level = std::move(*level);
+    return found;
+}
+
+Result<core::ConfiguredServer> AskAdministrator(const io::PgInstall &install, const Paths &paths) {
+    auto conf = io::ReadFile(paths.pgdata + "/postgresql.conf");
+    if (!conf) return Pass(conf);
+    if (auto done = WriteInto(paths.pgdata, kAsked, core::WithoutInclude(*conf)); !done)
+        return Pass(done);
+    auto found = FindConfigured(install, paths);
+    if (auto done = io::RemoveFile(paths.pgdata + "/" + std::string(kAsked)); !done)
+        return Pass(done);
+    return found;
+}
+
 }  // namespace
 
 Result<void> InitDb(const io::PgInstall &install, const Config &config,
@@ -85,6 +136,35 @@ Result<void> WriteInto(const std::string &directory, std::string_view file, std:
     return io::WriteFile(directory + "/" + std::string(file), text, 0600);
 }
 
+namespace {
+
+Result<void> WriteSettings(const core::ServerSettings &settings, const std::string &directory,
+                           const std::string &conf) {
+    if (auto done = WriteInto(directory, core::kSettingsFile, core::SettingsText(settings)); !done)
+        return done;
+    const std::string with_include = core::EnsureInclude(conf);
+    if (with_include == conf) return {};
+    return WriteInto(directory, "postgresql.conf", with_include);
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> WriteNodeServerFiles(const io::PgInstall &install,
+                                                      const Config &config, const Paths &paths) {
+    const std::string &pgdata = paths.pgdata;
+    auto configured = AskAdministrator(install, paths);
+    if (!configured) return Pass(configured);
+    if (auto done = WriteServerFiles(install, config, paths, pgdata); !done) return Pass(done);
+    auto conf = io::ReadFile(pgdata + "/postgresql.conf");
+    if (!conf) return Pass(conf);
+    core::ServerSettings settings = SettingsOf(install, config, paths, pgdata, *conf);
+    settings.preload_libraries =
+        core::MergeLibraries(configured->libraries, core::kKeeperLibrary);
+    settings.wal_level = configured->wal_level == "logical" ? "logical" : "replica";
+    if (auto done = WriteSettings(settings, pgdata, *conf); !done) return Pass(done);
+    return core::SafetyOptions(*configured);
+}
+
 Result<void> WriteServerFiles(const io::PgInstall &install, const Config &config,
                               const Paths &paths, const std::string &directory) {
     if (config.ssl_active && config.ssl_self_signed && !HasOwnCertificate(config, directory)) {
@@ -92,12 +172,7 @@ Result<void> WriteServerFiles(const io::PgInstall &install, const Config &config
     }
     auto conf = io::ReadFile(directory + "/postgresql.conf");
     if (!conf) return Pass(conf);
-    const std::string settings =
-        core::SettingsText(SettingsOf(install, config, paths, directory, *conf));
-    if (auto done = WriteInto(directory, core::kSettingsFile, settings); !done) return done;
-    const std::string with_include = core::EnsureInclude(*conf);
-    if (with_include == *conf) return {};
-    return WriteInto(directory, "postgresql.conf", with_include);
+    return WriteSettings(SettingsOf(install, config, paths, directory, *conf), directory, *conf);
 }
 
 Result<void> WriteNodeHba(const core::KeeperConfig &keeper, const std::string &directory,

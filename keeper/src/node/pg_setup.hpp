@@ -2,6 +2,7 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "node/config.hpp"
 
@@ -17,6 +18,12 @@ Result<void> InitDb(const io::PgInstall &install, const Config &config,
 /// Settings file and its include line; with --ssl-self-signed also the certificate of this host.
 Result<void> WriteServerFiles(const io::PgInstall &install, const Config &config,
                               const Paths &paths, const std::string &directory);
+
+/// The same for a node that is about to be started in PGDATA, with the libraries and the wal_level
+/// that its administrator has configured, wherever that is. Returns what must stand on the server's
+/// command line; fails with PostgreSQL's own words when the configuration is broken.
+Result<std::vector<std::string>> WriteNodeServerFiles(const io::PgInstall &install,
+                                                      const Config &config, const Paths &paths);
 
 /// HBA lines for the keeper's peers.
 Result<void> WriteNodeHba(const core::KeeperConfig &keeper, const std::string &directory,

@@ -1,5 +1,6 @@
 #include "node/postmaster.hpp"
 
+#include <fmt/format.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
 #include <sys/wait.h>
@@ -16,11 +17,17 @@ Postmaster::Postmaster(uv_loop_t *loop, io::PgInstall install, std::string pgdat
       pgdata_(std::move(pgdata)),
       on_end_(std::move(on_end)) {}
 
-Result<void> Postmaster::Start() {
-    if (pid_ > 0 || Attach()) return {};
+Result<void> Postmaster::Start(const std::vector<std::string> &options) {
+    if (const auto other = io::FindPostmaster(pgdata_)) {
+        return Fail(ProblemCode::kBadState,
+                    fmt::format("PostgreSQL is running already in \"{}\", process {}", pgdata_,
+                                other->pid));
+    }
     // What an earlier server left behind would make this one refuse to start.
     if (auto killed = KillLeftovers(); !killed) return killed;
-    auto pid = io::Spawn({install_.Tool("postgres"), "-D", pgdata_});
+    std::vector<std::string> argv{install_.Tool("postgres"), "-D", pgdata_};
+    argv.insert(argv.end(), options.begin(), options.end());
+    auto pid = io::Spawn(argv);
     if (!pid) return Pass(pid, "could not start PostgreSQL");
     started_at_ = io::BootNow();
     Watch(*pid);
@@ -56,7 +63,6 @@ void Postmaster::OnEnd() {
     poll_.reset();
     pidfd_.Close();
     pid_ = 0;
-    if (Attach()) return;  // an operator restarted it
     if (auto killed = KillLeftovers(); !killed) {
         io::LogProblem(spdlog::level::err, killed.error());
     }
@@ -68,6 +74,15 @@ Result<void> Postmaster::KillLeftovers() { return io::KillPostgres(pgdata_, Mill
 bool Postmaster::AcceptsConnections() const {
     const auto file = io::ReadPostmasterFile(pgdata_);
     return file && (file->status == "ready" || file->status == "standby");
+}
+
+bool Postmaster::IsOutOfRecovery() const {
+    const auto file = io::ReadPostmasterFile(pgdata_);
+    return file && file->pid == pid_ && file->status == "ready";
+}
+
+bool Postmaster::IsParentOf(int pid) const {
+    return pid_ > 0 && io::InspectProcess(pid).parent == pid_;
 }
 
 void Postmaster::Stop(supervisor::StopMode mode) {

@@ -19,7 +19,7 @@ class Postmaster final : public supervisor::Server {
     Postmaster(uv_loop_t *loop, io::PgInstall install, std::string pgdata,
                std::function<void(int status)> on_end);
 
-    Result<void> Start() override;
+    Result<void> Start(const std::vector<std::string> &options) override;
     bool Attach() override;
     [[nodiscard]] bool IsRunning() const override { return pid_ > 0; }
     void Stop(supervisor::StopMode mode) override;
@@ -27,6 +27,9 @@ class Postmaster final : public supervisor::Server {
     void Reload() override;
     [[nodiscard]] core::BootTime StartedAt() const override { return started_at_; }
     [[nodiscard]] bool AcceptsConnections() const override;
+    [[nodiscard]] bool IsOutOfRecovery() const override;
+    [[nodiscard]] int ProcessId() const override { return pid_; }
+    [[nodiscard]] bool IsParentOf(int pid) const override;
     Result<void> KillLeftovers() override;
     void ReapOrphans() override { io::ReapOrphans(); }
 

@@ -24,8 +24,16 @@ struct ControlFacts {
     int timeline = 0;  ///< the highest that the control file knows of
     core::Lsn checkpoint{};
     core::Lsn min_recovery{};
+    core::TimelineHistory history{};  ///< how `timeline` came to be; empty: the first, or unknown
+    /// A copy of another node that no server has been started on yet.
+    bool is_fresh_copy = false;
     [[nodiscard]] bool IsShutDown() const {
         return state == ClusterState::kShutDown || state == ClusterState::kShutDownInRecovery;
+    }
+    /// Nothing was ever written here but what came from an upstream.
+    [[nodiscard]] bool IsStandbys() const {
+        return is_fresh_copy || state == ClusterState::kShutDownInRecovery ||
+               state == ClusterState::kInArchiveRecovery;
     }
 };
 

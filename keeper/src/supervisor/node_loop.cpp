@@ -29,10 +29,12 @@ NodeLoop::NodeLoop(NodePorts ports, NodeOptions options)
       baton_alarm_(AlarmList(), [this] { BecomeKeeper(); }),
       exit_alarm_(AlarmList(), [this] { Exit(exit_status_.value_or(0)); }),
       step_alarm_(AlarmList(), [this] { Act(); }),
-      save_alarm_(AlarmList(), [this] {
-          Report();
-          Act();
-      }) {}
+      save_alarm_(AlarmList(),
+                  [this] {
+                      Report();
+                      Act();
+                  }),
+      removal_alarm_(AlarmList(), [this] { TurnOutHarder(); }) {}
 
 std::string NodeLoop::Self() const {
     return std::to_string(record_.node.value) + " \"" + options_.settings.name + "\"";
@@ -56,7 +58,7 @@ void NodeLoop::OnBegin() {
         return BecomeKeeper();
     }
     last_reply_ = Now();
-    if (server_.Attach()) return;
+    if (server_.Attach()) return OnFound();
     // A frozen process of a server that died before us could hold the baton, or an answer to a
     // client.
     if (auto killed = server_.KillLeftovers(); !killed) log_.Error(killed.error());
@@ -75,7 +77,11 @@ void NodeLoop::BecomeKeeper() {
         log_.Error(taken.error());
         return baton_alarm_.Once(Milliseconds{1000});
     }
-    if (!*taken) return baton_alarm_.Once(kBatonRetry);
+    if (!*taken) {
+        // Of a server that somebody has started meanwhile, perhaps.
+        if (!TurnOutStranger()) baton_alarm_.Once(kBatonRetry);
+        return;
+    }
     if (const auto pause = RenewRecord()) {
         baton_.Release();
         return baton_alarm_.Once(*pause);
@@ -123,14 +129,15 @@ core::Report NodeLoop::MakeReport() const {
         report.lsn = std::max(control_->checkpoint, control_->min_recovery);
         if (report.system_identifier == 0) report.system_identifier = control_->system_identifier;
     }
-    report.problem = problem_;
+    report.problem = problem_.empty() ? trouble_ : problem_;
     report.event = event_;
     report.pg_version = options_.pg_version;
     return report;
 }
 
 void NodeLoop::Report() {
-    if (!is_keeper_) return;
+    // A report says that nothing runs: that must be so.
+    if (!is_keeper_ || TurnOutStranger()) return;
     is_link_needed_ = true;
     core::Report report = MakeReport();
     report.sequence = ++sequence_;
@@ -193,7 +200,8 @@ bool NodeLoop::ActOnce() {
                     .had_peer = record_.had_peer,
                     .is_marked = files_.IsMarked(),
                     .failed_starts = FailedStarts(),
-                    .is_wal_gone = is_wal_gone_};
+                    .is_wal_gone = is_wal_gone_,
+                    .has_own_writes = has_own_writes_};
     if (reply_) facts.goal = reply_->goal;
     const Plan plan = MakePlan(facts);
     if (!plan.why.empty()) SayProblem(std::string(plan.why));
@@ -209,7 +217,7 @@ bool NodeLoop::ActOnce() {
             if (TakeState(plan.next)) StartServer();
             return false;
         case Action::kRunStep:
-            if (!step_alarm_.IsActive()) BeginStep(plan.step, plan.next);
+            BeginStep(plan.step, plan.next);
             return false;
         case Action::kEnd:
             if (!TakeState(NodeState::kDropped)) return false;
@@ -262,7 +270,8 @@ void NodeLoop::ExitAfterReport(int status) {
     Report();
 }
 
-void NodeLoop::OnStartFailed() {
+void NodeLoop::OnStartFailed(const core::Problem &problem) {
+    trouble_ = problem.message;
     if (is_keeper_) {
         Report();
         return StartServer();
@@ -270,14 +279,16 @@ void NodeLoop::OnStartFailed() {
     BecomeKeeper();
 }
 
-core::Result<void> NodeLoop::BeforeStart() {
-    if (auto done = files_.PrepareStart(reply_ ? &*reply_ : nullptr); !done) return done;
+core::Result<std::vector<std::string>> NodeLoop::BeforeStart() {
+    auto options = files_.PrepareStart(record_.state, reply_ ? &*reply_ : nullptr);
+    if (!options) return options;
     files_.ForgetHeartbeat();
+    worker_seen_at_ = {};
     report_alarm_.Stop();
     problem_.clear();
     is_keeper_ = false;
     baton_.Release();
-    return {};
+    return options;
 }
 
 void NodeLoop::OnStopRequest() {
@@ -301,7 +312,7 @@ void NodeLoop::OnReload() {
     link_.SetMonitor(options_.settings.monitor);
     SaveKeeperConfig("");
     if (server_.IsRunning()) {
-        if (auto done = files_.PrepareStart(nullptr); !done) log_.Error(done.error());
+        if (auto done = files_.WriteSettings(); !done) log_.Error(done.error());
         server_.Reload();
     }
     log_.Info("Reloaded the configuration");

@@ -53,12 +53,13 @@ class NodeLoop final : public ServerLoop {
 
  protected:
     void OnBegin() override;
-    void OnDown() override { BecomeKeeper(); }
+    void OnDown() override;
     void OnStopped() override;
     void OnStopRequest() override;
     void OnTick() override;
-    void OnStartFailed() override;
-    core::Result<void> BeforeStart() override;
+    void OnFound() override;
+    void OnStartFailed(const core::Problem &problem) override;
+    core::Result<std::vector<std::string>> BeforeStart() override;
 
  private:
     // Keeper
@@ -82,8 +83,17 @@ class NodeLoop final : public ServerLoop {
     void BeginStep(core::Step step, core::NodeState next);
     void CancelStep();
     void OnStepSucceeded(std::uint64_t system_identifier, core::NodeState next);
+    // Servers that are not as we would have started them
+    bool TurnOutStranger();
+    void TurnOut(const core::Problem &why);
+    void TurnOutHarder();
+    void Tell(const std::string &event);
+    [[nodiscard]] std::string ServerName() const;
     // Watchman
-    void WatchHeartbeat();
+    void WatchServer();
+    [[nodiscard]] bool IsWhereItShouldNotBe();
+    void AwaitWorker();
+    void WatchHeartbeat(const Heartbeat &heartbeat);
     void WatchStream(const Heartbeat &heartbeat);
 
     Files &files_;
@@ -98,12 +108,15 @@ class NodeLoop final : public ServerLoop {
     std::int64_t sequence_ = 0;  ///< of the last report
     int round_ = 0;              ///< tags reports: answers to those of an earlier one do not count
     std::string problem_;
+    std::string trouble_;  ///< why no server runs as it should; until a worker shows itself
     std::optional<ControlFacts> control_;
     Alarm report_alarm_;
     Alarm baton_alarm_;
     Alarm exit_alarm_;
     Alarm step_alarm_;
     Alarm save_alarm_;
+    Alarm removal_alarm_;
+    std::optional<StopMode> removal_;  ///< how far the removal of the server that runs has come
     std::optional<int> exit_status_;
     /// A step that runs.
     struct Running {
@@ -112,7 +125,8 @@ class NodeLoop final : public ServerLoop {
         bool is_cancelled = false;
     };
     std::optional<Running> running_;
-    int step_failures_ = 0;
+    core::Step last_step_ = core::Step::kNone;
+    int step_failures_ = 0;  ///< of that step, in a row
     core::BootTime last_tick_;
     core::BootTime awake_since_;
     core::BootTime last_reply_;
@@ -122,6 +136,9 @@ class NodeLoop final : public ServerLoop {
     bool is_stream_check_running_ = false;
     core::BootTime next_stream_check_;
     bool is_wal_gone_ = false;  ///< the upstream no longer has what this standby needs
+    bool has_own_writes_ = false;  ///< a server out of recovery was seen on a standby's data
+    /// The last sign of the worker in the server that runs; 0: none yet.
+    core::BootTime worker_seen_at_;
 };
 
 }  // namespace pgaf::supervisor

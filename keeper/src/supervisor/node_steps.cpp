@@ -31,6 +31,13 @@ Milliseconds PauseAfter(const core::Problem &problem, int failures) {
 }  // namespace
 
 void NodeLoop::BeginStep(core::Step step, core::NodeState next) {
+    if (step != last_step_) {
+        // How another one went says nothing about this one.
+        step_failures_ = 0;
+        step_alarm_.Stop();
+        last_step_ = step;
+    }
+    if (step_alarm_.IsActive() || TurnOutStranger()) return;
     running_ = Running{.goal = reply_ ? reply_->goal : next, .next = next};
     if (step_failures_ == 0) log_.Info("Started " + NameOf(step));
     steps_.Begin(step, {.record = record_, .reply = reply_, .is_wal_gone = is_wal_gone_});
@@ -43,22 +50,21 @@ void NodeLoop::CancelStep() {
 }
 
 void NodeLoop::OnStepDone(StepOutcome outcome) {
-    if (!outcome.note.empty()) {
-        event_ = std::move(outcome.note);
-        ++round_;  // answers to reports from before it do not say that it was heard
-    }
+    if (!outcome.note.empty()) Tell(outcome.note);
     const Running ended = *running_;
     running_.reset();
     if (outcome.result) {
         OnStepSucceeded(*outcome.result, ended.next);
+    } else if (ended.is_cancelled) {
+        step_failures_ = 0;  // it was not wanted any more: nothing has failed
     } else {
         const core::Problem &problem = outcome.result.error();
         const bool is_waiting = problem.code == ProblemCode::kBadState;
-        if (!ended.is_cancelled && problem.message != problem_) {
+        if (problem.message != problem_) {
             log_.Write(is_waiting ? LogLevel::kInfo : LogLevel::kWarn, problem);
         }
         problem_ = problem.message;
-        if (problem.code == ProblemCode::kRefused && options_.is_init_only && !ended.is_cancelled) {
+        if (problem.code == ProblemCode::kRefused && options_.is_init_only) {
             return ExitAfterReport(kExitKeeperInit);
         }
         step_alarm_.Once(PauseAfter(problem, step_failures_++));
@@ -70,7 +76,7 @@ void NodeLoop::OnStepDone(StepOutcome outcome) {
 void NodeLoop::OnStepSucceeded(std::uint64_t system_identifier, core::NodeState next) {
     step_failures_ = 0;
     ForgetFailedStarts();
-    is_wal_gone_ = false;
+    is_wal_gone_ = has_own_writes_ = false;
     record_.system_identifier = system_identifier;
     if (const auto control = files_.ReadControl()) control_ = control;
     const bool is_saved = TakeState(next) && (record_ == saved_ || Save());

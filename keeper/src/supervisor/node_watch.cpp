@@ -11,6 +11,8 @@ using core::BootTime;
 using core::Milliseconds;
 
 constexpr Milliseconds kHeartbeatLimit{5000};
+/// So soon after its start, or after we have found it, the worker of a server shows itself.
+constexpr Milliseconds kWorkerLimit{10'000};
 constexpr Milliseconds kStreamPatience{10'000};
 /// `create` without --run gives up when the monitor does not answer for so long.
 constexpr Milliseconds kInitSilenceLimit{30'000};
@@ -21,8 +23,8 @@ void NodeLoop::OnTick() {
     const BootTime now = Now();
     if (now - last_tick_ > Milliseconds{1500}) awake_since_ = now;  // we slept: so did the worker
     last_tick_ = now;
-    if (server_.IsRunning()) return WatchHeartbeat();
-    if (running_) return;
+    if (server_.IsRunning()) return WatchServer();
+    if (running_ || TurnOutStranger()) return;
     server_.ReapOrphans();
     if (!options_.is_init_only || exit_status_ || now - last_reply_ < kInitSilenceLimit) return;
     log_.Error("The monitor has not answered for " +
@@ -31,19 +33,58 @@ void NodeLoop::OnTick() {
     ExitAfterReport(kExitMonitor);
 }
 
-void NodeLoop::WatchHeartbeat() {
-    const BootTime now = Now();
+void NodeLoop::WatchServer() {
+    if (removal_ || IsWhereItShouldNotBe()) return;
     const auto heartbeat = files_.ReadHeartbeat();
-    const bool is_worker_up = heartbeat && now - heartbeat->at < Milliseconds{1000};
-    if (is_link_needed_ && (is_worker_up || now - server_.StartedAt() > Milliseconds{10'000})) {
+    const bool is_known = worker_seen_at_.ns != 0;
+    if (!heartbeat || (!is_known && !server_.IsParentOf(heartbeat->pid))) return AwaitWorker();
+    worker_seen_at_ = heartbeat->at;
+    trouble_.clear();
+    WatchHeartbeat(*heartbeat);
+}
+
+/// A server that is out of recovery although its node is a standby. A standby that is being
+/// promoted is out of it before its record says so.
+bool NodeLoop::IsWhereItShouldNotBe() {
+    if (IsStopping() || !server_.IsOutOfRecovery()) return false;
+    const auto record = files_.LoadRecord();
+    if (!record || !core::IsStandby(record->state) || core::IsBeingPromoted(record->state))
+        return false;
+    has_own_writes_ = true;
+    TurnOut({core::ProblemCode::kBadState,
+             ServerName() + " accepts writes although the node is a standby (" +
+                 std::string(core::ToString(record->state)) + ")",
+             "It was promoted, or started without standby.signal, by somebody else.",
+             "Use \"pg_autoctl perform promotion\" to make this node the primary."});
+    return true;
+}
+
+/// Without it nobody guards the writes of this server.
+void NodeLoop::AwaitWorker() {
+    const BootTime now = Now();
+    const BootTime since = std::max({server_.StartedAt(), awake_since_, worker_seen_at_});
+    if (IsStopping() || now - since <= kWorkerLimit) return;
+    const auto record = files_.LoadRecord();
+    if (record && record->state == core::NodeState::kMaintenance) return;  // the operator's
+    TurnOut({core::ProblemCode::kBadState,
+             ServerName() + " runs without pg_auto_failover: its worker has given no sign for " +
+                 std::to_string(kWorkerLimit.count() / 1000) + " s",
+             "Nothing protects what is written in such a server.",
+             "Look at shared_preload_libraries in postgresql.auto.conf and postgresql.conf, and "
+             "at the server's log. Leave it to \"pg_autoctl run\" to start PostgreSQL."});
+}
+
+void NodeLoop::WatchHeartbeat(const Heartbeat &heartbeat) {
+    const BootTime now = Now();
+    const bool is_worker_up = now - heartbeat.at < Milliseconds{1000};
+    if (is_link_needed_ && is_worker_up) {
         is_link_needed_ = false;
         link_.Close();
     }
-    if (!heartbeat) return;
-    if (is_worker_up) WatchStream(*heartbeat);
-    const BootTime last_sign = std::max({heartbeat->at, server_.StartedAt(), awake_since_});
+    if (is_worker_up) WatchStream(heartbeat);
+    const BootTime last_sign = std::max({heartbeat.at, server_.StartedAt(), awake_since_});
     if (now - last_sign <= kHeartbeatLimit) return;
-    log_.Error("The worker in PostgreSQL (process " + std::to_string(heartbeat->pid) +
+    log_.Error("The worker in PostgreSQL (process " + std::to_string(heartbeat.pid) +
                ") gave no sign for " + std::to_string((now - last_sign).count()) +
                " ms: killing PostgreSQL");
     server_.Kill();

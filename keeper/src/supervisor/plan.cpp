@@ -19,12 +19,22 @@ Plan StartAs(const PlanFacts &facts, NodeState next) {
     return {.action = Action::kStart, .next = next, .why = {}};
 }
 
+bool IsFollower(const PlanFacts &facts) {
+    return facts.state == NodeState::kSecondary || facts.state == NodeState::kCatchingup;
+}
+
+/// Its data cannot follow, or must be compared with the primary's first.
+bool NeedsRejoin(const PlanFacts &facts) {
+    return facts.is_marked || facts.is_wal_gone || facts.has_own_writes ||
+           facts.failed_starts >= kStartsBeforeRejoin;
+}
+
 Plan WithoutMonitor(const PlanFacts &facts) {
     const bool is_harmless =
         core::IsStandby(facts.state) || (facts.state == NodeState::kSingle && !facts.had_peer);
-    if (is_harmless && !facts.is_marked && facts.failed_starts < kStartsBeforeRejoin) {
-        return StartAs(facts, facts.state);
-    }
+    const bool must_wait = facts.is_marked || facts.failed_starts >= kStartsBeforeRejoin ||
+                           (IsFollower(facts) && NeedsRejoin(facts));
+    if (is_harmless && !must_wait) return StartAs(facts, facts.state);
     return {.action = Action::kWait, .next = facts.state, .why = {}};
 }
 
@@ -35,11 +45,7 @@ Plan AtGoal(const PlanFacts &facts) {
     if (StaysDown(facts.state)) {
         return {.action = Action::kWait, .next = facts.state, .why = {}};
     }
-    const bool is_follower =
-        facts.state == NodeState::kSecondary || facts.state == NodeState::kCatchingup;
-    const bool needs_work =
-        facts.is_marked || facts.is_wal_gone || facts.failed_starts >= kStartsBeforeRejoin;
-    if (is_follower && needs_work) {
+    if (IsFollower(facts) && NeedsRejoin(facts)) {
         return {.action = Action::kRunStep,
                 .step = Step::kRejoin,
                 .next = NodeState::kCatchingup,

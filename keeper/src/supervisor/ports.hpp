@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "pgaf/core/node_record.hpp"
 #include "pgaf/core/protocol.hpp"
@@ -28,13 +29,15 @@ class Clock {
 enum class StopMode { kSmart, kFast, kImmediate };
 
 /// The postmaster of the data directory. Its end is the event OnServerEnded, which comes when
-/// nothing of it is left; one that somebody else has started meanwhile is taken over without it.
+/// nothing of it is left.
 class Server {
  public:
     virtual ~Server() = default;
-    /// Takes over one that runs; otherwise kills what an earlier one has left, and starts it.
-    virtual core::Result<void> Start() = 0;
-    /// Takes over a postmaster that is running already; false when there is none.
+    /// Kills what an earlier one has left, and starts it with these words on its command line.
+    /// kBadState while another one runs there.
+    virtual core::Result<void> Start(const std::vector<std::string> &options) = 0;
+    /// Watches from now on a postmaster that runs there already, whoever has started it; false
+    /// when there is none.
     virtual bool Attach() = 0;
     [[nodiscard]] virtual bool IsRunning() const = 0;
     virtual void Stop(StopMode mode) = 0;
@@ -45,6 +48,12 @@ class Server {
     [[nodiscard]] virtual core::BootTime StartedAt() const = 0;
     /// As the postmaster itself says; true on a standby as well.
     [[nodiscard]] virtual bool AcceptsConnections() const = 0;
+    /// Recovery has ended and it accepts writes, as the postmaster itself says.
+    [[nodiscard]] virtual bool IsOutOfRecovery() const = 0;
+    /// For the operator; 0 when none is watched.
+    [[nodiscard]] virtual int ProcessId() const = 0;
+    /// The process was started by the postmaster that is watched.
+    [[nodiscard]] virtual bool IsParentOf(int pid) const = 0;
     /// Kills the processes of a postmaster that has died, and waits until they are gone.
     virtual core::Result<void> KillLeftovers() = 0;
     /// Waits for processes that became our children when their postmaster died, without blocking.
@@ -71,9 +80,13 @@ class Files {
                                                 const std::string &hostaddr) = 0;
     /// Reads again what the operator chose.
     virtual core::Result<NodeSettings> LoadSettings() = 0;
-    /// Writes what a server needs in PGDATA: settings, and the rules for the peers in `reply`
-    /// when there is one.
-    virtual core::Result<void> PrepareStart(const core::Reply *reply) = 0;
+    /// Writes what a server needs in PGDATA: settings, standby.signal when `state` is that of a
+    /// standby, and the rules for the peers in `reply` when there is one. Returns what must stand
+    /// on its command line. No server may run.
+    virtual core::Result<std::vector<std::string>> PrepareStart(core::NodeState state,
+                                                                const core::Reply *reply) = 0;
+    /// Writes the settings anew, for a server that runs.
+    virtual core::Result<void> WriteSettings() = 0;
     /// Removes the file: the next worker makes its own.
     virtual void ForgetHeartbeat() = 0;
     virtual std::optional<Heartbeat> ReadHeartbeat() = 0;

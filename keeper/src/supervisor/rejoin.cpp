@@ -3,15 +3,26 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <span>
 
 namespace pgaf::supervisor {
 namespace {
 
+using Past = std::span<const core::TimelineSwitch>;
+
+/// Ours certainly came to be as `theirs`; only the first timeline has no past.
+bool HasPast(const ControlFacts &ours, Past theirs) {
+    if (ours.timeline != 1 && ours.history.empty()) return false;
+    return std::equal(ours.history.begin(), ours.history.end(), theirs.begin(), theirs.end());
+}
+
 /// The place on our timeline where the primary's history left it; none when it did not, or is on
 /// it still.
-std::optional<core::Lsn> ForkOf(const core::TimelineHistory &history, int timeline) {
-    for (const core::TimelineSwitch &fork : history) {
-        if (fork.timeline == timeline) return fork.at;
+std::optional<core::Lsn> ForkOf(const core::TimelineHistory &history, const ControlFacts &ours) {
+    for (std::size_t i = 0; i < history.size(); ++i) {
+        if (history.at(i).timeline != ours.timeline) continue;
+        if (!HasPast(ours, Past(history).first(i))) return std::nullopt;
+        return history.at(i).at;
     }
     return std::nullopt;
 }
@@ -20,13 +31,13 @@ std::optional<core::Lsn> ForkOf(const core::TimelineHistory &history, int timeli
 
 Judgement JudgeKinship(const ControlFacts &ours, const SourceIdentity &primary) {
     if (ours.timeline == primary.timeline) {
-        // Followed it already, or somebody used a number twice: only a standby has nothing of its
-        // own.
-        const bool was_standby = ours.state == ClusterState::kShutDownInRecovery ||
-                                 ours.state == ClusterState::kInArchiveRecovery;
-        return {.kinship = was_standby ? Kinship::kFollows : Kinship::kDiverged};
+        // Followed it already, or somebody used a number twice: only a standby of this very
+        // timeline that is not ahead has nothing of its own.
+        const bool is_prefix = ours.IsStandbys() && HasPast(ours, primary.history) &&
+                               std::max(ours.checkpoint, ours.min_recovery) <= primary.end;
+        return {.kinship = is_prefix ? Kinship::kFollows : Kinship::kMustCopy};
     }
-    const auto fork = ForkOf(primary.history, ours.timeline);
+    const auto fork = ForkOf(primary.history, ours);
     if (!fork || ours.checkpoint >= *fork || ours.min_recovery > *fork) {
         return {.kinship = Kinship::kDiverged};
     }

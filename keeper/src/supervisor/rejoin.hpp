@@ -11,6 +11,7 @@ enum class Kinship {
     kFollows,   ///< it holds nothing that the primary's history does not have
     kDiverged,  ///< it does, or may
     kAskWal,    ///< the control file does not say: follows if its WAL has nothing beyond `fork`
+    kMustCopy,  ///< it may have diverged, and pg_rewind could not see it: it goes by numbers
 };
 
 struct Judgement {
@@ -18,7 +19,8 @@ struct Judgement {
     core::Lsn fork{};  ///< with kAskWal: where the primary's history left our timeline
 };
 
-/// Anything unclear counts as diverged.
+/// Anything unclear counts as diverged, and on the primary's own timeline as kMustCopy. Timelines
+/// are compared by what came before them: two servers may have given the same number.
 Judgement JudgeKinship(const ControlFacts &ours, const SourceIdentity &primary);
 
 /// What pg_waldump said of the records from the fork on: true when there certainly are none.

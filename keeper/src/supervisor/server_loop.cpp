@@ -49,15 +49,16 @@ void ServerLoop::StartServer() {
 
 void ServerLoop::StartNow() {
     if (IsStopping() || server_.IsRunning()) return;
+    was_ready_ = false;
+    if (server_.Attach()) return OnFound();
     last_start_ = Now();
     ++recent_starts_;
-    was_ready_ = false;
-    auto started = BeforeStart();
-    if (started) started = server_.Start();
+    auto options = BeforeStart();
+    const auto started = options ? server_.Start(*options) : core::Result<void>(core::Pass(options));
     if (started) return;
     log_.Error(started.error());
     ++failed_starts_;
-    OnStartFailed();
+    OnStartFailed(started.error());
 }
 
 void ServerLoop::OnServerEnded(int status) {

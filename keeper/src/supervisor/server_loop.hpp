@@ -1,6 +1,8 @@
 #pragma once
 
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "supervisor/alarms.hpp"
 #include "supervisor/ports.hpp"
@@ -44,8 +46,12 @@ class ServerLoop {
     /// PostgreSQL accepts connections, for the first time since it was started or attached to.
     virtual void OnReady() {}
     virtual void OnTick() {}
-    virtual core::Result<void> BeforeStart() = 0;  ///< write files, let go of locks
-    virtual void OnStartFailed() = 0;
+    /// A server runs that this loop has not started, when it was about to start one; it is watched
+    /// from now on.
+    virtual void OnFound() = 0;
+    /// Write files, let go of locks; returns what stands on the server's command line.
+    virtual core::Result<std::vector<std::string>> BeforeStart() = 0;
+    virtual void OnStartFailed(const core::Problem &problem) = 0;
 
     /// At once the first time, later with a growing pause.
     void StartServer();
@@ -54,6 +60,8 @@ class ServerLoop {
     void Exit(int status) { process_.Exit(status); }
     [[nodiscard]] bool IsStopping() const { return stop_mode_.has_value(); }
     [[nodiscard]] int FailedStarts() const { return failed_starts_; }
+    /// The end of the server that runs will say nothing about the data.
+    void ExpectEnd() { was_ready_ = true; }
     /// The data has changed: earlier failures say nothing about it.
     void ForgetFailedStarts() { failed_starts_ = 0; }
     [[nodiscard]] core::BootTime Now() const { return clock_.Now(); }

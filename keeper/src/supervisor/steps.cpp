@@ -53,7 +53,7 @@ class Run {
  private:
     Result<void> Copy(const Peer &upstream, std::uint64_t system_identifier);
     Result<std::uint64_t> RejoinWith(const Peer &upstream, const ControlFacts &control);
-    bool HasDiverged(const ControlFacts &control, const SourceIdentity &identity);
+    Kinship Compare(const ControlFacts &control, const SourceIdentity &identity);
     Result<void> Recover();
     void KeepAside(const SourceIdentity &identity);
     Result<void> Rewind(const Peer &upstream, const SourceIdentity &identity);
@@ -102,10 +102,11 @@ Result<void> Run::Copy(const Peer &upstream, std::uint64_t system_identifier) {
 }
 
 /// The WAL is asked only when the control file does not say: it may be a lot to read.
-bool Run::HasDiverged(const ControlFacts &control, const SourceIdentity &identity) {
+Kinship Run::Compare(const ControlFacts &control, const SourceIdentity &identity) {
     const Judgement judgement = JudgeKinship(control, identity);
-    if (judgement.kinship != Kinship::kAskWal) return judgement.kinship == Kinship::kDiverged;
-    return effects_.HasWalBeyond(control.timeline, judgement.fork);
+    if (judgement.kinship != Kinship::kAskWal) return judgement.kinship;
+    return effects_.HasWalBeyond(control.timeline, judgement.fork) ? Kinship::kDiverged
+                                                                   : Kinship::kFollows;
 }
 
 /// pg_rewind wants a cleanly stopped target, and would start the server itself, with our module in
@@ -161,13 +162,19 @@ Result<std::uint64_t> Run::RejoinWith(const Peer &upstream, const ControlFacts &
             ForeignPrimary(identity->system_identifier, control.system_identifier));
     }
     effects_.ArchiveReadyWal();
-    const bool has_diverged = HasDiverged(control, *identity);
-    if (!has_diverged && input_.is_wal_gone) {
+    const Kinship kinship = Compare(control, *identity);
+    if (kinship == Kinship::kMustCopy) {
+        log_.Warn("This node may have written on timeline " + std::to_string(control.timeline) +
+                  ", which node " + Named(upstream) + " writes on: making a new copy");
+        KeepAside(*identity);
+        return Clone();
+    }
+    if (kinship == Kinship::kFollows && input_.is_wal_gone) {
         log_.Warn("Node " + Named(upstream) +
                   " no longer has the WAL that this node needs: making a new copy");
         return Clone();
     }
-    if (!has_diverged) {
+    if (kinship == Kinship::kFollows) {
         log_.Info("Nothing was written after timeline " + std::to_string(control.timeline) +
                   " was left: following node " + Named(upstream) + " as it is");
         if (auto done = effects_.MakeStandby(upstream); !done) return Pass(done);
@@ -192,7 +199,9 @@ Problem ForeignDirectory(const std::string &path) {
             {}};
 }
 
-StepOutcome CarryOut(core::Step step, StepEffects &effects, Log &log, const StepInput &input) {
+namespace {
+
+StepOutcome RunLocked(core::Step step, StepEffects &effects, Log &log, const StepInput &input) {
     if (step == core::Step::kInitPrimary) return {.result = effects.InitPrimary()};
     Run run(effects, log, input);
     if (step == core::Step::kClone) return {.result = run.Clone()};
@@ -201,6 +210,15 @@ StepOutcome CarryOut(core::Step step, StepEffects &effects, Log &log, const Step
     }
     auto result = run.Rejoin();
     return {.result = std::move(result), .note = run.TakeNote()};
+}
+
+}  // namespace
+
+StepOutcome CarryOut(core::Step step, StepEffects &effects, Log &log, const StepInput &input) {
+    if (auto locked = effects.LockDirectory(); !locked) return {.result = Pass(locked)};
+    StepOutcome outcome = RunLocked(step, effects, log, input);
+    effects.UnlockDirectory();
+    return outcome;
 }
 
 }  // namespace pgaf::supervisor

@@ -45,6 +45,12 @@ class StepEffects {
     virtual DataDirectory InspectDataDirectory() = 0;
     virtual core::Result<ControlFacts> ReadControl(Place place) = 0;
 
+    /// From now on PostgreSQL refuses to start in PGDATA, whoever tries: its postmaster.pid is
+    /// ours, also in a copy that takes its place. kBadState while a server runs there. A lock whose
+    /// holder has died holds nobody up.
+    virtual core::Result<void> LockDirectory() = 0;
+    virtual void UnlockDirectory() = 0;
+
     // The marker: with it neither the supervisor nor the module in the server starts PostgreSQL.
     virtual bool IsMarked() = 0;
     virtual core::Result<void> SetMarker(std::string_view what) = 0;

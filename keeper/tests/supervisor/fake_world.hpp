@@ -33,6 +33,9 @@ class FakeWorld final : public Clock,
     bool is_ready = true;  ///< a running server accepts connections
     bool can_start = true;
     bool is_marked = false;
+    bool is_out_of_recovery = false;
+    bool is_configuration_broken = false;
+    std::optional<ControlFacts> control;
     std::optional<supervisor::Heartbeat> heartbeat;
 
     // What the machine did.
@@ -48,6 +51,8 @@ class FakeWorld final : public Clock,
     StepInput step_input;
     std::vector<BootTime> step_begins;
     bool is_running = false;
+    std::vector<std::string> start_options;
+    std::optional<NodeState> prepared_state;
 
     [[nodiscard]] int Count(const std::string &what) const {
         return static_cast<int>(std::count(journal.begin(), journal.end(), what));
@@ -55,8 +60,9 @@ class FakeWorld final : public Clock,
 
     // The ports.
     [[nodiscard]] BootTime Now() const override { return now; }
-    core::Result<void> Start() override {
+    core::Result<void> Start(const std::vector<std::string> &options) override {
         Did("start");
+        start_options = options;
         starts.push_back(now);
         if (!can_start) return core::Fail(core::ProblemCode::kPostgres, "it does not start");
         is_running = true;
@@ -78,6 +84,9 @@ class FakeWorld final : public Clock,
     void Reload() override { Did("reload"); }
     [[nodiscard]] BootTime StartedAt() const override { return started_at_; }
     [[nodiscard]] bool AcceptsConnections() const override { return is_ready; }
+    [[nodiscard]] bool IsOutOfRecovery() const override { return is_out_of_recovery; }
+    [[nodiscard]] int ProcessId() const override { return is_running ? 50 : 0; }
+    [[nodiscard]] bool IsParentOf(int pid) const override { return pid == 99; }
     core::Result<void> KillLeftovers() override {
         Did("kill leftovers");
         return {};
@@ -100,14 +109,22 @@ class FakeWorld final : public Clock,
         return {};
     }
     core::Result<NodeSettings> LoadSettings() override { return NodeSettings{.name = "renamed"}; }
-    core::Result<void> PrepareStart(const core::Reply *reply) override {
+    core::Result<std::vector<std::string>> PrepareStart(NodeState state,
+                                                        const core::Reply *reply) override {
         Did(reply != nullptr ? "prepare with peers" : "prepare");
+        if (is_configuration_broken)
+            return core::Fail(core::ProblemCode::kPostgres, "line 3 is wrong");
+        prepared_state = state;
+        return std::vector<std::string>{"-c", "what_safety=needs"};
+    }
+    core::Result<void> WriteSettings() override {
+        Did("write settings");
         return {};
     }
     void ForgetHeartbeat() override { heartbeat.reset(); }
     std::optional<supervisor::Heartbeat> ReadHeartbeat() override { return heartbeat; }
     bool IsMarked() override { return is_marked; }
-    std::optional<ControlFacts> ReadControl() override { return std::nullopt; }
+    std::optional<ControlFacts> ReadControl() override { return control; }
     core::Result<bool> Take() override {
         if (!is_baton_busy) Did("take baton");
         return !is_baton_busy;
@@ -175,6 +192,7 @@ class Bench {
     }
     void EndServer() {
         world.is_running = false;
+        world.runs_already = false;
         loop_->OnServerEnded(1);
     }
     void EndStep(StepOutcome outcome) {

@@ -222,7 +222,7 @@ TEST(Keeper, ReadsTheConfigurationAgain) {
     bench.world.runs_already = true;
     bench.Begin();
     bench.Loop().OnReload();
-    EXPECT_EQ(bench.world.journal, (Journal{"prepare", "reload"}));
+    EXPECT_EQ(bench.world.journal, (Journal{"write settings", "reload"}));
 }
 
 }  // namespace

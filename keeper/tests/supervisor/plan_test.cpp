@@ -8,6 +8,7 @@ namespace pgaf::supervisor {
 namespace {
 
 using core::NodeState;
+using core::Step;
 
 TEST(Plan, APrimaryAsksTheMonitorBeforeItStarts) {
     EXPECT_EQ(MakePlan({.state = NodeState::kPrimary, .had_peer = true}).action, Action::kWait);
@@ -44,6 +45,21 @@ TEST(Plan, AStandbyWhoseWalIsGoneIsCompared) {
     EXPECT_EQ(plan.action, Action::kRunStep);
     EXPECT_EQ(plan.step, core::Step::kRejoin);
     EXPECT_EQ(plan.next, NodeState::kCatchingup);
+}
+
+TEST(Plan, AFollowerThatMustBeComparedWaitsForTheMonitor) {
+    for (const NodeState state : {NodeState::kSecondary, NodeState::kCatchingup}) {
+        const PlanFacts gone{.state = state, .is_wal_gone = true};
+        const PlanFacts written{.state = state, .has_own_writes = true};
+        for (PlanFacts facts : {gone, written}) {
+            EXPECT_EQ(MakePlan(facts).action, Action::kWait);
+            facts.goal = state;
+            EXPECT_EQ(MakePlan(facts).step, Step::kRejoin);
+        }
+    }
+    // In an election every position counts.
+    EXPECT_EQ(MakePlan({.state = NodeState::kReportLsn, .is_wal_gone = true}).action,
+              Action::kStart);
 }
 
 TEST(Plan, ANodeThatStoppedToBeDroppedEndsWhenTheMonitorKnowsIt) {

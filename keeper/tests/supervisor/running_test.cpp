@@ -62,7 +62,7 @@ TEST(Stop, EscalatesUntilPostgresIsGone) {
     Bench bench;
     bench.world.runs_already = true;
     bench.Begin();
-    bench.RunFor(Milliseconds{20'000});
+    bench.RunFor(Milliseconds{5'000});
     bench.world.journal.clear();
     bench.Loop().OnStopSignal(StopMode::kSmart);
     bench.RunFor(Milliseconds{80'000});
@@ -144,6 +144,39 @@ TEST(Steps, IsGivenUpWhenTheMonitorWantsSomethingElse) {
     EXPECT_EQ(bench.world.Count("cancel"), 0);
     bench.Answer(NodeState::kSingle);
     EXPECT_EQ(bench.world.Count("cancel"), 1);
+}
+
+TEST(Steps, ACancelledOneIsNoFailureOfTheNext) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kDemoted;
+    bench.Begin();
+    bench.Answer(NodeState::kCatchingup);
+    bench.Answer(NodeState::kSingle);
+    ASSERT_EQ(bench.world.Count("cancel"), 1);
+    bench.Answer(NodeState::kCatchingup);
+    bench.EndStep({.result = core::Fail(core::ProblemCode::kPostgres, "was cancelled")});
+    EXPECT_TRUE(bench.world.step);  // at once
+    bench.RunFor(Milliseconds{600});
+    EXPECT_EQ(bench.world.sent.back().report.problem, "");
+}
+
+TEST(Steps, AFailureOfOneDoesNotDelayAnother) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kWaitStandby;
+    bench.Begin();
+    bench.Answer(NodeState::kCatchingup);
+    ASSERT_EQ(bench.world.step, core::Step::kClone);
+    bench.EndStep({.result = 42});
+    bench.world.is_ready = false;
+    for (int i = 0; i < kStartsBeforeRejoin; ++i) {
+        while (!bench.world.is_running) {
+            bench.Answer(NodeState::kCatchingup);
+            bench.RunFor(Milliseconds{10});
+        }
+        bench.EndServer();
+    }
+    bench.Answer(NodeState::kCatchingup);
+    EXPECT_EQ(bench.world.step, core::Step::kRejoin);
 }
 
 TEST(Steps, WhatTheySayIsReportedUntilThatVeryReportIsAnswered) {
@@ -233,10 +266,9 @@ TEST(Watchman, AStandbyWhoseWalIsGoneIsStoppedAndComparedAnew) {
     EXPECT_EQ(bench.world.Count("check stream"), 1);
     bench.Loop().OnStreamChecked(core::Following::kWalIsGone);
     EXPECT_EQ(bench.world.journal.back(), "stop fast");
-    while (bench.world.is_running) {  // a standby starts at once, unless it was just started
-        bench.EndServer();
-        bench.RunFor(Milliseconds{100});
-    }
+    bench.EndServer();
+    bench.RunFor(Milliseconds{60'000});
+    EXPECT_TRUE(bench.world.starts.empty());
     bench.Answer(NodeState::kSecondary);
     ASSERT_EQ(bench.world.step, core::Step::kRejoin);
     EXPECT_TRUE(bench.world.step_input.is_wal_gone);

@@ -36,6 +36,8 @@ class FakeEffects final : public StepEffects {
     bool is_foreign = false;
     bool is_cancelled = false;
     bool has_wal_beyond = true;
+    bool is_server_there = false;
+    bool is_locked = false;
     ControlFacts control{.system_identifier = 42,
                          .state = ClusterState::kShutDown,
                          .timeline = 1,
@@ -60,6 +62,12 @@ class FakeEffects final : public StepEffects {
         if (place == Place::kCopy) facts.system_identifier = copied_identifier;
         return facts;
     }
+    Result<void> LockDirectory() override {
+        if (is_server_there) return Fail(ProblemCode::kBadState, "PostgreSQL is running");
+        is_locked = true;
+        return {};
+    }
+    void UnlockDirectory() override { is_locked = false; }
     bool IsMarked() override { return is_marked; }
     Result<void> SetMarker(std::string_view what) override {
         return Do("mark " + std::string(what), [this] { is_marked = true; });
@@ -103,11 +111,15 @@ class FakeEffects final : public StepEffects {
     Result<void> MakeStandby(const core::Peer &) override {
         return Do("make standby", [this] { data = Content::kOurs; });
     }
-    Result<std::uint64_t> InitPrimary() override { return 42; }
+    Result<std::uint64_t> InitPrimary() override {
+        (void)Do("init");
+        return 42;
+    }
 
  private:
     template <typename Fn>
     Result<void> Do(const std::string &what, Fn effect) {
+        EXPECT_TRUE(is_locked) << what;
         journal.push_back(what);
         if (what == failing) return Fail(failure, what + " fails");
         effect();
@@ -265,6 +277,37 @@ TEST(Rejoin, CopiesAnewWhenTheWalIsGone) {
     EXPECT_TRUE(std::equal(kCloneJournal.rbegin(), kCloneJournal.rend(), effects.journal.rbegin()));
 }
 
+// pg_rewind says "no rewind required" of two histories under one number.
+TEST(Rejoin, CopiesWhatMayHaveBeenWrittenOnThePrimarysOwnTimeline) {
+    FakeEffects effects;
+    effects.control.timeline = effects.primary.timeline;
+    effects.control.history = effects.primary.history;
+    const auto outcome = RunStep(core::Step::kRejoin, effects);
+    EXPECT_TRUE(outcome.result.has_value());
+    EXPECT_EQ(outcome.note, "WAL is discarded");
+    EXPECT_EQ(std::count(effects.journal.begin(), effects.journal.end(), "rewind"), 0);
+    EXPECT_TRUE(std::equal(kCloneJournal.rbegin(), kCloneJournal.rend(), effects.journal.rbegin()));
+}
+
+TEST(Lock, NoStepTouchesADirectoryInWhichAServerRuns) {
+    for (const core::Step step :
+         {core::Step::kInitPrimary, core::Step::kClone, core::Step::kRejoin}) {
+        FakeEffects effects;
+        effects.is_server_there = true;
+        EXPECT_EQ(RunStep(step, effects).result.error().code, ProblemCode::kBadState);
+        EXPECT_TRUE(effects.journal.empty());
+    }
+}
+
+TEST(Lock, IsReleasedHoweverAStepEnds) {
+    for (const char *failing : {"", "base backup", "connect"}) {
+        FakeEffects effects;
+        effects.failing = failing;
+        (void)RunStep(core::Step::kClone, effects);
+        EXPECT_FALSE(effects.is_locked);
+    }
+}
+
 TEST(Rejoin, RecoversFirstWhatWasNotShutDown) {
     FakeEffects effects;
     effects.control.state = ClusterState::kOther;
@@ -309,29 +352,56 @@ TEST(JudgeKinship, IsATable) {
         ControlFacts ours;
         Kinship kinship;
     };
-    const SourceIdentity primary{
-        .timeline = 3, .end = {}, .history = {{1, {0x2000}}, {2, {0x5000}}}};
+    const core::TimelineHistory third{{1, {0x2000}}, {2, {0x5000}}};
+    const core::TimelineHistory second{{1, {0x2000}}};
+    const SourceIdentity primary{.timeline = 3, .end = {0x9000}, .history = third};
     const Row rows[] = {
         {"a standby of the same timeline has nothing of its own",
-         {.state = ClusterState::kShutDownInRecovery, .timeline = 3, .checkpoint = {0x9000}},
+         {.state = ClusterState::kShutDownInRecovery,
+          .timeline = 3,
+          .checkpoint = {0x9000},
+          .history = third},
          Kinship::kFollows},
         {"nor has one that crashed",
-         {.state = ClusterState::kInArchiveRecovery, .timeline = 3},
+         {.state = ClusterState::kInArchiveRecovery, .timeline = 3, .history = third},
          Kinship::kFollows},
+        {"nor a copy that was never started",
+         {.timeline = 3, .history = third, .is_fresh_copy = true},
+         Kinship::kFollows},
+        {"unless it is ahead of the primary",
+         {.state = ClusterState::kInArchiveRecovery,
+          .timeline = 3,
+          .min_recovery = {0x9001},
+          .history = third},
+         Kinship::kMustCopy},
+        {"or its timeline came to be otherwise, under the same number",
+         {.state = ClusterState::kInArchiveRecovery,
+          .timeline = 3,
+          .history = {{1, {0x2000}}, {2, {0x4000}}}},
+         Kinship::kMustCopy},
+        {"or nobody knows how it came to be",
+         {.state = ClusterState::kInArchiveRecovery, .timeline = 3},
+         Kinship::kMustCopy},
         {"a primary that has the same number used it twice",
-         {.state = ClusterState::kShutDown, .timeline = 3},
-         Kinship::kDiverged},
-        {"and one that crashed too", {.timeline = 3}, Kinship::kDiverged},
+         {.state = ClusterState::kShutDown, .timeline = 3, .history = third},
+         Kinship::kMustCopy},
+        {"and one that crashed too", {.timeline = 3, .history = third}, Kinship::kMustCopy},
         {"a timeline that the primary does not come from", {.timeline = 4}, Kinship::kDiverged},
-        {"a checkpoint at the fork", {.timeline = 2, .checkpoint = {0x5000}}, Kinship::kDiverged},
+        {"the number of one that it comes from, given to another one",
+         {.timeline = 2, .checkpoint = {0x1000}, .history = {{1, {0x1800}}}},
+         Kinship::kDiverged},
+        {"or perhaps another one", {.timeline = 2, .checkpoint = {0x1000}}, Kinship::kDiverged},
+        {"a checkpoint at the fork",
+         {.timeline = 2, .checkpoint = {0x5000}, .history = second},
+         Kinship::kDiverged},
         {"a checkpoint beyond the fork of an older timeline",
          {.timeline = 1, .checkpoint = {0x2001}},
          Kinship::kDiverged},
         {"recovery has gone beyond the fork",
-         {.timeline = 2, .checkpoint = {0x4000}, .min_recovery = {0x5001}},
+         {.timeline = 2, .checkpoint = {0x4000}, .min_recovery = {0x5001}, .history = second},
          Kinship::kDiverged},
         {"nobody knows yet",
-         {.timeline = 2, .checkpoint = {0x4fff}, .min_recovery = {0x5000}},
+         {.timeline = 2, .checkpoint = {0x4fff}, .min_recovery = {0x5000}, .history = second},
          Kinship::kAskWal},
     };
     for (const Row &row : rows)

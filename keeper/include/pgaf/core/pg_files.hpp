@@ -26,6 +26,8 @@ std::string RedactConninfo(std::string_view conninfo);
 
 /// postgresql.conf with our include line present exactly once, at its end so that it wins.
 std::string EnsureInclude(std::string_view postgresql_conf);
+/// What the administrator has written: our include line is an empty one.
+std::string WithoutInclude(std::string_view postgresql_conf);
 
 /// On the monitor: how long a session may leave a transaction open without doing anything.
 inline constexpr Milliseconds kMonitorIdleLimit{10'000};
@@ -34,7 +36,8 @@ inline constexpr std::int64_t kSlotWalMostMb = 16 * 1024;
 
 struct ServerSettings {
     std::string keeper_directory;  ///< empty on the monitor
-    std::string preload_library;   ///< pgautofailover_keeper or pgautofailover
+    std::string preload_libraries;  ///< ours, and the administrator's
+    std::string wal_level = "replica";
     std::string listen_addresses = "*";
     int port = 5432;
     int pg_major = 15;

@@ -16,14 +16,7 @@ constexpr Milliseconds kAllLimit{300'000};
 constexpr std::string_view kReady = ".ready";
 
 std::string SettingOf(const StepContext &context, const std::string &name) {
-    auto value = io::RunChecked(
-        {.argv = {context.install.Tool("postgres"), "-D", context.paths.pgdata, "-C", name},
-         .timeout = kFileLimit,
-         .cancel = context.cancel});
-    if (!value) return "";
-    while (!value->empty() && value->back() == '\n')
-        value->pop_back();
-    return *value;
+    return io::ConfiguredValue(context.install, context.paths.pgdata, name).value_or("");
 }
 
 /// %p, %f and %% as in the manual, "Setting Up WAL Archiving".

@@ -7,9 +7,16 @@
 #include "supervisor/rejoin.hpp"
 
 namespace pgaf::node {
+namespace {
+
+void Show(std::string_view line) { spdlog::info("{}", line); }
+
+}  // namespace
 
 RealStepEffects::RealStepEffects(const StepContext &context)
-    : context_(context), copy_(context.paths.pgdata + ".pgaf-clone") {}
+    : context_(context),
+      copy_(context.paths.pgdata + ".pgaf-clone"),
+      lock_(context.paths.pgdata) {}
 
 supervisor::DataDirectory RealStepEffects::InspectDataDirectory() {
     switch (io::InspectDataDirectory(context_.paths.pgdata)) {
@@ -36,16 +43,21 @@ Result<void> RealStepEffects::Connect(const core::Peer &upstream) {
     return {};
 }
 
-Result<void> RealStepEffects::RunCopying(std::vector<std::string> argv) {
+Result<void> RealStepEffects::RunCopying(std::vector<std::string> argv,
+                                         std::function<void(std::string_view)> on_line) {
     auto done = io::RunChecked({.argv = std::move(argv),
                                 .env = PasswordEnv(context_),
-                                .on_line = [](std::string_view line) { spdlog::info("{}", line); },
+                                .on_line = std::move(on_line),
                                 .cancel = context_.cancel});
     if (!done) return Pass(done);
     return {};
 }
 
-Result<void> RealStepEffects::RemoveCopy() { return io::RemoveTree(copy_); }
+Result<void> RealStepEffects::RemoveCopy() {
+    // A server that somebody started in it, or in PGDATA before it was renamed.
+    if (auto killed = io::KillPostgres(copy_, Milliseconds{5000}); !killed) return killed;
+    return io::RemoveTree(copy_);
+}
 
 Result<void> RealStepEffects::TakeBaseBackup(const core::Peer &upstream) {
     const std::string &rate = context_.config.maximum_backup_rate;
@@ -62,7 +74,7 @@ Result<void> RealStepEffects::TakeBaseBackup(const core::Peer &upstream) {
                                   "--progress",
                                   "--verbose"};
     if (!rate.empty() && rate != "0") argv.push_back("--max-rate=" + rate);
-    return RunCopying(std::move(argv));
+    return RunCopying(std::move(argv), Show);
 }
 
 Result<void> RealStepEffects::MakeStandbyIn(const std::string &directory,
@@ -83,6 +95,8 @@ Result<void> RealStepEffects::MakeCopyOurs(const core::Peer &upstream) {
 }
 
 Result<void> RealStepEffects::ExchangeDirectories() {
+    if (auto done = lock_.Take(); !done) return done;
+    if (auto done = lock_.PutInto(copy_); !done) return done;
     return io::MoveInto(copy_, context_.paths.pgdata);
 }
 
@@ -106,13 +120,21 @@ Result<void> RealStepEffects::RecoverInSingleUserMode() {
                                  {.pgdata = context_.paths.pgdata, .database = "template1"},
                                  context_.cancel);
     if (!out) return Pass(out);
-    return {};
+    return lock_.Take();  // the server has removed it
 }
 
+// It removes postmaster.pid, with all that a base backup leaves out, when the files are in place.
 Result<void> RealStepEffects::RunPgRewind(const core::Peer &upstream) {
-    return RunCopying({context_.install.Tool("pg_rewind"), "--target-pgdata", context_.paths.pgdata,
-                       "--source-server", UpstreamConninfo(context_, upstream),
-                       "--no-ensure-shutdown", "--progress"});
+    auto done = RunCopying({context_.install.Tool("pg_rewind"), "--target-pgdata",
+                            context_.paths.pgdata, "--source-server",
+                            UpstreamConninfo(context_, upstream), "--no-ensure-shutdown",
+                            "--progress"},
+                           [this](std::string_view line) {
+                               Show(line);
+                               (void)lock_.Take();  // asked for again below
+                           });
+    if (!done) return done;
+    return lock_.Take();
 }
 
 Result<void> RealStepEffects::MakeStandby(const core::Peer &upstream) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 
 #include "node/steps/upstream.hpp"
@@ -15,6 +16,8 @@ class RealStepEffects final : public supervisor::StepEffects {
     supervisor::DataDirectory InspectDataDirectory() override;
     Result<supervisor::ControlFacts> ReadControl(supervisor::Place place) override;
 
+    Result<void> LockDirectory() override { return lock_.Take(); }
+    void UnlockDirectory() override { lock_.Release(); }
     bool IsMarked() override { return HasMarker(context_.paths); }
     Result<void> SetMarker(std::string_view what) override {
         return node::SetMarker(context_.paths, what);
@@ -45,15 +48,17 @@ class RealStepEffects final : public supervisor::StepEffects {
     Result<void> RunPgRewind(const core::Peer &upstream) override;
     Result<void> MakeStandby(const core::Peer &upstream) override;
 
-    Result<std::uint64_t> InitPrimary() override { return node::InitPrimary(context_); }
+    Result<std::uint64_t> InitPrimary() override { return node::InitPrimary(context_, lock_); }
 
  private:
     Result<void> MakeStandbyIn(const std::string &directory, const core::Peer &upstream);
     /// Runs a program that copies from the upstream; what it says goes to the log.
-    Result<void> RunCopying(std::vector<std::string> argv);
+    Result<void> RunCopying(std::vector<std::string> argv,
+                            std::function<void(std::string_view)> on_line);
 
     const StepContext &context_;
     std::string copy_;
+    io::DirectoryLock lock_;
     std::optional<Upstream> session_;
 };
 

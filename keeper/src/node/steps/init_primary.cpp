@@ -31,13 +31,16 @@ std::vector<std::string> RoleCommands(const StepContext &context) {
     return commands;
 }
 
-Result<void> SetUpDatabase(const StepContext &context, const std::string &directory) {
+/// Single-user servers remove the lock of PGDATA when they end.
+Result<void> SetUpDatabase(const StepContext &context, const std::string &directory,
+                           io::DirectoryLock &lock) {
     const Config &config = context.config;
     io::SingleUser session{.pgdata = directory, .commands = RoleCommands(context)};
     session.commands.push_back("SELECT datname FROM pg_catalog.pg_database WHERE datname = " +
                                io::QuoteLiteral(config.dbname));
     auto out = io::RunSingleUser(context.install, session, context.cancel);
     if (!out) return Pass(out);
+    if (auto locked = lock.Take(); !locked) return locked;
     if (out->find(fmt::format("datname = \"{}\"", config.dbname)) != std::string::npos) return {};
     std::string create = "CREATE DATABASE " + io::QuoteIdentifier(config.dbname);
     if (!config.username.empty() && config.username != io::OsUser()) {
@@ -46,7 +49,7 @@ Result<void> SetUpDatabase(const StepContext &context, const std::string &direct
     session.commands = {create};
     auto created = io::RunSingleUser(context.install, session, context.cancel);
     if (!created) return Pass(created);
-    return {};
+    return lock.Take();
 }
 
 Result<void> WriteFiles(const StepContext &context, const std::string &directory) {
@@ -62,7 +65,7 @@ Result<void> WriteFiles(const StepContext &context, const std::string &directory
     return WriteInto(directory, core::kSyncFile, core::SyncText(""));
 }
 
-Result<void> CreateCluster(const StepContext &context) {
+Result<void> CreateCluster(const StepContext &context, io::DirectoryLock &lock) {
     const std::string &pgdata = context.paths.pgdata;
     const std::string fresh = pgdata + ".pgaf-init";
     if (auto done = io::RemoveTree(fresh); !done) return done;
@@ -70,12 +73,12 @@ Result<void> CreateCluster(const StepContext &context) {
     if (auto done = InitDb(context.install, context.config, fresh, context.cancel); !done)
         return done;
     if (auto done = WriteFiles(context, fresh); !done) return done;
-    if (auto done = SetUpDatabase(context, fresh); !done) return done;
+    if (auto done = SetUpDatabase(context, fresh, lock); !done) return done;
     if (auto done = io::MoveInto(fresh, pgdata); !done) return done;
     return io::RemoveTree(fresh);  // the empty directory that was there before
 }
 
-Result<void> AdoptCluster(const StepContext &context) {
+Result<void> AdoptCluster(const StepContext &context, io::DirectoryLock &lock) {
     const std::string &pgdata = context.paths.pgdata;
     if (io::Exists(pgdata + "/standby.signal") || io::Exists(pgdata + "/recovery.signal")) {
         return Fail(ProblemCode::kBadState,
@@ -84,19 +87,19 @@ Result<void> AdoptCluster(const StepContext &context) {
     }
     spdlog::info("Taking over the database cluster in \"{}\"", pgdata);
     if (auto done = WriteFiles(context, pgdata); !done) return done;
-    return SetUpDatabase(context, pgdata);
+    return SetUpDatabase(context, pgdata, lock);
 }
 
 }  // namespace
 
-Result<std::uint64_t> InitPrimary(const StepContext &context) {
+Result<std::uint64_t> InitPrimary(const StepContext &context, io::DirectoryLock &lock) {
     const std::string &pgdata = context.paths.pgdata;
     const io::DataDirectory kind = io::InspectDataDirectory(pgdata);
     if (kind == io::DataDirectory::kOther) {
         return tl::unexpected(supervisor::ForeignDirectory(pgdata));
     }
-    auto done =
-        kind == io::DataDirectory::kCluster ? AdoptCluster(context) : CreateCluster(context);
+    auto done = kind == io::DataDirectory::kCluster ? AdoptCluster(context, lock)
+                                                    : CreateCluster(context, lock);
     if (!done) return Pass(done);
     auto control = io::ReadControlData(context.install, pgdata);
     if (!control) return Pass(control);

@@ -60,9 +60,7 @@ std::string DiscardedDirectory(const Paths &paths) { return paths.pgdata + ".pga
 std::string KeepDiscardedWal(const StepContext &context, const supervisor::SourceIdentity &identity,
                              const supervisor::ControlFacts &control) {
     const std::string pg_wal = context.paths.pgdata + "/pg_wal";
-    core::WalPosition ours{control.timeline, control.checkpoint, {}};
-    if (auto text = io::ReadFile(fmt::format("{}/{:08X}.history", pg_wal, control.timeline)))
-        ours.history = core::ParseTimelineHistory(*text);
+    const core::WalPosition ours{control.timeline, control.checkpoint, control.history};
     const core::Lsn from = core::PartingOf(ours, identity.timeline, identity.history);
     // Without a clean shutdown the end is not known: then everything that is there.
     const core::Lsn to = control.IsShutDown() ? control.checkpoint : core::Lsn{UINT64_MAX};
