@@ -163,12 +163,11 @@ core::Result<std::vector<std::string>> SupervisorRig::PrepareStart(core::NodeSta
     machine_.Effect();
     if (core::IsStandby(state)) machine_.data->standby_signal = true;
     machine_.Effect();
-    return core::SafetyOptions(
-        {.libraries = core::SettingOf(machine_.data->files[kAutomaticFile],
-                                      "shared_preload_libraries"),
-         .wal_level = "replica",
-         .has_checksums = false,
-         .keeper_directory = kNodeDirectory});
+    return core::SafetyOptions({.libraries = core::SettingOf(machine_.data->files[kAutomaticFile],
+                                                             "shared_preload_libraries"),
+                                .wal_level = "replica",
+                                .has_checksums = false,
+                                .keeper_directory = kNodeDirectory});
 }
 
 core::Result<void> SupervisorRig::WriteSettings() {

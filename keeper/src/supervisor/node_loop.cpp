@@ -173,8 +173,7 @@ void NodeLoop::IgnoreOldTerm(const core::Reply &reply) {
     is_old_term_said_ = true;
     log_.Warn("The monitor has forgotten decisions (term " + std::to_string(reply.term) + ", set " +
               std::to_string(reply.sync_version) + " after term " + std::to_string(record_.term) +
-              ", set " + std::to_string(record_.known_sync_version) +
-              "): its orders are ignored");
+              ", set " + std::to_string(record_.known_sync_version) + "): its orders are ignored");
 }
 
 void NodeLoop::OnLinkProblem(const core::Problem &problem) {

@@ -26,11 +26,13 @@ void NodeLoop::Tell(const std::string &event) {
     ++round_;  // answers to reports from before it do not say that it was heard
 }
 
-/// True when a server runs that this process has not started; it is watched, or on its way out, from
-/// now on. In maintenance the operator does as he likes, and a dropped node is no longer ours.
+/// True when a server runs that this process has not started; it is watched, or on its way out,
+/// from now on. In maintenance the operator does as he likes, and a dropped node is no longer ours.
 bool NodeLoop::TurnOutStranger() {
-    const bool is_ours_to_say = record_.state != NodeState::kMaintenance &&
-                                record_.state != NodeState::kDropped;
+    // Under maintenance it is the operator's, until the end of the maintenance is asked for.
+    const bool rests =
+        record_.state == NodeState::kMaintenance && record_.goal == NodeState::kMaintenance;
+    const bool is_ours_to_say = !rests && record_.state != NodeState::kDropped;
     if (!is_ours_to_say || running_) return false;
     if (server_.IsRunning()) return is_keeper_;
     if (!server_.Attach()) return false;

@@ -122,7 +122,10 @@ void Keeper::StayInState(Context &context) {
     }
     if (core::IsStandby(record_->state) && !context.facts.in_recovery) {
         // Promoted by hand, or started without its signal file: what it writes is nobody's.
-        StopServer(record_->state, "PostgreSQL has left recovery, and this node is a standby");
+        // Who followed compares his data with the primary's before he follows again; who was to
+        // seal comes back as what he was.
+        StopServer(Follows(record_->state) ? core::NodeState::kDemoted : record_->state,
+                   "PostgreSQL has left recovery, and this node is a standby");
         return;
     }
     if (core::IsWritable(record_->state) && !context.facts.in_recovery) {

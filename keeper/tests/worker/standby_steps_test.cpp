@@ -342,7 +342,7 @@ TEST(Standby, OutOfRecoveryIsStopped) {
     bench.Turn();
     EXPECT_EQ(std::count(bench.world.journal.begin(), bench.world.journal.end(), "stop"), 1);
     EXPECT_EQ(bench.world.fence, Fence::kClosed);
-    EXPECT_EQ(bench.world.Record().state, NodeState::kSecondary) << "it comes back as a standby";
+    EXPECT_EQ(bench.world.Record().state, NodeState::kDemoted) << "its data are compared first";
 }
 
 }  // namespace
