@@ -237,7 +237,7 @@ void World::HealEverything() {
         machine->supervisor_frozen_until = machine->disk_frozen_until = {};
         machine->is_replay_paused = machine->reloads_late = false;
         machine->replay_units = 64;
-        machine->dies_after_effects = 0;
+        machine->dies_after_effects = machine->dies_in_promotion = 0;
         if (machine->server) {
             machine->server->postmaster_frozen_until = {};
             machine->server->is_replay_paused = false;

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <filesystem>
 #include <set>
 #include <sstream>
@@ -158,6 +159,16 @@ Result<ControlData> ReadControlData(const PgInstall &install, const std::string 
                             .timeout = kToolLimit});
     if (!text) return Pass(text, fmt::format("could not read the control file of \"{}\"", pgdata));
     return ParseControlData(*text);
+}
+
+bool IsInProduction(const std::string &pgdata) {
+    constexpr std::size_t kStateAt = 16;
+    constexpr std::uint32_t kInProduction = 6;
+    auto file = ReadFile(pgdata + "/global/pg_control");
+    std::uint32_t state = 0;
+    if (!file || file->size() < kStateAt + sizeof state) return false;
+    std::memcpy(&state, file->data() + kStateAt, sizeof state);
+    return state == kInProduction;
 }
 
 std::optional<PostmasterFile> ParsePostmasterFile(std::string_view text) {
