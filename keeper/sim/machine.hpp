@@ -101,7 +101,7 @@ class Machine {
     BootTime supervisor_starts = core::kForever;
     /// An operator's pg_ctl, or a service of the distribution, starts a server then.
     BootTime foreign_start = core::kForever;
-    bool repeats_options = false;       ///< then it is pg_ctl restart, which repeats the options
+    bool repeats_options = false;        ///< then it is pg_ctl restart, which repeats the options
     std::int64_t supervisor_serial = 0;  ///< of the last process
     enum class Holder { kNobody, kSupervisor, kWorker };
     Holder baton = Holder::kNobody;

@@ -165,11 +165,10 @@ core::Result<std::vector<std::string>> SupervisorRig::PrepareStart(core::NodeSta
     machine_.Effect();
     const auto &theirs = machine_.data->conf.automatic;
     const auto libraries = theirs.find("shared_preload_libraries");
-    return core::SafetyOptions(
-        {.libraries = libraries == theirs.end() ? "" : libraries->second,
-         .wal_level = "replica",
-         .has_checksums = false,
-         .keeper_directory = kNodeDirectory});
+    return core::SafetyOptions({.libraries = libraries == theirs.end() ? "" : libraries->second,
+                                .wal_level = "replica",
+                                .has_checksums = false,
+                                .keeper_directory = kNodeDirectory});
 }
 
 core::Result<void> SupervisorRig::WriteSettings() {

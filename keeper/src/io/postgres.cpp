@@ -241,8 +241,8 @@ std::vector<pid_t> PostgresProcesses(const std::string &pgdata) {
 
 namespace {
 
-/// No server is left in `pgdata`. PostgreSQL asks kill(pid, 0) only, and would take the lock file of
-/// a zombie that nobody reaps, or one whose number another process has by now, for a living one.
+/// No server is left in `pgdata`. PostgreSQL asks kill(pid, 0) only, and would take the lock file
+/// of a zombie that nobody reaps, or one whose number another process has by now, for a living one.
 void RemoveStaleLock(const std::string &pgdata) {
     const std::string path = pgdata + "/postmaster.pid";
     if (!Exists(path) || !PostgresProcesses(pgdata).empty()) return;
@@ -289,9 +289,9 @@ Result<void> DirectoryLock::Take() {
         if (*created) return {};
         RemoveStaleLock(pgdata_);
     }
-    return Fail(ProblemCode::kBadState,
-                fmt::format("PostgreSQL is running in \"{}\", and nobody may work on its files",
-                            pgdata_));
+    return Fail(
+        ProblemCode::kBadState,
+        fmt::format("PostgreSQL is running in \"{}\", and nobody may work on its files", pgdata_));
 }
 
 Result<void> DirectoryLock::PutInto(const std::string &directory) const {
@@ -332,9 +332,7 @@ Result<std::string> ConfiguredValue(const PgInstall &install, const std::string 
                                     const std::string &name, const std::string &config_file) {
     std::vector<std::string> argv{install.Tool("postgres"), "-D", pgdata, "-C", name};
     if (!config_file.empty()) argv.insert(argv.end(), {"-c", "config_file=" + config_file});
-    auto outcome = Run({.argv = std::move(argv),
-                        .env = {{"LC_ALL", "C"}},
-                        .timeout = kToolLimit});
+    auto outcome = Run({.argv = std::move(argv), .env = {{"LC_ALL", "C"}}, .timeout = kToolLimit});
     if (!outcome) return Pass(outcome);
     if (outcome->status == 0) return std::string(Trim(outcome->out));
     // "2026-... LOG:  syntax error in file ...", and what it could not do for that reason.

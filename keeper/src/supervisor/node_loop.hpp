@@ -137,7 +137,7 @@ class NodeLoop final : public ServerLoop {
     std::string event_;  ///< for the monitor, until it has answered
     bool is_stream_check_running_ = false;
     core::BootTime next_stream_check_;
-    bool is_wal_gone_ = false;  ///< the upstream no longer has what this standby needs
+    bool is_wal_gone_ = false;     ///< the upstream no longer has what this standby needs
     bool has_own_writes_ = false;  ///< a server out of recovery was seen on a standby's data
     /// The last sign of the worker in the server that runs; 0: none yet.
     core::BootTime worker_seen_at_;

@@ -43,8 +43,8 @@ void NodeLoop::WatchServer() {
     WatchHeartbeat(*heartbeat);
 }
 
-/// A server that is out of recovery although its node is a standby. A standby that is told to become
-/// the primary is out of it before its record says so.
+/// A server that is out of recovery although its node is a standby. A standby that is told to
+/// become the primary is out of it before its record says so.
 bool NodeLoop::IsWhereItShouldNotBe() {
     if (IsStopping() || !server_.IsOutOfRecovery()) return false;
     const auto record = files_.LoadRecord();

@@ -13,9 +13,9 @@ struct PlanFacts {
     /// What the monitor answered to a report that was sent after PostgreSQL ended.
     std::optional<core::NodeState> goal{};
     bool had_peer = false;
-    bool is_marked = false;    ///< PGDATA is incomplete
-    int failed_starts = 0;     ///< in a row
-    bool is_wal_gone = false;  ///< the upstream no longer has the WAL that this standby needs
+    bool is_marked = false;       ///< PGDATA is incomplete
+    int failed_starts = 0;        ///< in a row
+    bool is_wal_gone = false;     ///< the upstream no longer has the WAL that this standby needs
     bool has_own_writes = false;  ///< a standby that was out of recovery: it must be compared
 };
 

@@ -54,7 +54,8 @@ void ServerLoop::StartNow() {
     last_start_ = Now();
     ++recent_starts_;
     auto options = BeforeStart();
-    const auto started = options ? server_.Start(*options) : core::Result<void>(core::Pass(options));
+    const auto started =
+        options ? server_.Start(*options) : core::Result<void>(core::Pass(options));
     if (started) return;
     log_.Error(started.error());
     ++failed_starts_;

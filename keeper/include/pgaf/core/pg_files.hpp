@@ -31,7 +31,7 @@ std::string WithoutInclude(std::string_view postgresql_conf);
 inline constexpr std::int64_t kSlotWalMostMb = 16 * 1024;
 
 struct ServerSettings {
-    std::string keeper_directory;  ///< empty on the monitor
+    std::string keeper_directory;   ///< empty on the monitor
     std::string preload_libraries;  ///< ours, and the administrator's
     std::string wal_level = "replica";
     std::string listen_addresses = "*";
