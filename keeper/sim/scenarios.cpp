@@ -407,6 +407,17 @@ std::string OldDiskReturns(std::uint64_t seed, Story &story) {
     return stage.Verdict();
 }
 
+/// It cannot follow anybody, has no primary to be compared with, and the election asks for it.
+std::string PromotedByHandAndPrimaryLost(std::uint64_t seed, Story &story) {
+    Stage stage(seed, 3, story);
+    stage.world.At(3).RequestPromotion();
+    stage.Run(150);
+    stage.world.At(1).is_gone = true;
+    stage.world.At(1).PowerOff();
+    stage.MustServe(30'000, "after the primary was lost while a standby was promoted by hand");
+    return stage.Verdict();
+}
+
 constexpr std::array kScenarios{
     Scenario{"F1", "a crash inside a promotion leaves a group that heals", CrashInPromotion},
     Scenario{"F2", "a PREPARE TRANSACTION that was confirmed in part is not acknowledged",
@@ -440,10 +451,12 @@ constexpr std::array kScenarios{
     Scenario{"F24", "a standby without its upstream does not flood the log", NoisyStandby},
     Scenario{"P1", "no two rules undo each other", BriefCut},
     Scenario{"N1", "a machine that was paused with its clock does not acknowledge", PausedClock},
-    Scenario{"N4", "a monitor from an older backup learns what it lacks", OldMonitorLearns},
     Scenario{"N2", "a member that was set back to an old disk is not promoted without what it had",
              OldDiskPromoted},
     Scenario{"N3", "a node that was set back to an old disk comes back", OldDiskReturns},
+    Scenario{"N4", "a monitor from an older backup learns what it lacks", OldMonitorLearns},
+    Scenario{"N5", "a standby that was promoted by hand does not block an election",
+             PromotedByHandAndPrimaryLost},
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <filesystem>
 #include <set>
 #include <sstream>
@@ -160,6 +161,16 @@ Result<ControlData> ReadControlData(const PgInstall &install, const std::string 
     return ParseControlData(*text);
 }
 
+bool IsInProduction(const std::string &pgdata) {
+    constexpr std::size_t kStateAt = 16;
+    constexpr std::uint32_t kInProduction = 6;
+    auto file = ReadFile(pgdata + "/global/pg_control");
+    std::uint32_t state = 0;
+    if (!file || file->size() < kStateAt + sizeof state) return false;
+    std::memcpy(&state, file->data() + kStateAt, sizeof state);
+    return state == kInProduction;
+}
+
 std::optional<PostmasterFile> ParsePostmasterFile(std::string_view text) {
     std::vector<std::string> lines;
     std::stringstream stream{std::string(text)};
@@ -230,8 +241,8 @@ std::vector<pid_t> PostgresProcesses(const std::string &pgdata) {
 
 namespace {
 
-/// No server is left in `pgdata`. PostgreSQL asks kill(pid, 0) only, and would take the lock file of
-/// a zombie that nobody reaps, or one whose number another process has by now, for a living one.
+/// No server is left in `pgdata`. PostgreSQL asks kill(pid, 0) only, and would take the lock file
+/// of a zombie that nobody reaps, or one whose number another process has by now, for a living one.
 void RemoveStaleLock(const std::string &pgdata) {
     const std::string path = pgdata + "/postmaster.pid";
     if (!Exists(path) || !PostgresProcesses(pgdata).empty()) return;
@@ -278,9 +289,9 @@ Result<void> DirectoryLock::Take() {
         if (*created) return {};
         RemoveStaleLock(pgdata_);
     }
-    return Fail(ProblemCode::kBadState,
-                fmt::format("PostgreSQL is running in \"{}\", and nobody may work on its files",
-                            pgdata_));
+    return Fail(
+        ProblemCode::kBadState,
+        fmt::format("PostgreSQL is running in \"{}\", and nobody may work on its files", pgdata_));
 }
 
 Result<void> DirectoryLock::PutInto(const std::string &directory) const {
@@ -321,9 +332,7 @@ Result<std::string> ConfiguredValue(const PgInstall &install, const std::string 
                                     const std::string &name, const std::string &config_file) {
     std::vector<std::string> argv{install.Tool("postgres"), "-D", pgdata, "-C", name};
     if (!config_file.empty()) argv.insert(argv.end(), {"-c", "config_file=" + config_file});
-    auto outcome = Run({.argv = std::move(argv),
-                        .env = {{"LC_ALL", "C"}},
-                        .timeout = kToolLimit});
+    auto outcome = Run({.argv = std::move(argv), .env = {{"LC_ALL", "C"}}, .timeout = kToolLimit});
     if (!outcome) return Pass(outcome);
     if (outcome->status == 0) return std::string(Trim(outcome->out));
     // "2026-... LOG:  syntax error in file ...", and what it could not do for that reason.

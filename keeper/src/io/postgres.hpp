@@ -40,6 +40,10 @@ struct ControlData {
     bool has_checksums = false;
 };
 Result<ControlData> ReadControlData(const PgInstall &install, const std::string &pgdata);
+/// The same's "in production", read from the file itself: it is asked for all the time.
+/// Source: PostgreSQL 10 to 17, struct ControlFileData and enum DBState, where `state` follows two
+/// versions and the system identifier.
+bool IsInProduction(const std::string &pgdata);
 /// Pure part of it, for tests: the text of pg_controldata in the C locale.
 Result<ControlData> ParseControlData(std::string_view text);
 

@@ -58,8 +58,8 @@ void MonitorLoop::OnReady() {
 }
 
 Result<std::vector<std::string>> MonitorLoop::BeforeStart() {
-    auto done = WriteServerFiles(options_.install, options_.config, options_.paths,
-                                 options_.paths.pgdata);
+    auto done =
+        WriteServerFiles(options_.install, options_.config, options_.paths, options_.paths.pgdata);
     if (!done) return Pass(done);
     return std::vector<std::string>{};
 }

@@ -158,8 +158,7 @@ Result<std::vector<std::string>> WriteNodeServerFiles(const io::PgInstall &insta
     auto conf = io::ReadFile(pgdata + "/postgresql.conf");
     if (!conf) return Pass(conf);
     core::ServerSettings settings = SettingsOf(install, config, paths, pgdata, *conf);
-    settings.preload_libraries =
-        core::MergeLibraries(configured->libraries, core::kKeeperLibrary);
+    settings.preload_libraries = core::MergeLibraries(configured->libraries, core::kKeeperLibrary);
     settings.wal_level = configured->wal_level == "logical" ? "logical" : "replica";
     if (auto done = WriteSettings(settings, pgdata, *conf); !done) return Pass(done);
     return core::SafetyOptions(*configured);

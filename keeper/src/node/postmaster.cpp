@@ -78,7 +78,8 @@ bool Postmaster::AcceptsConnections() const {
 
 bool Postmaster::IsOutOfRecovery() const {
     const auto file = io::ReadPostmasterFile(pgdata_);
-    return file && file->pid == pid_ && file->status == "ready";
+    // A hot standby is "ready" as well; by then its control file is no longer that of a primary.
+    return file && file->pid == pid_ && file->status == "ready" && io::IsInProduction(pgdata_);
 }
 
 bool Postmaster::IsParentOf(int pid) const {

@@ -58,7 +58,7 @@ void NodeLoop::OnBegin() {
         return BecomeKeeper();
     }
     last_reply_ = Now();
-    if (server_.Attach()) return OnFound();
+    if (server_.Attach()) return Adopt();
     // A frozen process of a server that died before us could hold the baton, or an answer to a
     // client.
     if (auto killed = server_.KillLeftovers(); !killed) log_.Error(killed.error());

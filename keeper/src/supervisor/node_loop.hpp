@@ -84,6 +84,8 @@ class NodeLoop final : public ServerLoop {
     void CancelStep();
     void OnStepSucceeded(std::uint64_t system_identifier, core::NodeState next);
     // Servers that are not as we would have started them
+    void Adopt();
+    [[nodiscard]] bool IsOperators() const;
     bool TurnOutStranger();
     void TurnOut(const core::Problem &why);
     void TurnOutHarder();

@@ -26,26 +26,33 @@ void NodeLoop::Tell(const std::string &event) {
     ++round_;  // answers to reports from before it do not say that it was heard
 }
 
-/// True when a server runs that this process has not started; it is watched, or on its way out,
-/// from now on. In maintenance the operator does as he likes, and a dropped node is no longer ours.
+/// In maintenance the operator does as he likes, and a dropped node is no longer ours.
+bool NodeLoop::IsOperators() const {
+    const bool rests = !reply_ || reply_->goal == NodeState::kMaintenance;
+    return record_.state == NodeState::kDropped ||
+           (record_.state == NodeState::kMaintenance && rests);
+}
+
+/// True when a server runs that somebody else has started; it is on its way out then, unless it is
+/// the operator's and its worker keeps the node.
 bool NodeLoop::TurnOutStranger() {
-    // Under maintenance it is the operator's, until the end of the maintenance is asked for.
-    const bool rests =
-        record_.state == NodeState::kMaintenance && record_.goal == NodeState::kMaintenance;
-    const bool is_ours_to_say = !rests && record_.state != NodeState::kDropped;
-    if (!is_ours_to_say || running_) return false;
+    if (running_) return false;
     if (server_.IsRunning()) return is_keeper_;
-    if (!server_.Attach()) return false;
-    OnFound();
+    if ((is_keeper_ && IsOperators()) || !server_.Attach()) return false;
+    if (!IsOperators()) OnFound();
     return true;
 }
 
-/// While this process keeps the node nobody else starts a server. Otherwise it may be the one that
-/// an earlier supervisor has started, or one whose worker was quicker to become the keeper: then
-/// that worker shows itself.
+/// One that ran before this process did may be what an earlier supervisor has started: then its
+/// worker shows itself.
+void NodeLoop::Adopt() {
+    if (core::IsStopped(record_.state)) OnFound();
+}
+
+/// As long as this process watches the node nobody else starts its server: it would not know what
+/// that one read, nor which settings it lacks.
 void NodeLoop::OnFound() {
     worker_seen_at_ = {};
-    if (!is_keeper_ && !core::IsStopped(record_.state)) return;
     TurnOut({core::ProblemCode::kBadState,
              ServerName() + " was started by somebody else while the node is in state " +
                  std::string(core::ToString(record_.state)),
@@ -82,6 +89,10 @@ void NodeLoop::OnDown() {
     const bool was_turned_out = removal_.has_value();
     removal_.reset();
     removal_alarm_.Stop();
+    if (!is_keeper_) {  // the worker was, and has written the record
+        reply_.reset();
+        if (const auto record = files_.LoadRecord()) record_ = saved_ = *record;
+    }
     if (was_turned_out && core::IsStandby(record_.state)) {
         const auto control = files_.ReadControl();
         has_own_writes_ = has_own_writes_ || (control && !control->IsStandbys());

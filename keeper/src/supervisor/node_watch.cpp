@@ -43,13 +43,12 @@ void NodeLoop::WatchServer() {
     WatchHeartbeat(*heartbeat);
 }
 
-/// A server that is out of recovery although its node is a standby. A standby that is being
-/// promoted is out of it before its record says so.
+/// A server that is out of recovery although its node is a standby. A standby that is told to
+/// become the primary is out of it before its record says so.
 bool NodeLoop::IsWhereItShouldNotBe() {
     if (IsStopping() || !server_.IsOutOfRecovery()) return false;
     const auto record = files_.LoadRecord();
-    if (!record || !core::IsStandby(record->state) || core::IsBeingPromoted(record->state))
-        return false;
+    if (!record || !core::IsStandby(record->state) || core::IsWritable(record->goal)) return false;
     has_own_writes_ = true;
     TurnOut({core::ProblemCode::kBadState,
              ServerName() + " accepts writes although the node is a standby (" +

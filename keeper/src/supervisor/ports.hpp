@@ -48,7 +48,7 @@ class Server {
     [[nodiscard]] virtual core::BootTime StartedAt() const = 0;
     /// As the postmaster itself says; true on a standby as well.
     [[nodiscard]] virtual bool AcceptsConnections() const = 0;
-    /// Recovery has ended and it accepts writes, as the postmaster itself says.
+    /// Recovery has ended and it accepts writes.
     [[nodiscard]] virtual bool IsOutOfRecovery() const = 0;
     /// For the operator; 0 when none is watched.
     [[nodiscard]] virtual int ProcessId() const = 0;

@@ -140,7 +140,9 @@ class Program:
         """The pid of the keeper worker inside PostgreSQL."""
         for pid in self.server_pids()[1:]:
             with contextlib.suppress(OSError):
-                if b"keeper" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
+                title = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+                # A process that was just forked still has the postmaster's words.
+                if title.startswith(b"postgres: ") and b"keeper" in title:
                     return pid
         return None
 

@@ -57,8 +57,10 @@ TEST(SafetyOptions, RespectWhatIsMoreThanNeeded) {
 }
 
 TEST(SafetyOptions, NameEverySettingThatSafetyNeeds) {
-    const auto options = SafetyOptions(
-        {.libraries = "a", .wal_level = "replica", .has_checksums = true, .keeper_directory = "/n"});
+    const auto options = SafetyOptions({.libraries = "a",
+                                        .wal_level = "replica",
+                                        .has_checksums = true,
+                                        .keeper_directory = "/n"});
     EXPECT_EQ(options, (std::vector<std::string>{
                            "-c", "shared_preload_libraries=a, pgautofailover_keeper", "-c",
                            "pgautofailover_keeper.directory=/n", "-c", "restart_after_crash=off",

@@ -109,6 +109,19 @@ TEST(Stranger, IsTheOperatorsInMaintenance) {
     EXPECT_EQ(bench.world.Count("stop fast"), 0);
 }
 
+TEST(Stranger, IsTheOperatorsNoMoreWhenMaintenanceEnds) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kMaintenance;
+    bench.Begin();
+    bench.world.runs_already = true;
+    bench.Answer(NodeState::kCatchingup);
+    EXPECT_FALSE(bench.world.step);
+    EXPECT_EQ(bench.world.Count("stop fast"), 1);
+    bench.EndServer();
+    bench.Answer(NodeState::kCatchingup);
+    EXPECT_TRUE(bench.world.step);
+}
+
 TEST(Stranger, OneThatWroteOnAStandbysDataMakesItCompare) {
     Bench bench;
     bench.world.is_configuration_broken = true;  // nothing starts
@@ -206,11 +219,12 @@ TEST(Adoption, AStandbyThatAcceptsWritesIsStoppedAndCompared) {
     }
 }
 
-TEST(Adoption, AStandbyThatIsBeingPromotedMayAcceptWrites) {
+TEST(Adoption, AStandbyThatIsToldToBeThePrimaryMayAcceptWrites) {
     for (const NodeState state : {NodeState::kPreparePromotion, NodeState::kStopReplication,
                                   NodeState::kWaitPrimary, NodeState::kPrimary}) {
         Bench bench;
         bench.world.disk.state = state;
+        bench.world.disk.goal = NodeState::kWaitPrimary;
         bench.world.runs_already = bench.world.is_out_of_recovery = true;
         bench.Begin();
         bench.RunFor(Milliseconds{1'000});

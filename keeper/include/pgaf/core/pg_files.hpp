@@ -35,7 +35,7 @@ inline constexpr Milliseconds kMonitorIdleLimit{10'000};
 inline constexpr std::int64_t kSlotWalMostMb = 16 * 1024;
 
 struct ServerSettings {
-    std::string keeper_directory;  ///< empty on the monitor
+    std::string keeper_directory;   ///< empty on the monitor
     std::string preload_libraries;  ///< ours, and the administrator's
     std::string wal_level = "replica";
     std::string listen_addresses = "*";

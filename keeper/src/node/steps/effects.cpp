@@ -14,9 +14,7 @@ void Show(std::string_view line) { spdlog::info("{}", line); }
 }  // namespace
 
 RealStepEffects::RealStepEffects(const StepContext &context)
-    : context_(context),
-      copy_(context.paths.pgdata + ".pgaf-clone"),
-      lock_(context.paths.pgdata) {}
+    : context_(context), copy_(context.paths.pgdata + ".pgaf-clone"), lock_(context.paths.pgdata) {}
 
 supervisor::DataDirectory RealStepEffects::InspectDataDirectory() {
     switch (io::InspectDataDirectory(context_.paths.pgdata)) {
@@ -125,14 +123,14 @@ Result<void> RealStepEffects::RecoverInSingleUserMode() {
 
 // It removes postmaster.pid, with all that a base backup leaves out, when the files are in place.
 Result<void> RealStepEffects::RunPgRewind(const core::Peer &upstream) {
-    auto done = RunCopying({context_.install.Tool("pg_rewind"), "--target-pgdata",
-                            context_.paths.pgdata, "--source-server",
-                            UpstreamConninfo(context_, upstream), "--no-ensure-shutdown",
-                            "--progress"},
-                           [this](std::string_view line) {
-                               Show(line);
-                               (void)lock_.Take();  // asked for again below
-                           });
+    auto done =
+        RunCopying({context_.install.Tool("pg_rewind"), "--target-pgdata", context_.paths.pgdata,
+                    "--source-server", UpstreamConninfo(context_, upstream), "--no-ensure-shutdown",
+                    "--progress"},
+                   [this](std::string_view line) {
+                       Show(line);
+                       (void)lock_.Take();  // asked for again below
+                   });
     if (!done) return done;
     return lock_.Take();
 }

@@ -24,7 +24,8 @@ struct StepContext {
     [[nodiscard]] std::span<const core::Peer> Peers() const;
 };
 
-/// A new cluster in PGDATA, or the one that is there; returns the system identifier. `lock` is held.
+/// A new cluster in PGDATA, or the one that is there; returns the system identifier. `lock` is
+/// held.
 Result<std::uint64_t> InitPrimary(const StepContext &context, io::DirectoryLock &lock);
 
 /// The marker outside PGDATA says which work was interrupted.
