@@ -255,6 +255,26 @@ TEST(Drain, AServerInRecoveryCannotHandOver) {
     EXPECT_EQ(bench.State(), NodeState::kPrimary);
 }
 
+TEST(Drain, ASecondOneDoesNotShowTheEndOfTheFirst) {
+    Bench bench;
+    BeginDrain(bench);
+    Close(bench);
+    Confirm(bench, 2);
+    Confirm(bench, 3);
+    ASSERT_EQ(bench.NextReport().sealed_lsn, kEnd);
+    bench.world.monitor = Bench::GrantOf(NodeState::kPrimary);
+    bench.NextReport();
+    bench.RunFor(Milliseconds{500});
+    ASSERT_EQ(bench.State(), NodeState::kPrimary);
+    bench.world.facts.lsn = {0x9000};
+    bench.world.facts.senders.clear();
+    bench.world.monitor = Bench::GrantOf(NodeState::kDraining);
+    bench.NextReport();
+    bench.RunFor(Milliseconds{100});
+    ASSERT_EQ(bench.State(), NodeState::kDraining);
+    EXPECT_FALSE(bench.NextReport().sealed_lsn.IsValid());
+}
+
 /// The worker of a drained primary was restarted: only the position is missing.
 void BeginAgain(Bench &bench) {
     bench.SetRecord(NodeState::kDraining);

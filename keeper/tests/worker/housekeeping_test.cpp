@@ -166,6 +166,17 @@ TEST(Slots, NothingIsDoneInTheUrgentPartsOfAStep) {
     EXPECT_EQ(bench.world.Count("create " + kSlotThree), 0);
 }
 
+TEST(Slots, AreKeptDuringTheLongPartsOfAStep) {
+    Bench bench;
+    bench.BeginPrimary();
+    bench.world.monitor = Bench::GrantOf(NodeState::kDraining);
+    bench.NextReport();
+    ASSERT_EQ(bench.world.Count("start checkpoint"), 1);
+    bench.world.facts.slots.pop_back();
+    bench.RunFor(Milliseconds{5500});
+    EXPECT_EQ(bench.world.Count("create " + kSlotThree), 1);
+}
+
 TEST(Hba, GetsTheLinesOfPeersOnceAndIsReadAgain) {
     Bench bench;
     bench.world.hba_file = "/data/pg_hba.conf";

@@ -259,6 +259,22 @@ TEST(ReportContent, CrashRecoveryIsAProblem) {
     EXPECT_EQ(bench.LastReport().problem, "PostgreSQL is in crash recovery");
 }
 
+TEST(ReportContent, AProblemThatComesAndGoesIsLoggedEveryTenSeconds) {
+    Bench bench;
+    bench.BeginStandby();
+    bench.world.lines.clear();
+    for (int i = 0; i <= 20; ++i) {
+        bench.world.AnswerWith(core::Fail(core::ProblemCode::kCorrupt, "there is no goal"));
+        bench.Turn();
+        bench.NextReport();
+        const auto logged = std::count_if(
+            bench.world.lines.begin(), bench.world.lines.end(),
+            [](const std::string &line) { return line.find("no goal") != std::string::npos; });
+        EXPECT_EQ(logged, i < 20 ? 1 : 2) << i;
+        bench.RunFor(Milliseconds{500});
+    }
+}
+
 TEST(ReportContent, AnUnreachableMonitorIsLoggedOnce) {
     Bench bench;
     bench.BeginPrimary();
