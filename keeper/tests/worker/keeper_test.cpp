@@ -244,6 +244,20 @@ TEST(Config, IsReadAgainWhenItHasChanged) {
     EXPECT_EQ(bench.world.Count("connect host=other"), 1);
 }
 
+TEST(Config, IsLookedAtTwiceASecondWhateverTheNumberOfTurns) {
+    Bench bench;
+    bench.BeginPrimary();
+    core::KeeperConfig config = SomeConfig();
+    config.monitor_conninfo = "host=other";
+    bench.world.files[kConfigFile] = core::Encode(config).value();
+    bench.RunFor(Milliseconds{499});
+    bench.Turn();
+    EXPECT_EQ(bench.world.Count("connect host=other"), 0);
+    bench.RunFor(Milliseconds{1});
+    bench.Turn();
+    EXPECT_EQ(bench.world.Count("connect host=other"), 1);
+}
+
 TEST(Config, ThatCannotBeReadLeavesTheOldOneInForce) {
     Bench bench;
     bench.BeginPrimary();
