@@ -196,6 +196,17 @@ TEST(Drain, AStandbyThatIsNotAMemberProvesNothing) {
     EXPECT_EQ(bench.world.fence, Fence::kOpen);
 }
 
+TEST(Drain, AStandbyThatIsStillCatchingUpIsNotWaitedFor) {
+    Bench bench;
+    BeginDrain(bench);
+    bench.world.Sender(3).streaming = false;
+    Close(bench);
+    EXPECT_EQ(bench.world.Count("finish 102"), 1);
+    EXPECT_EQ(bench.world.Count("finish 103"), 0);
+    Confirm(bench, 2);
+    EXPECT_EQ(bench.State(), NodeState::kDraining);
+}
+
 TEST(Drain, TheSlotTellsThePositionAfterTheWalsenderHasEnded) {
     Bench bench;
     BeginDrain(bench);

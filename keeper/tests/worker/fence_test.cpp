@@ -208,6 +208,15 @@ TEST(Stream, DoesNotExtendWhenTheMonitorHadSaidThatThePrimaryMustGo) {
     EXPECT_EQ(bench.world.Count("marker"), 0);
 }
 
+TEST(Stream, AServerInRecoveryWritesNoMarker) {
+    Bench bench;
+    bench.BeginPrimary();
+    bench.world.facts.in_recovery = true;
+    bench.world.facts.is_crash_recovery = true;
+    bench.RunFor(Milliseconds{2900});
+    EXPECT_EQ(bench.world.Count("marker"), 0);
+}
+
 TEST(Stream, ANodeThatStreamedSinceTheLastAnswerMustConfirmASetOfKZero) {
     Bench bench;
     bench.BeginPrimary();

@@ -130,6 +130,17 @@ TEST(Slots, AreMovedAlongOnAStandbyButNotBeyondWhatItHas) {
     EXPECT_EQ(bench.world.facts.slots.at(0).restart_lsn, Lsn{0x4000});
 }
 
+TEST(Slots, OneThatIsInUseOnAStandbyIsMovedByItsWalsender) {
+    Bench bench;
+    bench.SetRecord(NodeState::kSecondary);
+    bench.MakeStandby();
+    bench.world.facts.slots.at(1).active = true;
+    bench.world.monitor = Bench::ReplyOf(NodeState::kSecondary);
+    bench.Begin();
+    bench.RunFor(Milliseconds{11'000});
+    EXPECT_EQ(bench.world.facts.slots.at(1).restart_lsn, Lsn{0x1000});
+}
+
 TEST(Slots, OfAPrimaryAreMovedByItsWalsendersOnly) {
     Bench bench;
     BeginWith(bench, {SlotOf(kSlotTwo, false), SlotOf(kSlotThree, false)});

@@ -41,6 +41,17 @@ TEST(ReportTime, IsShortWhileAStateIsBeingReached) {
     EXPECT_NEAR(static_cast<double>(bench.world.sent.size() - before), 50, 2);
 }
 
+TEST(ReportTime, IsShortWhileAStandbySeals) {
+    Bench bench;
+    bench.BeginStandby();
+    bench.world.monitor = Bench::ReplyOf(NodeState::kReportLsn);
+    bench.world.monitor->target_lsn = {0x6000};
+    bench.NextReport();
+    const std::size_t before = bench.world.sent.size();
+    bench.RunFor(Milliseconds{5000});
+    EXPECT_GE(bench.world.sent.size() - before, 40U);
+}
+
 TEST(ReportTime, IsShortInStatesThatAwaitAStandby) {
     Bench bench;
     bench.world.monitor = Bench::GrantOf(NodeState::kWaitPrimary);

@@ -217,6 +217,17 @@ TEST(Follow, ANewUpstreamOfAStandbyIsWrittenWithoutAStep) {
     EXPECT_EQ(bench.NextReport().receiver.upstream, NodeId{3});
 }
 
+TEST(Follow, AnUpstreamThatIsOverriddenIsWrittenTwiceASecondAtMost) {
+    Bench bench;
+    bench.BeginStandby();
+    bench.world.reload_takes = false;
+    bench.Answer(FollowReply(3));
+    bench.RunFor(Milliseconds{10'000});
+    EXPECT_LE(bench.world.Count("reload"), 21);
+    EXPECT_GE(bench.world.Count("reload"), 10);
+    EXPECT_EQ(bench.world.Count("write " + kStandbyPath), 1);
+}
+
 TEST(Follow, AStandbyKeepsItsUpstreamWhenTheNewOneLacksWhatItHas) {
     Bench bench;
     bench.BeginStandby();

@@ -30,6 +30,8 @@ TEST(SyncSet, IsWrittenAtOnceAndIsUnknownUntilItIsInForce) {
     EXPECT_EQ(bench.LastReport().sync_version, 2);
     EXPECT_EQ(bench.world.Record().sync_version, 2);
     EXPECT_EQ(bench.world.Count("reload"), 1);
+    for (const core::Report &report : bench.world.sent)
+        EXPECT_EQ(report.problem, "");
 }
 
 struct Missing {
