@@ -19,6 +19,7 @@ TEST(Fence, AGrantOpensTheGateOfAPrimary) {
     bench.Answer(Bench::GrantOf(NodeState::kPrimary));
     EXPECT_EQ(bench.world.fence, Fence::kOpen);
     EXPECT_EQ(bench.world.deadline, bench.world.sent_at.front() + Milliseconds{3000});
+    EXPECT_EQ(bench.world.lines.back(), "the gate is open");
 }
 
 TEST(Fence, AnAnswerWithoutAGrantDoesNotOpenTheGate) {

@@ -114,6 +114,14 @@ TEST(Seal, AStandbyInAnElectionIsPointedAtNobodyWhateverAGivenUpStepLeft) {
     }
 }
 
+TEST(Seal, AnOverriddenUpstreamIsEmptiedTwiceASecond) {
+    Bench bench;
+    bench.world.reload_takes = false;
+    bench.BeginStandby(NodeState::kReportLsn);
+    bench.RunFor(Milliseconds{10'000});
+    EXPECT_NEAR(bench.world.Count("reload"), 20, 2);
+}
+
 TEST(Seal, AStandbyThatFetchesKeepsItsUpstream) {
     Bench bench;
     bench.BeginStandby(NodeState::kFastForward);
