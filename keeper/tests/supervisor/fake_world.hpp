@@ -34,9 +34,12 @@ class FakeWorld final : public Clock,
     bool can_start = true;
     bool is_marked = false;
     std::optional<supervisor::Heartbeat> heartbeat;
+    std::optional<ControlFacts> control;
 
     // What the machine did.
     std::vector<std::string> journal;
+    std::vector<std::string> lines;  ///< of the log
+    std::string monitor;             ///< whom it reports to
     struct Sent {
         core::Report report;
         int tag = 0;
@@ -84,7 +87,7 @@ class FakeWorld final : public Clock,
     }
     void ReapOrphans() override {}
     void Exit(int status) override { exit_status = status; }
-    void Write(LogLevel, const std::string &) override {}
+    void Write(LogLevel, const std::string &text) override { lines.push_back(text); }
     void Write(LogLevel, const core::Problem &) override {}
     core::Result<core::NodeRecord> LoadRecord() override {
         if (is_record_lost) return core::Fail(core::ProblemCode::kCorrupt, "it cannot be read");
@@ -99,7 +102,9 @@ class FakeWorld final : public Clock,
     core::Result<void> SaveKeeperConfig(const core::NodeRecord &, const std::string &) override {
         return {};
     }
-    core::Result<NodeSettings> LoadSettings() override { return NodeSettings{.name = "renamed"}; }
+    core::Result<NodeSettings> LoadSettings() override {
+        return NodeSettings{.name = "renamed", .monitor = "host=other"};
+    }
     core::Result<void> PrepareStart(const core::Reply *reply) override {
         Did(reply != nullptr ? "prepare with peers" : "prepare");
         return {};
@@ -107,7 +112,7 @@ class FakeWorld final : public Clock,
     void ForgetHeartbeat() override { heartbeat.reset(); }
     std::optional<supervisor::Heartbeat> ReadHeartbeat() override { return heartbeat; }
     bool IsMarked() override { return is_marked; }
-    std::optional<ControlFacts> ReadControl() override { return std::nullopt; }
+    std::optional<ControlFacts> ReadControl() override { return control; }
     core::Result<bool> Take() override {
         if (!is_baton_busy) Did("take baton");
         return !is_baton_busy;
@@ -118,7 +123,7 @@ class FakeWorld final : public Clock,
         sent.push_back({std::move(report), tag});
     }
     void Close() override { Did("close"); }
-    void SetMonitor(std::string) override {}
+    void SetMonitor(std::string conninfo) override { monitor = std::move(conninfo); }
     void Begin(core::Step begun, const StepInput &input) override {
         step = begun;
         step_input = input;
