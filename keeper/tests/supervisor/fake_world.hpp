@@ -103,7 +103,7 @@ class FakeWorld final : public Clock,
         return {};
     }
     core::Result<NodeSettings> LoadSettings() override {
-        return NodeSettings{.name = "renamed", .monitor = "host=other"};
+        return NodeSettings{.formation = "other", .name = "renamed", .monitor = "host=other"};
     }
     core::Result<void> PrepareStart(const core::Reply *reply) override {
         Did(reply != nullptr ? "prepare with peers" : "prepare");

@@ -224,6 +224,8 @@ TEST(Keeper, ReadsTheConfigurationAgain) {
     bench.Loop().OnReload();
     EXPECT_EQ(bench.world.journal, (Journal{"prepare", "reload"}));
     EXPECT_EQ(bench.world.monitor, "host=other");
+    bench.EndServer();
+    EXPECT_EQ(bench.world.sent.back().report.formation, "other");
 }
 
 TEST(Keeper, ANewStateIsLoggedOnce) {
