@@ -114,6 +114,28 @@ TEST(Slots, TheXminIsReleasedAtOnceOnAStandby) {
     EXPECT_EQ(bench.world.Count("release " + kSlotThree), 1);
 }
 
+TEST(Slots, WithoutAnXminThereIsNothingToRelease) {
+    Bench bench;
+    bench.BeginStandby();
+    bench.RunFor(Milliseconds{6000});
+    EXPECT_EQ(bench.world.Count("release " + kSlotTwo), 0);
+}
+
+TEST(Slots, AreNotTouchedWhileAStandbySealsOrFetches) {
+    for (const NodeState goal : {NodeState::kReportLsn, NodeState::kFastForward}) {
+        Bench bench;
+        bench.BeginStandby(goal == NodeState::kReportLsn ? NodeState::kSecondary
+                                                         : NodeState::kReportLsn);
+        core::Reply reply = Bench::ReplyOf(goal);
+        reply.upstream = {2};
+        reply.target_lsn = {0x6000};
+        bench.Answer(reply);
+        bench.world.facts.slots.clear();
+        bench.RunFor(Milliseconds{9000});
+        EXPECT_EQ(bench.world.Count("create " + kSlotTwo), 0) << core::ToString(goal);
+    }
+}
+
 TEST(Slots, AreMovedAlongOnAStandbyButNotBeyondWhatItHas) {
     Bench bench;
     bench.SetRecord(NodeState::kSecondary);
