@@ -40,6 +40,8 @@ class FakeWorld final : public Clock,
 
     // What the machine did.
     std::vector<std::string> journal;
+    std::vector<std::string> lines;  ///< of the log
+    std::string monitor;             ///< whom it reports to
     struct Sent {
         core::Report report;
         int tag = 0;
@@ -93,7 +95,7 @@ class FakeWorld final : public Clock,
     }
     void ReapOrphans() override {}
     void Exit(int status) override { exit_status = status; }
-    void Write(LogLevel, const std::string &) override {}
+    void Write(LogLevel, const std::string &text) override { lines.push_back(text); }
     void Write(LogLevel, const core::Problem &) override {}
     core::Result<core::NodeRecord> LoadRecord() override {
         if (is_record_lost) return core::Fail(core::ProblemCode::kCorrupt, "it cannot be read");
@@ -108,7 +110,9 @@ class FakeWorld final : public Clock,
     core::Result<void> SaveKeeperConfig(const core::NodeRecord &, const std::string &) override {
         return {};
     }
-    core::Result<NodeSettings> LoadSettings() override { return NodeSettings{.name = "renamed"}; }
+    core::Result<NodeSettings> LoadSettings() override {
+        return NodeSettings{.formation = "other", .name = "renamed", .monitor = "host=other"};
+    }
     core::Result<std::vector<std::string>> PrepareStart(NodeState state,
                                                         const core::Reply *reply) override {
         Did(reply != nullptr ? "prepare with peers" : "prepare");
@@ -135,7 +139,7 @@ class FakeWorld final : public Clock,
         sent.push_back({std::move(report), tag});
     }
     void Close() override { Did("close"); }
-    void SetMonitor(std::string) override {}
+    void SetMonitor(std::string conninfo) override { monitor = std::move(conninfo); }
     void Begin(core::Step begun, const StepInput &input) override {
         step = begun;
         step_input = input;

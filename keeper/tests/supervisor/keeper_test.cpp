@@ -223,6 +223,76 @@ TEST(Keeper, ReadsTheConfigurationAgain) {
     bench.Begin();
     bench.Loop().OnReload();
     EXPECT_EQ(bench.world.journal, (Journal{"write settings", "reload"}));
+    EXPECT_EQ(bench.world.monitor, "host=other");
+    bench.EndServer();
+    EXPECT_EQ(bench.world.sent.back().report.formation, "other");
+}
+
+TEST(Keeper, ANewStateIsLoggedOnce) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kDraining;
+    bench.world.is_ready = false;
+    bench.Begin();
+    bench.Answer(NodeState::kDemoteTimeout);
+    bench.RunFor(Milliseconds{1000});
+    bench.Answer(NodeState::kDemoteTimeout);
+    const std::string wanted = "Node 7 \"a\": draining -> demote_timeout";
+    EXPECT_EQ(std::count(bench.world.lines.begin(), bench.world.lines.end(), wanted), 1);
+}
+
+TEST(Keeper, ReportsWhereAStoppedServerEnds) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kDraining;
+    bench.world.control.emplace();
+    bench.world.control->timeline = 3;
+    bench.world.control->checkpoint = {0x500};
+    bench.world.control->min_recovery = {0x400};
+    bench.world.control->system_identifier = 42;
+    bench.Begin();
+    ASSERT_FALSE(bench.world.sent.empty());
+    EXPECT_EQ(bench.world.sent.back().report.timeline, 3);
+    EXPECT_EQ(bench.world.sent.back().report.lsn, core::Lsn{0x500});
+    EXPECT_EQ(bench.world.sent.back().report.system_identifier, 42U);
+    EXPECT_TRUE(bench.world.sent.back().report.fenced);
+}
+
+TEST(Keeper, ReportsTwiceASecondUntilTheMonitorSaysHowOften) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kDraining;
+    bench.Begin();
+    bench.RunFor(Milliseconds{10'000});
+    EXPECT_EQ(bench.world.sent.size(), 21U);
+}
+
+TEST(Keeper, ReportsWhyItWaits) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kPrimary;
+    bench.world.is_marked = true;
+    bench.Begin();
+    bench.Answer(NodeState::kPrimary);
+    bench.RunFor(Milliseconds{1000});
+    EXPECT_EQ(bench.world.sent.back().report.problem,
+              "the data directory is incomplete; a copy must be made first");
+    EXPECT_TRUE(bench.world.starts.empty());
+}
+
+TEST(Keeper, AStartThatIsPutOffIsCancelledWhenTheServerMustStayDown) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kPrimary;
+    bench.world.can_start = false;
+    bench.Begin();
+    for (std::size_t i = 0; i < 5; ++i) {
+        bench.Answer(NodeState::kPrimary);
+        bench.RunFor(Milliseconds{3000});
+        ASSERT_EQ(bench.world.starts.size(), i + 1);
+    }
+    bench.Answer(NodeState::kPrimary);  // the next start is due in a while
+    const std::size_t starts = bench.world.starts.size();
+    bench.world.can_start = true;
+    bench.Answer(NodeState::kDemoted);
+    bench.RunFor(Milliseconds{30'000});
+    EXPECT_EQ(bench.world.starts.size(), starts);
+    EXPECT_FALSE(bench.world.is_running);
 }
 
 }  // namespace

@@ -195,6 +195,16 @@ TEST(Steps, WhatTheySayIsReportedUntilThatVeryReportIsAnswered) {
     EXPECT_EQ(bench.world.sent.back().report.event, "");
 }
 
+TEST(Steps, WhyAStepHasFailedIsReported) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kDemoted;
+    bench.Begin();
+    bench.Answer(NodeState::kCatchingup);
+    bench.EndStep({.result = core::Fail(core::ProblemCode::kPostgres, "it fails")});
+    bench.RunFor(Milliseconds{600});
+    EXPECT_EQ(bench.world.sent.back().report.problem, "it fails");
+}
+
 TEST(Steps, ARefusalEndsInitOnly) {
     Bench bench;
     bench.world.disk.state = NodeState::kWaitStandby;
@@ -280,6 +290,16 @@ TEST(Watchman, AStandbyThatStreamsAfterAllIsLeftAlone) {
     bench.world.heartbeat->no_stream_since = bench.world.now;
     RunWithWorker(bench, Milliseconds{11'000});
     bench.world.heartbeat->no_stream_since = {};
+    bench.Loop().OnStreamChecked(core::Following::kWalIsGone);
+    EXPECT_EQ(bench.world.Count("stop fast"), 0);
+}
+
+TEST(Watchman, AStandbyWhoseWorkerHasWrittenNothingIsLeftAlone) {
+    Bench bench;
+    BeginWithWorker(bench);
+    bench.world.heartbeat->no_stream_since = bench.world.now;
+    RunWithWorker(bench, Milliseconds{11'000});
+    bench.world.heartbeat.reset();
     bench.Loop().OnStreamChecked(core::Following::kWalIsGone);
     EXPECT_EQ(bench.world.Count("stop fast"), 0);
 }

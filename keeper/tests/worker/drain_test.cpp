@@ -196,6 +196,17 @@ TEST(Drain, AStandbyThatIsNotAMemberProvesNothing) {
     EXPECT_EQ(bench.world.fence, Fence::kOpen);
 }
 
+TEST(Drain, AStandbyThatIsStillCatchingUpIsNotWaitedFor) {
+    Bench bench;
+    BeginDrain(bench);
+    bench.world.Sender(3).streaming = false;
+    Close(bench);
+    EXPECT_EQ(bench.world.Count("finish 102"), 1);
+    EXPECT_EQ(bench.world.Count("finish 103"), 0);
+    Confirm(bench, 2);
+    EXPECT_EQ(bench.State(), NodeState::kDraining);
+}
+
 TEST(Drain, TheSlotTellsThePositionAfterTheWalsenderHasEnded) {
     Bench bench;
     BeginDrain(bench);
@@ -253,6 +264,26 @@ TEST(Drain, AServerInRecoveryCannotHandOver) {
     bench.Answer(Bench::GrantOf(NodeState::kDraining));
     EXPECT_EQ(bench.NextReport().problem, "PostgreSQL is in recovery");
     EXPECT_EQ(bench.State(), NodeState::kPrimary);
+}
+
+TEST(Drain, ASecondOneDoesNotShowTheEndOfTheFirst) {
+    Bench bench;
+    BeginDrain(bench);
+    Close(bench);
+    Confirm(bench, 2);
+    Confirm(bench, 3);
+    ASSERT_EQ(bench.NextReport().sealed_lsn, kEnd);
+    bench.world.monitor = Bench::GrantOf(NodeState::kPrimary);
+    bench.NextReport();
+    bench.RunFor(Milliseconds{500});
+    ASSERT_EQ(bench.State(), NodeState::kPrimary);
+    bench.world.facts.lsn = {0x9000};
+    bench.world.facts.senders.clear();
+    bench.world.monitor = Bench::GrantOf(NodeState::kDraining);
+    bench.NextReport();
+    bench.RunFor(Milliseconds{100});
+    ASSERT_EQ(bench.State(), NodeState::kDraining);
+    EXPECT_FALSE(bench.NextReport().sealed_lsn.IsValid());
 }
 
 /// The worker of a drained primary was restarted: only the position is missing.

@@ -19,6 +19,7 @@ TEST(Fence, AGrantOpensTheGateOfAPrimary) {
     bench.Answer(Bench::GrantOf(NodeState::kPrimary));
     EXPECT_EQ(bench.world.fence, Fence::kOpen);
     EXPECT_EQ(bench.world.deadline, bench.world.sent_at.front() + Milliseconds{3000});
+    EXPECT_EQ(bench.world.lines.back(), "the gate is open");
 }
 
 TEST(Fence, AnAnswerWithoutAGrantDoesNotOpenTheGate) {
@@ -205,6 +206,15 @@ TEST(Stream, DoesNotExtendWhenTheMonitorHadSaidThatThePrimaryMustGo) {
         bench.RunFor(Milliseconds{20});
         Confirm(bench.world);
     }
+    EXPECT_EQ(bench.world.Count("marker"), 0);
+}
+
+TEST(Stream, AServerInRecoveryWritesNoMarker) {
+    Bench bench;
+    bench.BeginPrimary();
+    bench.world.facts.in_recovery = true;
+    bench.world.facts.is_crash_recovery = true;
+    bench.RunFor(Milliseconds{2900});
     EXPECT_EQ(bench.world.Count("marker"), 0);
 }
 

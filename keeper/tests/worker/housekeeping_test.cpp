@@ -114,6 +114,28 @@ TEST(Slots, TheXminIsReleasedAtOnceOnAStandby) {
     EXPECT_EQ(bench.world.Count("release " + kSlotThree), 1);
 }
 
+TEST(Slots, WithoutAnXminThereIsNothingToRelease) {
+    Bench bench;
+    bench.BeginStandby();
+    bench.RunFor(Milliseconds{6000});
+    EXPECT_EQ(bench.world.Count("release " + kSlotTwo), 0);
+}
+
+TEST(Slots, AreNotTouchedWhileAStandbySealsOrFetches) {
+    for (const NodeState goal : {NodeState::kReportLsn, NodeState::kFastForward}) {
+        Bench bench;
+        bench.BeginStandby(goal == NodeState::kReportLsn ? NodeState::kSecondary
+                                                         : NodeState::kReportLsn);
+        core::Reply reply = Bench::ReplyOf(goal);
+        reply.upstream = {2};
+        reply.target_lsn = {0x6000};
+        bench.Answer(reply);
+        bench.world.facts.slots.clear();
+        bench.RunFor(Milliseconds{9000});
+        EXPECT_EQ(bench.world.Count("create " + kSlotTwo), 0) << core::ToString(goal);
+    }
+}
+
 TEST(Slots, AreMovedAlongOnAStandbyButNotBeyondWhatItHas) {
     Bench bench;
     bench.SetRecord(NodeState::kSecondary);
@@ -128,6 +150,17 @@ TEST(Slots, AreMovedAlongOnAStandbyButNotBeyondWhatItHas) {
     bench.world.monitor->peers.at(0).lsn = {0x3000};  // never backwards
     bench.RunFor(Milliseconds{11'000});
     EXPECT_EQ(bench.world.facts.slots.at(0).restart_lsn, Lsn{0x4000});
+}
+
+TEST(Slots, OneThatIsInUseOnAStandbyIsMovedByItsWalsender) {
+    Bench bench;
+    bench.SetRecord(NodeState::kSecondary);
+    bench.MakeStandby();
+    bench.world.facts.slots.at(1).active = true;
+    bench.world.monitor = Bench::ReplyOf(NodeState::kSecondary);
+    bench.Begin();
+    bench.RunFor(Milliseconds{11'000});
+    EXPECT_EQ(bench.world.facts.slots.at(1).restart_lsn, Lsn{0x1000});
 }
 
 TEST(Slots, OfAPrimaryAreMovedByItsWalsendersOnly) {
@@ -164,6 +197,17 @@ TEST(Slots, NothingIsDoneInTheUrgentPartsOfAStep) {
     bench.world.facts.slots.pop_back();
     bench.RunFor(Milliseconds{4500});
     EXPECT_EQ(bench.world.Count("create " + kSlotThree), 0);
+}
+
+TEST(Slots, AreKeptDuringTheLongPartsOfAStep) {
+    Bench bench;
+    bench.BeginPrimary();
+    bench.world.monitor = Bench::GrantOf(NodeState::kDraining);
+    bench.NextReport();
+    ASSERT_EQ(bench.world.Count("start checkpoint"), 1);
+    bench.world.facts.slots.pop_back();
+    bench.RunFor(Milliseconds{5500});
+    EXPECT_EQ(bench.world.Count("create " + kSlotThree), 1);
 }
 
 TEST(Hba, GetsTheLinesOfPeersOnceAndIsReadAgain) {

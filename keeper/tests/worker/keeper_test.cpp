@@ -94,6 +94,8 @@ TEST(Record, ThatCannotBeWrittenKeepsTheAnswerFromHavingAnEffect) {
     EXPECT_EQ(bench.world.Record().term, 4);
     EXPECT_EQ(bench.NextReport().problem, "disk full");
     EXPECT_EQ(bench.LastReport().term, 4);
+    EXPECT_EQ(std::count(bench.world.lines.begin(), bench.world.lines.end(), "keeper: disk full"),
+              1);
 }
 
 TEST(Record, TheProblemIsOverWhenItCanBeWrittenAgain) {
@@ -246,6 +248,20 @@ TEST(Config, IsReadAgainWhenItHasChanged) {
     EXPECT_EQ(bench.world.Count("connect host=other"), 1);
 }
 
+TEST(Config, IsLookedAtTwiceASecondWhateverTheNumberOfTurns) {
+    Bench bench;
+    bench.BeginPrimary();
+    core::KeeperConfig config = SomeConfig();
+    config.monitor_conninfo = "host=other";
+    bench.world.files[kConfigFile] = core::Encode(config).value();
+    bench.RunFor(Milliseconds{499});
+    bench.Turn();
+    EXPECT_EQ(bench.world.Count("connect host=other"), 0);
+    bench.RunFor(Milliseconds{1});
+    bench.Turn();
+    EXPECT_EQ(bench.world.Count("connect host=other"), 1);
+}
+
 TEST(Config, ThatCannotBeReadLeavesTheOldOneInForce) {
     Bench bench;
     bench.BeginPrimary();
@@ -370,6 +386,19 @@ TEST(Drop, APrimaryWithACandidateHandsOverFirst) {
     EXPECT_EQ(bench.world.Count("stop"), 1);
     EXPECT_EQ(bench.State(), NodeState::kDropped);
     EXPECT_EQ(bench.world.fence, Fence::kClosed);
+}
+
+TEST(Drop, DoesNotWaitForThePauseOfAnotherStep) {
+    Bench bench;
+    bench.BeginPrimary();
+    bench.world.has_free_process = false;
+    bench.world.monitor = Bench::GrantOf(NodeState::kDraining);
+    bench.NextReport();
+    bench.RunFor(Milliseconds{10'000});
+    const int before = bench.world.Count("start checkpoint");
+    bench.world.monitor = Bench::GrantOf(NodeState::kDropped);
+    bench.NextReport();
+    EXPECT_EQ(bench.world.Count("start checkpoint"), before + 1);
 }
 
 TEST(Drop, AHandOverThatFailsIsRepeatedAfterAPause) {

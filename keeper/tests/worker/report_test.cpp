@@ -41,6 +41,17 @@ TEST(ReportTime, IsShortWhileAStateIsBeingReached) {
     EXPECT_NEAR(static_cast<double>(bench.world.sent.size() - before), 50, 2);
 }
 
+TEST(ReportTime, IsShortWhileAStandbySeals) {
+    Bench bench;
+    bench.BeginStandby();
+    bench.world.monitor = Bench::ReplyOf(NodeState::kReportLsn);
+    bench.world.monitor->target_lsn = {0x6000};
+    bench.NextReport();
+    const std::size_t before = bench.world.sent.size();
+    bench.RunFor(Milliseconds{5000});
+    EXPECT_GE(bench.world.sent.size() - before, 40U);
+}
+
 TEST(ReportTime, IsShortInStatesThatAwaitAStandby) {
     Bench bench;
     bench.world.monitor = Bench::GrantOf(NodeState::kWaitPrimary);
@@ -256,6 +267,22 @@ TEST(ReportContent, CrashRecoveryIsAProblem) {
     bench.world.facts.is_crash_recovery = true;
     bench.Begin();
     EXPECT_EQ(bench.LastReport().problem, "PostgreSQL is in crash recovery");
+}
+
+TEST(ReportContent, AProblemThatComesAndGoesIsLoggedEveryTenSeconds) {
+    Bench bench;
+    bench.BeginStandby();
+    bench.world.lines.clear();
+    for (int i = 0; i <= 20; ++i) {
+        bench.world.AnswerWith(core::Fail(core::ProblemCode::kCorrupt, "there is no goal"));
+        bench.Turn();
+        bench.NextReport();
+        const auto logged = std::count_if(
+            bench.world.lines.begin(), bench.world.lines.end(),
+            [](const std::string &line) { return line.find("no goal") != std::string::npos; });
+        EXPECT_EQ(logged, i < 20 ? 1 : 2) << i;
+        bench.RunFor(Milliseconds{500});
+    }
 }
 
 TEST(ReportContent, AnUnreachableMonitorIsLoggedOnce) {

@@ -30,6 +30,8 @@ TEST(SyncSet, IsWrittenAtOnceAndIsUnknownUntilItIsInForce) {
     EXPECT_EQ(bench.LastReport().sync_version, 2);
     EXPECT_EQ(bench.world.Record().sync_version, 2);
     EXPECT_EQ(bench.world.Count("reload"), 1);
+    for (const core::Report &report : bench.world.sent)
+        EXPECT_EQ(report.problem, "");
 }
 
 struct Missing {
@@ -169,6 +171,23 @@ TEST(SyncSet, AStateThatNeedsASetIsReachedWhenItIsConfirmed) {
     bench.world.UseSet(kNodeThree);
     bench.Turn();
     EXPECT_EQ(bench.State(), NodeState::kPrimary);
+}
+
+TEST(SyncSet, WaitingForProcessesThatSayWhenTheyHaveReadItTakesNoTurns) {
+    Bench bench;
+    bench.BeginPrimary(NodeState::kWaitPrimary);
+    core::Reply reply = Bench::GrantOf(NodeState::kApplySettings);
+    bench.Answer(reply);
+    ASSERT_EQ(bench.State(), NodeState::kApplySettings);
+    reply.goal = NodeState::kPrimary;
+    reply.sync_version = 2;
+    reply.sync_names = core::ToSetting(kNodeThree);
+    bench.world.AnswerWith(reply);
+    bench.Turn();
+    bench.RunFor(Milliseconds{200});
+    const int turns = bench.world.beats;
+    bench.RunFor(Milliseconds{1000});
+    EXPECT_LE(bench.world.beats - turns, 8);
 }
 
 TEST(SyncSet, AStandbyAppliesNone) {
