@@ -180,7 +180,8 @@ bool CouldSeal(const GroupView &view, const NodeView &node) {
 
 bool CouldConclude(const GroupView &view, std::string *why_not) {
     if (const NodeView *const newer = NewerThanRows(view)) {
-        if (why_not != nullptr) *why_not = "the monitor's rows are older than what " + Describe(*newer) + " has obeyed";
+        if (why_not != nullptr)
+            *why_not = "the monitor's rows are older than what " + Describe(*newer) + " has obeyed";
         return false;
     }
     const auto takes_part = [&view](const NodeView &node) {

@@ -243,11 +243,12 @@ TEST(Keeper, ANewStateIsLoggedOnce) {
 TEST(Keeper, ReportsWhereAStoppedServerEnds) {
     Bench bench;
     bench.world.disk.state = NodeState::kDraining;
-    bench.world.control.emplace();
-    bench.world.control->timeline = 3;
-    bench.world.control->checkpoint = {0x500};
-    bench.world.control->min_recovery = {0x400};
-    bench.world.control->system_identifier = 42;
+    ControlFacts control;
+    control.timeline = 3;
+    control.checkpoint = {0x500};
+    control.min_recovery = {0x400};
+    control.system_identifier = 42;
+    bench.world.control = control;
     bench.Begin();
     ASSERT_FALSE(bench.world.sent.empty());
     EXPECT_EQ(bench.world.sent.back().report.timeline, 3);
