@@ -19,8 +19,8 @@ Plan StartAs(const PlanFacts &facts, NodeState next) {
     return {.action = Action::kStart, .next = next, .why = {}};
 }
 
-bool IsFollower(const PlanFacts &facts) {
-    return facts.state == NodeState::kSecondary || facts.state == NodeState::kCatchingup;
+bool IsFollower(NodeState state) {
+    return state == NodeState::kSecondary || state == NodeState::kCatchingup;
 }
 
 /// Its data cannot follow, or must be compared with the primary's first.
@@ -33,7 +33,7 @@ Plan WithoutMonitor(const PlanFacts &facts) {
     const bool is_harmless =
         core::IsStandby(facts.state) || (facts.state == NodeState::kSingle && !facts.had_peer);
     const bool must_wait = facts.is_marked || facts.failed_starts >= kStartsBeforeRejoin ||
-                           (IsFollower(facts) && NeedsRejoin(facts));
+                           (IsFollower(facts.state) && NeedsRejoin(facts));
     if (is_harmless && !must_wait) return StartAs(facts, facts.state);
     return {.action = Action::kWait, .next = facts.state, .why = {}};
 }
@@ -44,12 +44,6 @@ Plan AtGoal(const PlanFacts &facts) {
     }
     if (StaysDown(facts.state)) {
         return {.action = Action::kWait, .next = facts.state, .why = {}};
-    }
-    if (IsFollower(facts) && NeedsRejoin(facts)) {
-        return {.action = Action::kRunStep,
-                .step = Step::kRejoin,
-                .next = NodeState::kCatchingup,
-                .why = {}};
     }
     return StartAs(facts, facts.state);
 }
@@ -83,6 +77,12 @@ Plan OnEdge(const PlanFacts &facts, const core::Edge &edge) {
 
 Plan MakePlan(const PlanFacts &facts) {
     if (!facts.goal) return WithoutMonitor(facts);
+    if (IsFollower(facts.state) && IsFollower(*facts.goal) && NeedsRejoin(facts)) {
+        return {.action = Action::kRunStep,
+                .step = Step::kRejoin,
+                .next = NodeState::kCatchingup,
+                .why = {}};
+    }
     if (*facts.goal == facts.state) return AtGoal(facts);
     const auto edge = core::FindEdge(facts.state, *facts.goal);
     if (!edge) {

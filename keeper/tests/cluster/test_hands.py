@@ -129,6 +129,7 @@ def test_libraries_and_wal_level_in_postgresql_conf_are_kept(cluster):
     cluster.create_monitor()
     a = cluster.create_node("a")
     cluster.wait_states(a="single")
+    a.wait_up()
     conf = a.pgdata / "postgresql.conf"
     conf.write_text("wal_level = logical\nshared_preload_libraries = 'auto_explain'\n" + conf.read_text())
     for setting in ("hot_standby = off", "restart_after_crash = on", "wal_log_hints = off",
@@ -149,6 +150,7 @@ def test_broken_configuration_is_said_in_postgresqls_words(cluster):
     cluster.create_monitor()
     a = cluster.create_node("a")
     cluster.wait_states(a="single")
+    a.wait_up()
     conf = a.pgdata / "postgresql.conf"
     good = conf.read_text()
     conf.write_text(good + "this is not a setting\n")

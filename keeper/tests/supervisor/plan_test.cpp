@@ -53,9 +53,13 @@ TEST(Plan, AFollowerThatMustBeComparedWaitsForTheMonitor) {
         const PlanFacts written{.state = state, .has_own_writes = true};
         for (PlanFacts facts : {gone, written}) {
             EXPECT_EQ(MakePlan(facts).action, Action::kWait);
-            facts.goal = state;
-            EXPECT_EQ(MakePlan(facts).step, Step::kRejoin);
+            for (const NodeState goal : {NodeState::kSecondary, NodeState::kCatchingup}) {
+                facts.goal = goal;
+                EXPECT_EQ(MakePlan(facts).step, Step::kRejoin);
+            }
         }
+        const PlanFacts marked{.state = state, .goal = NodeState::kCatchingup, .is_marked = true};
+        EXPECT_EQ(MakePlan(marked).step, Step::kRejoin);
     }
     // In an election every position counts.
     EXPECT_EQ(MakePlan({.state = NodeState::kReportLsn, .is_wal_gone = true}).action,

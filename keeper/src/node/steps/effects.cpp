@@ -9,6 +9,21 @@
 namespace pgaf::node {
 namespace {
 
+using ConfigurationFiles = std::vector<std::pair<std::string, std::string>>;
+
+/// What an administrator has written on this node, by file.
+Result<ConfigurationFiles> ReadConfiguration(const std::string &directory) {
+    ConfigurationFiles found;
+    for (const char *name :
+         {"postgresql.conf", "postgresql.auto.conf", "pg_hba.conf", "pg_ident.conf"}) {
+        if (!io::Exists(directory + "/" + name)) continue;
+        auto text = io::ReadFile(directory + "/" + name);
+        if (!text) return Pass(text);
+        found.emplace_back(name, std::move(*text));
+    }
+    return found;
+}
+
 void Show(std::string_view line) { spdlog::info("{}", line); }
 
 }  // namespace
@@ -121,8 +136,11 @@ Result<void> RealStepEffects::RecoverInSingleUserMode() {
     return lock_.Take();  // the server has removed it
 }
 
-// It removes postmaster.pid, with all that a base backup leaves out, when the files are in place.
+// It replaces the configuration of this node by that of the source, and removes postmaster.pid,
+// with all that a base backup leaves out, when the files are in place.
 Result<void> RealStepEffects::RunPgRewind(const core::Peer &upstream) {
+    const auto own = ReadConfiguration(context_.paths.pgdata);
+    if (!own) return Pass(own);
     auto done =
         RunCopying({context_.install.Tool("pg_rewind"), "--target-pgdata", context_.paths.pgdata,
                     "--source-server", UpstreamConninfo(context_, upstream), "--no-ensure-shutdown",
@@ -132,7 +150,11 @@ Result<void> RealStepEffects::RunPgRewind(const core::Peer &upstream) {
                        (void)lock_.Take();  // asked for again below
                    });
     if (!done) return done;
-    return lock_.Take();
+    if (auto locked = lock_.Take(); !locked) return locked;
+    for (const auto &[name, text] : *own) {
+        if (auto put = WriteInto(context_.paths.pgdata, name, text); !put) return put;
+    }
+    return {};
 }
 
 Result<void> RealStepEffects::MakeStandby(const core::Peer &upstream) {
