@@ -139,7 +139,7 @@ Result<void> RealStepEffects::RecoverInSingleUserMode() {
 // It replaces the configuration of this node by that of the source, and removes postmaster.pid,
 // with all that a base backup leaves out, when the files are in place.
 Result<void> RealStepEffects::RunPgRewind(const core::Peer &upstream) {
-    const auto own = ReadConfiguration(context_.paths.pgdata);
+    auto own = ReadConfiguration(context_.paths.pgdata);
     if (!own) return Pass(own);
     auto done =
         RunCopying({context_.install.Tool("pg_rewind"), "--target-pgdata", context_.paths.pgdata,
