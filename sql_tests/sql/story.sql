@@ -60,10 +60,10 @@ SELECT * FROM test.nodes;
 SELECT * FROM test.report(2, 'wait_primary', '{"timeline": 2, "lsn": "0/7000100", "term": 1}');
 SELECT * FROM test.report(1, 'demoted', test.down());
 SELECT * FROM test.report(1, 'catchingup', test.streams_from(2) || '{"timeline": 2, "lsn": "0/7000100"}');
-SELECT * FROM test.report(2, 'wait_primary', test.feeds(1) || '{"timeline": 2, "lsn": "0/7000100", "sync_version": 3}');
+SELECT * FROM test.report(2, 'wait_primary', test.feeds(1, '0/7000100') || '{"timeline": 2, "lsn": "0/7000100", "sync_version": 3}');
 SELECT * FROM test.report(1, 'secondary', test.streams_from(2) || '{"timeline": 2, "lsn": "0/7000100"}');
-SELECT * FROM test.report(2, 'wait_primary', test.feeds(1) || '{"timeline": 2, "lsn": "0/7000100", "sync_version": 3}');
-SELECT * FROM test.report(2, 'primary', test.feeds(1) || '{"timeline": 2, "lsn": "0/7000100", "sync_version": 4, "lease_mode": true}');
+SELECT * FROM test.report(2, 'wait_primary', test.feeds(1, '0/7000100') || '{"timeline": 2, "lsn": "0/7000100", "sync_version": 3}');
+SELECT * FROM test.report(2, 'primary', test.feeds(1, '0/7000100') || '{"timeline": 2, "lsn": "0/7000100", "sync_version": 4, "lease_mode": true}');
 SELECT * FROM test.nodes;
 
 -- Failover: the supervisor says that PostgreSQL is down.

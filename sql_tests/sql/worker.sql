@@ -44,7 +44,8 @@ SELECT goal FROM test.report(2, 'secondary', test.streams_from(1));
 SELECT node_id, session, probe FROM pgautofailover.node_facts();
 SELECT nodeid, goal FROM test.nodes;
 
--- With probes: the port of the primary refuses, its standby no longer streams: that is proof.
+-- With probes: the port of the primary refuses, its standby no longer streams: an election begins, and
+-- the promotion waits for the rest of the lease.
 ALTER SYSTEM SET pgautofailover.enable_health_checks = on;
 SELECT pg_reload_conf();
 CALL test.wait_for($$(SELECT probe = 'refused' FROM pgautofailover.node_facts() WHERE node_id = 1)$$);
