@@ -184,15 +184,15 @@ def test_monitor_that_forgot_promotions_is_not_obeyed(group):
     """S48b: a monitor restored from an old backup; the node waits and says so, once."""
     b = group.node("b")
     b.stop()
-    said = b.log.read_text().count("has forgotten promotions")
+    said = b.log.read_text().count("has forgotten decisions")
     monitor_sql(group, "UPDATE pgautofailover.group_state SET term = term - 1")
     b.start()
-    wait_for(lambda: b.log.read_text().count("has forgotten promotions") > said, 15, "the old term is noticed")
+    wait_for(lambda: b.log.read_text().count("has forgotten decisions") > said, 15, "the old term is noticed")
     reports = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pg_autoctl b' AND query_start > '{}'"
     for _ in range(2):
         now = monitor_sql(group, "SELECT clock_timestamp()")
         wait_for(lambda: monitor_sql(group, reports.format(now)) == "1", 10, "another report was answered")
-    assert b.server_pids() == [] and b.log.read_text().count("has forgotten promotions") == said + 1
+    assert b.server_pids() == [] and b.log.read_text().count("has forgotten decisions") == said + 1
     monitor_sql(group, "UPDATE pgautofailover.group_state SET term = term + 1")
     group.wait_states(b="single")
 

@@ -104,7 +104,10 @@ def test_loss_of_data_is_accepted_by_command_only(cluster):
     wait_for(lambda: is_stuck(cluster, "a", "b"), 20, "the monitor says what is missing")
     refused = cluster.monitor.autoctl("perform", "failover", check=False)
     assert refused.returncode != 0 and "--allow-data-loss" in refused.stderr, refused.stderr
-    cluster.monitor.autoctl("perform", "failover", "--allow-data-loss")
+    # Nothing but the operator's word says that a and b are off: a port that refuses is no proof.
+    refused = cluster.monitor.autoctl("perform", "failover", "--allow-data-loss", check=False)
+    assert refused.returncode != 0 and "--primary-is-off" in refused.stderr, refused.stderr
+    cluster.monitor.autoctl("perform", "failover", "--allow-data-loss", "--primary-is-off")
     wait_for(lambda: cluster.states()["c"] == ("wait_primary", "wait_primary"), 30, "c is promoted")
     assert '"b"' in cluster.monitor_sql(
         "SELECT string_agg(reason, ' ') FROM pgautofailover.event WHERE reason LIKE '%may lose%'")
