@@ -232,6 +232,7 @@ core::Result<std::uint64_t> Effects::InitPrimary() {
     fresh.wal.units.push_back({machine_.world.NewRecord(SessionKind::kIdle), true});
     fresh.applied = fresh.durable = 1;
     fresh.files[kMainFile] = core::EnsureInclude("");
+    fresh.files[kDataDirectory + "/" + std::string(core::kSettingsFile)] = "# as decided\n";
     fresh.files[kDataDirectory + "/" + std::string(core::kStandbyFile)] =
         core::StandbyText(ConfigOf(machine_), nullptr);
     fresh.files[kDataDirectory + "/" + std::string(core::kSyncFile)] = core::SyncText("");

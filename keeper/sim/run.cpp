@@ -9,11 +9,17 @@ namespace pgaf::sim {
 
 namespace {
 
-/// Operators end what they began.
-void EndMaintenances(World &world) {
+/// Operators end what they began: a maintenance, and the removal of a node whose program has ended
+/// before the monitor heard of it.
+void EndWhatWasBegun(World &world) {
     const core::GroupView rows = world.monitor().Rows();
-    for (const core::NodeView &row : rows.nodes)
+    for (const core::NodeView &row : rows.nodes) {
         (void)world.monitor().EndMaintenance(row.id);
+        const Machine *const machine = world.FindByAddress(row.host);
+        const bool has_ended = machine == nullptr || !machine->is_registered;
+        if (row.goal == core::NodeState::kDropped && has_ended)
+            (void)world.monitor().Remove(row.id, true);
+    }
 }
 
 /// Everything that was promised is on whoever writes now.
@@ -67,7 +73,7 @@ Outcome Execute(const Plan &plan) {
     }
     world.HealEverything();
     for (int i = 0; i < 60 && world.Violation().empty(); ++i) {
-        EndMaintenances(world);
+        EndWhatWasBegun(world);
         const auto is_whole = [&world] { return world.IsConverged() && world.Primary() != 0; };
         if (world.RunUntil(is_whole, Milliseconds{1500})) break;
     }

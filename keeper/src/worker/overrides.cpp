@@ -18,6 +18,8 @@ core::Result<bool> RemoveOverrides(const Ports &ports, const std::string &pgdata
                 "they stand there as comments");
         }
     }
+    // A line that includes a file which is not there would keep the server from starting.
+    if (!ports.files.Exists(pgdata + "/" + std::string(core::kSettingsFile))) return has_changed;
     const std::string main = pgdata + "/postgresql.conf";
     if (const auto present = ports.files.Read(main)) {
         const std::string wanted = core::EnsureInclude(*present);

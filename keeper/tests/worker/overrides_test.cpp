@@ -1,0 +1,41 @@
+#include "worker/overrides.hpp"
+#include "fake_world.hpp"
+#include "pgaf/core/pg_files.hpp"
+
+#include <gtest/gtest.h>
+
+/// What other tools write into the configuration, and what becomes of it.
+namespace pgaf::worker {
+namespace {
+
+const std::string kMain = "/data/postgresql.conf";
+const std::string kAutomatic = "/data/postgresql.auto.conf";
+const std::string kOurs = "/data/" + std::string(core::kSettingsFile);
+
+TEST(Overrides, SettingsOfOursBecomeComments) {
+    FakeWorld world;
+    world.files[kAutomatic] = "work_mem = '64MB'\nSynchronous_Standby_Names = ''\n";
+    EXPECT_TRUE(*RemoveOverrides(PortsOf(world), "/data"));
+    EXPECT_EQ(world.files[kAutomatic],
+              "work_mem = '64MB'\n# Decided by pg_auto_failover: Synchronous_Standby_Names = ''\n");
+    EXPECT_FALSE(*RemoveOverrides(PortsOf(world), "/data")) << "once is enough";
+}
+
+TEST(Overrides, TheIncludeLineComesBack) {
+    FakeWorld world;
+    world.files[kOurs] = "";
+    world.files[kMain] = "port = 5432\n";
+    EXPECT_TRUE(*RemoveOverrides(PortsOf(world), "/data"));
+    EXPECT_EQ(world.files[kMain], core::EnsureInclude("port = 5432\n"));
+}
+
+// PostgreSQL does not start with a line that includes a file which is not there.
+TEST(Overrides, NothingIsIncludedThatIsNotThere) {
+    FakeWorld world;
+    world.files[kMain] = "port = 5432\n";
+    EXPECT_FALSE(*RemoveOverrides(PortsOf(world), "/data"));
+    EXPECT_EQ(world.files[kMain], "port = 5432\n");
+}
+
+}  // namespace
+}  // namespace pgaf::worker
