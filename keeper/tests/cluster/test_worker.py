@@ -470,7 +470,7 @@ def test_a_failover_that_finds_the_primary_alive_fences_it_at_once(world):
     report = primary.wait_report("draining", state="draining", fenced=True)
     assert report["sealed_lsn"] == "0/0", "no standby holds that position"
     assert not can_write(primary)
-    primary.reply("demoted", peers=[standby.peer(state="wait_primary", primary=True)])
+    primary.reply("demoted", sync_version=2, peers=[standby.peer(state="wait_primary", primary=True)])
     wait_for(lambda: primary.process.poll() is not None, 10, "the server stops")
 
 
