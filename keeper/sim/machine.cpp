@@ -114,13 +114,6 @@ std::optional<core::NodeState> Machine::RecordedState() const {
     return record ? std::optional(record->state) : std::nullopt;
 }
 
-std::int64_t Machine::RecordedTerm() const {
-    const auto at = files.find(kNodeDirectory + "/pg_autoctl.state");
-    if (at == files.end()) return 0;
-    const auto record = core::DecodeNodeRecord(at->second);
-    return record ? record->term : 0;
-}
-
 void Machine::TickWorker() {
     if (!server || server->ending != Ending::kNone) return;
     Server &s = *server;

@@ -66,7 +66,6 @@ class Machine {
     void Receive(Packet &packet);
     /// The record on disk; none when there is none.
     [[nodiscard]] std::optional<core::NodeState> RecordedState() const;
-    [[nodiscard]] std::int64_t RecordedTerm() const;
 
     World &world;
     const int place;
