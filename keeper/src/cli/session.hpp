@@ -13,7 +13,7 @@ namespace pgaf::cli {
 
 /// Exit statuses are part of the interface.
 /// Of the programs and of the extension: extension/pgautofailover.control.
-inline constexpr std::string_view kVersion = "3.1";
+inline constexpr std::string_view kVersion = "3.2";
 
 inline constexpr int kOk = 0;
 inline constexpr int kBadArguments = 1;
