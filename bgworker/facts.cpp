@@ -43,8 +43,9 @@ struct RawFacts {
     bool crash_recovery;
     bool startup_reads_no_upstream;
     bool startup_awaits_wal;
+    bool replay_paused;
     TimeLineID flush_timeline, replay_timeline, received_timeline;
-    XLogRecPtr flush, replay, received;
+    XLogRecPtr flush, replay, received, redo;
     int sender_count;
     std::array<RawSender, kSendersMax> senders;
     int slot_count;
@@ -120,9 +121,11 @@ void ReadUnsafe(RawFacts &raw) {
     raw.in_recovery = RecoveryInProgress();
     raw.crash_recovery = GetRecoveryState() == RECOVERY_STATE_CRASH;
     raw.flush = raw.in_recovery ? InvalidXLogRecPtr : pg::FlushPosition(&raw.flush_timeline);
+    raw.redo = raw.in_recovery ? InvalidXLogRecPtr : GetRedoRecPtr();
     raw.replay = GetXLogReplayRecPtr(&raw.replay_timeline);
     raw.startup_reads_no_upstream = marks::StartupReadsNoUpstream();  // before the receiver
     raw.startup_awaits_wal = raw.in_recovery && StartupAwaitsWal();
+    raw.replay_paused = raw.in_recovery && GetRecoveryPauseState() != RECOVERY_NOT_PAUSED;
     // What is replayed is read again: it must not be older than the wait for more.
     raw.replay = GetXLogReplayRecPtr(&raw.replay_timeline);
     ReadReceiver(raw);
@@ -134,6 +137,10 @@ void SetPosition(const RawFacts &raw, ServerFacts &facts) {
     facts.in_recovery = raw.in_recovery;
     facts.is_crash_recovery = raw.in_recovery && raw.crash_recovery;
     facts.slots_ready = !raw.in_recovery || raw.replay != InvalidXLogRecPtr;
+    facts.replay_lsn = {raw.in_recovery ? raw.replay : InvalidXLogRecPtr};
+    facts.redo_lsn = {raw.redo};
+    facts.replay_paused = raw.replay_paused;
+    facts.delays_replay = recovery_min_apply_delay > 0;
     if (!raw.in_recovery) {
         facts.lsn = {raw.flush};
         facts.timeline = static_cast<int>(raw.flush_timeline);

@@ -22,6 +22,7 @@ struct Shared {
     pg_atomic_uint32 worker_proc;  ///< index of its PGPROC, kNoWorker without one
     pg_atomic_uint32 checkpoints_done;
     pg_atomic_uint32 sync_is_required;
+    pg_atomic_uint32 admits_standbys;
 #ifdef PGAF_BENCH_ALTERNATE_GATE
     pg_atomic_uint32 bench_is_off;
 #endif
@@ -138,6 +139,7 @@ void CreateSharedMemory() {
         pg_atomic_init_u32(&shared->worker_proc, kNoWorker);
         pg_atomic_init_u32(&shared->checkpoints_done, 0);
         pg_atomic_init_u32(&shared->sync_is_required, 0);
+        pg_atomic_init_u32(&shared->admits_standbys, 0);
         shared->slot_count = pg::ProcIndexLimit();
         shared->sync_status_is_bits = pg::SyncStatusIsBits(RunningServerVersion());
         for (int i = 0; i < shared->slot_count; ++i) {
@@ -153,6 +155,8 @@ void CreateSharedMemory() {
 bool IsAttached() { return shared != nullptr; }
 
 bool IsOpen() { return worker::MayEnter(Look()); }
+
+bool AdmitsStandbys() { return pg_atomic_read_u32(&shared->admits_standbys) != 0; }
 
 void EnterUnsafe(Kind kind) {
     if (entered) return;
@@ -235,6 +239,8 @@ void SharedGate::RequireSync(bool is_required) {
     pg_atomic_write_u32(&shared->sync_is_required, is_required ? 1 : 0);
     pg_memory_barrier();
 }
+
+void SharedGate::AdmitStandbys() { pg_atomic_write_u32(&shared->admits_standbys, 1); }
 
 std::uint32_t SharedGate::CheckpointsDone() const {
     return pg_atomic_read_u32(&shared->checkpoints_done);

@@ -18,6 +18,8 @@ bool IsAttached();
 // Backends.
 /// The gate is open now, for this process.
 bool IsOpen();
+/// Standbys may stream from here.
+bool AdmitsStandbys();
 enum class Kind {
     kCommit,
     kPrepared,  ///< PREPARE TRANSACTION, and the end of what was prepared
@@ -47,6 +49,7 @@ class SharedGate final : public worker::Gate {
     int CommittingCount() override;
     void TerminateSyncWaiters() override;
     void RequireSync(bool is_required) override;
+    void AdmitStandbys() override;
     [[nodiscard]] std::uint32_t CheckpointsDone() const override;
 };
 

@@ -141,6 +141,13 @@ void OnAuthentication(Port *port, int status) {
     if (status != STATUS_OK) return;
     WatchEndUnsafe();
     if (am_walsender) {
+        if (!RecoveryInProgress() && !gate::AdmitsStandbys()) {
+            ereport(
+                FATAL,
+                (errcode(ERRCODE_CANNOT_CONNECT_NOW), errmsg("this node does not send WAL yet"),
+                 errdetail("It has restarted as a primary, and its keeper has no grant from the "
+                           "monitor yet: a standby may have more than it has.")));
+        }
         marks::NoteSender();
         gate::WakeWorker();  // a peer appears
         return;

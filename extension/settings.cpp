@@ -19,6 +19,8 @@ int unhealthy_timeout_ms = 0;
 int drain_timeout_ms = 30'000;
 int enable_sync_bytes = 16 * 1024 * 1024;
 int promote_bytes = 16 * 1024 * 1024;
+int replay_lag_bytes = 64 * 1024 * 1024;
+int stall_timeout_ms = 8'000;
 int health_check_period_ms = 1'000;
 int health_check_timeout_ms = 1'000;
 bool enable_health_checks = true;
@@ -57,6 +59,12 @@ const IntSetting kIntSettings[] = {
     {"pgautofailover.promote_wal_log_threshold",
      "A standby that lags by more bytes than this is not chosen for a switchover.", &promote_bytes,
      16 * 1024 * 1024, 1, INT_MAX, PGC_SIGHUP, GUC_UNIT_BYTE},
+    {"pgautofailover.replay_lag_threshold",
+     "A planned switchover is refused while its candidate has more bytes than this to replay.",
+     &replay_lag_bytes, 64 * 1024 * 1024, 1, INT_MAX, PGC_SIGHUP, GUC_UNIT_BYTE},
+    {"pgautofailover.stall_timeout",
+     "WAL that waits for so long to be written, or to be replayed, counts as stuck.",
+     &stall_timeout_ms, 8'000, 1'000, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS},
     {"pgautofailover.health_check_period",
      "How often nodes are probed whose health is in doubt; others are probed five times less.",
      &health_check_period_ms, 1'000, 10, INT_MAX / 5, PGC_SIGHUP, GUC_UNIT_MS},
@@ -125,6 +133,8 @@ core::Timeouts CurrentTimeouts() {
     timeouts.drain = core::Milliseconds{drain_timeout_ms};
     timeouts.enable_sync_lag_bytes = static_cast<std::uint64_t>(enable_sync_bytes);
     timeouts.promote_lag_bytes = static_cast<std::uint64_t>(promote_bytes);
+    timeouts.replay_lag_bytes = static_cast<std::uint64_t>(replay_lag_bytes);
+    timeouts.stall = core::Milliseconds{stall_timeout_ms};
     return timeouts;
 }
 

@@ -70,7 +70,7 @@ core::ReporterRow ReporterOf(const store::NodeRow &row) {
             .last = row.view.has_report ? &row.view.report : nullptr};
 }
 
-void StoreFacts(const Report &report, const std::string &address, int port) {
+void StoreFacts(const Report &report, const std::string &address, int port, core::Lsn others_hold) {
     const facts::PlainReport plain = facts::ToPlain(report);
     const char *const new_address = address.c_str();
     const std::int64_t now_ns = pg::BootNow().ns;
@@ -83,6 +83,7 @@ void StoreFacts(const Report &report, const std::string &address, int port) {
         entry.report_ns = now_ns;
         entry.report_time = now;
         core::NoteReport(entry.lease, *facts_of);
+        core::NoteHeld(entry.held, *facts_of, others_hold);
         if (new_address[0] != '\0') strlcpy(entry.address, new_address, sizeof entry.address);
         entry.port = port;
     });
@@ -118,8 +119,8 @@ void StoreEvent(const Group &group, const Report &report) {
 /// lock that somebody holds for ever.
 void LimitLockWait() {
     pg::CallPg([] {
-        (void)set_config_option("lock_timeout", "2s", PGC_USERSET, PGC_S_SESSION,
-                                GUC_ACTION_LOCAL, true, 0, false);
+        (void)set_config_option("lock_timeout", "2s", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
+                                true, 0, false);
     });
 }
 
@@ -133,7 +134,7 @@ Group Process(Report &report, Reporter reporter, const std::string &replication_
     const core::ReporterRow on_record = ReporterOf(row);
     report = pg::ValueOrRaise(core::AdmitReport(on_record, std::move(report), reporter));
     const core::RowChange change = core::ChangeBy(on_record, report);
-    StoreFacts(report, address, row.view.port);
+    StoreFacts(report, address, row.view.port, core::HeldByOthers(group.view(), report));
     facts::NoteSession(report.node);
     WatchOwnExit();
     group.RefreshFacts(report.node);

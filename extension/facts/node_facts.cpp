@@ -63,6 +63,7 @@ core::Report FromPlain(const NodeFacts &facts) {
     to.node = NodeId{facts.key.node};
     to.keeper_epoch = from.keeper_epoch;
     to.sequence = from.sequence;
+    to.copies = from.copies;
     to.goal_version = from.goal_version;
     to.holder = from.holder;
     to.state = from.state;
@@ -75,6 +76,8 @@ core::Report FromPlain(const NodeFacts &facts) {
         to.history.push_back({s.timeline, {s.at}});
     }
     to.lsn = {from.lsn};
+    to.begun_at = {from.begun_at};
+    to.begun_age = Milliseconds{from.begun_ms};
     to.system_identifier = from.system_identifier;
     to.fenced = from.fenced;
     to.sealed_lsn = {from.sealed_lsn};
@@ -92,7 +95,10 @@ core::Report FromPlain(const NodeFacts &facts) {
     to.receiver = {.upstream = {from.receiver_upstream},
                    .streaming = from.receiver_streaming,
                    .stream_age = Milliseconds{from.receiver_age_ms},
-                   .sealed = from.receiver_sealed};
+                   .sealed = from.receiver_sealed,
+                   .replay_lsn = {from.replay_lsn},
+                   .replay_paused = from.replay_paused};
+    to.stall_age = Milliseconds{from.stall_ms};
     to.problem = from.problem;
     to.pg_version = from.pg_version;
     return to;
@@ -164,6 +170,7 @@ void FillView(const NodeFacts &facts, BootTime now, core::NodeView &view) {
     if (facts.has_report) {
         view.report_age = Since(facts.report_ns, now);
         view.report = FromPlain(facts);
+        view.held = facts.held;
     }
     view.lease_left = core::LeaseLeft(facts.lease, now);
     view.probe_age = now - BootTime{facts.probed_ns};
@@ -178,6 +185,7 @@ PlainReport ToPlain(const core::Report &from) {
     PlainReport to{};
     to.keeper_epoch = from.keeper_epoch;
     to.sequence = from.sequence;
+    to.copies = from.copies;
     to.goal_version = from.goal_version;
     to.holder = from.holder;
     to.state = from.state;
@@ -186,6 +194,8 @@ PlainReport ToPlain(const core::Report &from) {
     to.in_recovery = from.in_recovery;
     to.timeline = from.timeline;
     to.lsn = from.lsn.value;
+    to.begun_at = from.begun_at.value;
+    to.begun_ms = from.begun_age.count();
     to.system_identifier = from.system_identifier;
     to.fenced = from.fenced;
     to.sealed_lsn = from.sealed_lsn.value;
@@ -209,6 +219,9 @@ PlainReport ToPlain(const core::Report &from) {
     to.receiver_age_ms = from.receiver.stream_age.count();
     to.receiver_streaming = from.receiver.streaming;
     to.receiver_sealed = from.receiver.sealed;
+    to.replay_lsn = from.receiver.replay_lsn.value;
+    to.replay_paused = from.receiver.replay_paused;
+    to.stall_ms = from.stall_age.count();
     CopyText(to.problem, sizeof to.problem, from.problem);
     CopyText(to.pg_version, sizeof to.pg_version, from.pg_version);
     return to;

@@ -40,15 +40,20 @@ struct PlainStandby {
 struct PlainReport {
     std::int64_t keeper_epoch;
     std::int64_t sequence;
+    std::int64_t copies;
     std::int64_t goal_version;
     std::int64_t term;
     std::int64_t sync_version;
     std::int64_t known_sync_version;
     std::uint64_t lsn;
+    std::uint64_t begun_at;
+    std::int64_t begun_ms;
     std::uint64_t sealed_lsn;
     std::uint64_t system_identifier;
     std::int64_t receiver_upstream;
     std::int64_t receiver_age_ms;
+    std::uint64_t replay_lsn;
+    std::int64_t stall_ms;
     int timeline;
     core::KeeperHolder holder;
     core::NodeState state;
@@ -58,6 +63,7 @@ struct PlainReport {
     bool lease_mode;
     bool receiver_streaming;
     bool receiver_sealed;
+    bool replay_paused;
     int switch_count;
     std::array<PlainSwitch, core::kTimelineSwitchesMax> switches;
     int standby_count;
@@ -82,6 +88,7 @@ struct NodeFacts {
     PlainReport report;
 
     core::LeaseRecord lease;
+    core::HeldWal held;
 
     core::SessionFact session;
     int session_pid;

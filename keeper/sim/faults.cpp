@@ -126,7 +126,7 @@ void InjectProcess(World &world, const Fault &fault, Machine &machine) {
             return machine.is_up ? machine.PowerOff() : machine.PowerOn();
         case kLostTail:
             world.Tell("fault: power of " + machine.Who() + " off, and WAL that was flushed lost");
-            machine.PowerOff(1 + n % 8);
+            world.LoseTail(machine, 1 + n % 8);
             return;
         case kNodeGone:
             if (world.Machines() < 3) return;

@@ -48,6 +48,7 @@ GroupView Monitor::View() const {
         const Facts &facts = at->second;
         node.has_report = facts.has_report;
         node.report = facts.report;
+        node.held = facts.held;
         node.report_age = now - facts.reported_at;
         node.silent_age = now - std::max(facts.reported_at, started_at_);
         node.lease_left = LeaseLeft(facts.lease, now);
@@ -176,6 +177,7 @@ void Monitor::OnReport(const Packet &packet) {
         caller->second.node = report.node;
     epochs_[report.node] = report.keeper_epoch;
     NoteReport(facts.lease, report);
+    NoteHeld(facts.held, report, HeldByOthers(View(), report));
     row->reported = report.state;
     if (const auto confirmed = ConfirmSync(View(), report)) group_.sync = *confirmed;
     Settle();
@@ -365,6 +367,7 @@ void Monitor::Start() {
     started_at_ = world_.Now();
     locked_until_ = {};
     facts_.clear();
+    world_.ForgetLostWal();
     Settle();
 }
 

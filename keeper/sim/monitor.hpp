@@ -21,7 +21,11 @@ struct Packet;
 
 class Monitor {
  public:
-    explicit Monitor(World &world) : world_(world) {}
+    explicit Monitor(World &world) : world_(world) {
+        // A position counts units here, not bytes.
+        group_.timeouts.replay_lag_bytes = 300;
+        group_.timeouts.last_record_bytes = 0;
+    }
     void Tick();
     void Receive(Packet &packet);
 
@@ -60,6 +64,7 @@ class Monitor {
  private:
     struct Facts {
         core::LeaseRecord lease;
+        core::HeldWal held;
         core::Report report;
         BootTime reported_at;
         bool has_report = false;

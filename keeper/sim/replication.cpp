@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <optional>
 
 #include "rigs.hpp"
 #include "world.hpp"
@@ -29,6 +30,14 @@ bool Admits(const Machine &upstream, const Cluster &standby, std::size_t start) 
         if (s.timeline == standby.wal.timeline) return standby.wal.End() <= s.at;
     }
     return false;
+}
+
+/// Where it left the timeline; nothing: it is on it still, or never was.
+std::optional<std::size_t> LeftAt(const Wal &wal, int timeline) {
+    for (const core::TimelineSwitch &s : wal.history) {
+        if (s.timeline == timeline) return UnitsOf(s.at);
+    }
+    return std::nullopt;
 }
 
 }  // namespace
@@ -85,7 +94,8 @@ void World::Connect(Machine &standby) {
     if (is_mute || !upstream->server) return;
     Server &from = *upstream->server;
     const bool accepts = (from.phase == Phase::kWritable || from.phase == Phase::kStandby) &&
-                         from.ending == Ending::kNone && from.postmaster_frozen_until <= now_;
+                         from.ending == Ending::kNone && from.postmaster_frozen_until <= now_ &&
+                         (from.admits_standbys || from.IsInRecovery() || !from.has_module);
     if (!accepts) return;
     if (!settings.slot.empty()) {
         const bool is_used = std::any_of(from.senders.begin(), from.senders.end(),
@@ -123,7 +133,15 @@ void World::TakeUnits(Machine &standby, Machine &upstream, std::size_t most) {
     Cluster &data = *standby.data;
     Receiver &receiver = standby.server->receiver;
     const Wal &from = upstream.data->wal;
-    const std::size_t end = std::min(SendableEnd(upstream), receiver.received + most);
+    std::size_t end = std::min(SendableEnd(upstream), receiver.received + most);
+    if (const auto left = LeftAt(from, data.wal.timeline); left && end > *left) {
+        // The stream ends where the upstream has left the timeline; who has replayed more than that
+        // does not follow it to the next one.
+        if (data.applied > *left) {
+            end = *left;
+            if (receiver.received >= end) return standby.EndReceiver();
+        }
+    }
     while (receiver.received < end) {
         const std::size_t at = receiver.received++;
         const Unit &unit = from.units.at(at);

@@ -22,6 +22,18 @@ void EndWhatWasBegun(World &world) {
     }
 }
 
+bool Converges(World &world, Milliseconds limit) {
+    return world.RunUntil([&world] { return world.IsConverged() && world.Primary() != 0; }, limit);
+}
+
+/// What a disk had confirmed and lost cannot be proved to be elsewhere: the operator has one
+/// command.
+void AcceptLoss(World &world) {
+    for (int i = 0; i < 4 && !Converges(world, Milliseconds{20'000}); ++i)
+        world.Tell("operator: " +
+                   world.monitor().Failover({.allow_data_loss = true, .primary_is_off = i > 1}));
+}
+
 /// Everything that was promised is on whoever writes now.
 std::string Judge(World &world) {
     const int primary = world.Primary();
@@ -74,9 +86,10 @@ Outcome Execute(const Plan &plan) {
     world.HealEverything();
     for (int i = 0; i < 60 && world.Violation().empty(); ++i) {
         EndWhatWasBegun(world);
-        const auto is_whole = [&world] { return world.IsConverged() && world.Primary() != 0; };
-        if (world.RunUntil(is_whole, Milliseconds{1500})) break;
+        if (Converges(world, Milliseconds{1500})) break;
     }
+    if (!world.Violation().empty()) return end(world.Violation());
+    if (!world.IsConverged() && world.HasLostWal()) AcceptLoss(world);
     if (!world.Violation().empty()) return end(world.Violation());
     if (!world.IsConverged())
         return end("no convergence after everything healed:" + world.Summary());

@@ -128,6 +128,7 @@ void Machine::BecomeWritable() {
         EndServer(1, false);  // the WAL ends before a consistent point
         return;
     }
+    server->begun = data->wal.units.size();
     data->wal.units.push_back({world.NewRecord(SessionKind::kIdle), true});
     data->applied = data->durable = data->wal.units.size();
     server->phase = Phase::kWritable;

@@ -107,7 +107,9 @@ struct Server {
     Proc postmaster, worker, startup, checkpointer;
     bool sync_defined = false;
     std::size_t sync_confirmed = 0;
+    std::size_t begun = 0;          ///< units that it had when it began to write
     bool is_sync_required = false;  ///< by the worker
+    bool admits_standbys = false;   ///< the same
 
     worker::Fence fence = worker::Fence::kClosed;
     BootTime deadline;  ///< on the machine's clock

@@ -179,6 +179,37 @@ void World::LoseMonitor() {
     monitor_.Restore({});
 }
 
+void World::LoseTail(Machine &machine, std::size_t units) {
+    if (!machine.data) return machine.PowerOff();
+    has_lost_wal_ = true;
+    const Cluster &data = *machine.data;
+    const std::vector<Unit> before = data.wal.units;
+    // Without the record that its control file names, or the begin of its timeline, it never
+    // starts.
+    std::size_t needed = std::max(data.control.checkpoint, data.control.min_recovery);
+    if (!data.wal.history.empty())
+        needed = std::max(needed, UnitsOf(data.wal.history.back().at) + 1);
+    machine.PowerOff(data.durable > needed ? std::min(units, data.durable - needed) : 0);
+    for (std::size_t i = machine.data->wal.units.size(); i < before.size(); ++i)
+        lost_.push_back(before.at(i).record);
+    std::vector<bool> is_left(records_.size());
+    for (const auto &each : machines_) {
+        if (!each->data) continue;
+        for (const std::vector<Unit> &wal : {each->data->wal.units, each->data->Data()}) {
+            for (const Unit &unit : wal)
+                is_left.at(static_cast<std::size_t>(unit.record)) = true;
+        }
+    }
+    std::erase_if(promised_,
+                  [&](std::int64_t id) { return !is_left.at(static_cast<std::size_t>(id)); });
+}
+
+void World::ForgetLostWal() {
+    std::erase_if(promised_, [&](std::int64_t id) {
+        return std::find(lost_.begin(), lost_.end(), id) != lost_.end();
+    });
+}
+
 void World::ReturnToImage(Machine &machine, std::uint32_t number) {
     std::vector<const Image *> own;
     for (const Image &image : images_) {
@@ -187,7 +218,12 @@ void World::ReturnToImage(Machine &machine, std::uint32_t number) {
     if (own.empty() || machine.is_gone) return;
     const Image &image = *own.at(number % own.size());
     Tell("operator: " + machine.Who() + " is set back to an earlier image of its disk");
+    has_lost_wal_ = true;
     machine.PowerOff();
+    if (machine.data) {
+        for (const Unit &unit : machine.data->wal.units)
+            lost_.push_back(unit.record);
+    }
     machine.files = image.files;
     machine.data = image.data;
     machine.copy.reset();

@@ -138,6 +138,12 @@ class World {
     /// Its tables are empty until everything heals: then the newest backup is restored.
     void LoseMonitor();
     /// A machine is set back to an earlier image of its disk, and starts from that.
+    /// Its power goes, and so does WAL that its disk had confirmed. What nobody else has is gone.
+    void LoseTail(Machine &machine, std::size_t units);
+    /// A disk has lost what it had confirmed.
+    [[nodiscard]] bool HasLostWal() const { return has_lost_wal_; }
+    /// What disks have lost is found out as long as the monitor remembers what they had.
+    void ForgetLostWal();
     void ReturnToImage(Machine &machine, std::uint32_t number);
     /// Findings that are known and not mended must not hide others.
     void Disregard(std::string prefix) { disregarded_.push_back(std::move(prefix)); }
@@ -171,6 +177,9 @@ class World {
         bool is_given_up = false;  ///< its wait for standbys was cancelled
     };
     std::vector<RecordInfo> records_;
+    std::vector<std::int64_t>
+        lost_;  ///< records that a disk had confirmed and does not hold any more
+    bool has_lost_wal_ = false;
     std::vector<std::int64_t> promised_;  ///< acknowledged, or read, and so promised to survive
     std::int64_t acknowledged_ = 0;
     BootTime acknowledged_at_;

@@ -17,14 +17,25 @@ std::vector<NodeId> IdsOf(const std::vector<const NodeView *> &nodes) {
     return ids;
 }
 
-bool IsMemberOfAny(const GroupView &view, NodeId node) {
+/// Where nobody had to confirm, the primary, which is there, has lost what one of these has: it
+/// holds nothing that they lack.
+bool HaveMoreThanPrimary(const GroupView &view, const std::vector<NodeId> &nodes) {
+    const NodeView *const primary = view.Find(view.primary);
+    if (primary == nullptr || !IsBehindItsStandby(view, *primary)) return false;
     const std::vector<SyncSet> sets = PossibleSets(view.sync);
-    return std::any_of(sets.begin(), sets.end(),
-                       [node](const SyncSet &set) { return set.Contains(node); });
+    const bool is_confirmed = std::all_of(sets.begin(), sets.end(), [&](const SyncSet &set) {
+        return set.members.empty() || CoversEveryCommit(set, nodes);
+    });
+    return is_confirmed && std::any_of(nodes.begin(), nodes.end(), [&](NodeId id) {
+               const NodeView *const node = view.Find(id);
+               return node != nullptr && node->report.timeline == primary->held.timeline &&
+                      node->report.lsn > primary->held.lost_from;
+           });
 }
 
 bool CoveredBy(const GroupView &view, const std::vector<NodeId> &nodes) {
     if (view.accepts_data_loss || HasSealedPrimary(view)) return true;
+    if (HaveMoreThanPrimary(view, nodes)) return true;
     if (IsAsyncByChoice(view))
         return true;  // the lease of the old primary decides, and the lag below
     return CoversEveryCommit(view.sync, nodes);
@@ -97,8 +108,8 @@ const NodeView *MostAdvanced(const std::vector<const NodeView *> &nodes) {
 const NodeView *ChooseWinner(const GroupView &view, const std::vector<const NodeView *> &running) {
     const NodeView *best = nullptr;
     const auto rank = [&view](const NodeView &node) {
-        return std::tuple(node.id == view.preferred, node.candidate_priority, node.report.lsn,
-                          -node.id.value);
+        return std::tuple(node.id == view.preferred, !IsReplayStuck(view, node),
+                          node.candidate_priority, node.report.lsn, -node.id.value);
     };
     for (const NodeView *node : running) {
         if (!MayWin(view, *node)) continue;
@@ -138,6 +149,12 @@ std::string ListMissing(const GroupView &view, const std::vector<NodeId> &presen
 
 }  // namespace
 
+bool IsMemberOfAny(const GroupView &view, NodeId node) {
+    const std::vector<SyncSet> sets = PossibleSets(view.sync);
+    return std::any_of(sets.begin(), sets.end(),
+                       [node](const SyncSet &set) { return set.Contains(node); });
+}
+
 bool HasSealedPrimary(const GroupView &view) {
     const NodeView *primary = view.Find(view.primary);
     return view.target_lsn.IsValid() && primary != nullptr && IsHandingOver(primary->goal);
@@ -171,8 +188,14 @@ bool IsAsyncByChoice(const GroupView &view) {
 
 bool CouldSeal(const GroupView &view, const NodeView &node) {
     if (node.id == view.primary || !IsServing(view, node) || !node.report.in_recovery) return false;
+    if (IsInElection(node.goal) && HasLostWal(view, node)) return false;
     if (IsInElection(node.goal) || node.goal == kSecondary) return true;
     if (node.goal == kWaitMaintenance) return true;  // a dead primary comes first
+    const NodeView *const primary = view.Find(view.primary);
+    const bool has_more = primary != nullptr && IsBehindItsStandby(view, *primary) &&
+                          node.report.timeline == primary->held.timeline &&
+                          node.report.lsn > primary->held.lost_from;
+    if (node.goal == kCatchingup && has_more) return true;
     // What a standby has that is still catching up may be inconsistent; as a member it was complete
     // once.
     return node.goal == kCatchingup && IsStandby(node.reported) && IsMemberOfAny(view, node.id);
@@ -185,7 +208,7 @@ bool CouldConclude(const GroupView &view, std::string *why_not) {
         return false;
     }
     const auto takes_part = [&view](const NodeView &node) {
-        return CouldSeal(view, node) || HasSealed(view, node);
+        return CouldSeal(view, node) || (HasSealed(view, node) && !HasLostWal(view, node));
     };
     const auto nodes = OnRightTimeline(view, Collect(view, takes_part));
     const auto running = Collect(view, [&](const NodeView &node) {
@@ -213,8 +236,9 @@ Election AssessElection(const GroupView &view) {
     Election election;
     election.is_open = IsElectionOpen(view);
     if (!election.is_open) return election;
-    const auto sealed = OnRightTimeline(
-        view, Collect(view, [&](const NodeView &node) { return HasSealed(view, node); }));
+    const auto sealed = OnRightTimeline(view, Collect(view, [&](const NodeView &node) {
+                                            return HasSealed(view, node) && !HasLostWal(view, node);
+                                        }));
     auto running = sealed;
     std::erase_if(running, [&](const NodeView *node) { return !IsServing(view, *node); });
     for (const NodeView &node : view.nodes) {

@@ -24,6 +24,9 @@ bool HasSealedPrimary(const GroupView &view);
 /// was chosen.
 bool IsAsyncByChoice(const GroupView &view);
 
+/// Commits may have been acknowledged by its confirmation.
+bool IsMemberOfAny(const GroupView &view, NodeId node);
+
 /// The standby speaks, and could stop receiving for an election.
 bool CouldSeal(const GroupView &view, const NodeView &node);
 

@@ -90,6 +90,48 @@ bool IsProcessGone(const NodeView &node) {
            node.probe == ProbeFact::kRefused;
 }
 
+bool IsStalledPrimary(const GroupView &view, const NodeView &node) {
+    return IsServing(view, node) && !node.report.in_recovery &&
+           node.report.stall_age >= view.timeouts.stall;
+}
+
+bool IsBehindItsStandby(const GroupView &view, const NodeView &primary) {
+    return primary.held.is_behind_others && primary.id == view.primary && view.nodes.size() > 1;
+}
+
+/// A standby that is to stream, and gets nothing.
+bool IsDeaf(const GroupView &view, const NodeView &node) {
+    const NodeView *const primary = FindPrimary(view);
+    return primary != nullptr && node.goal == NodeState::kSecondary && node.report.in_recovery &&
+           node.report.receiver.stream_age >= view.timeouts.stall;
+}
+
+bool IsSoundPrimary(const GroupView &view, const NodeView &primary) {
+    return IsServing(view, primary) && !primary.report.in_recovery &&
+           !IsStalledPrimary(view, primary) && !IsBehindItsStandby(view, primary);
+}
+
+bool HasLostWal(const GroupView &view, const NodeView &standby) {
+    if (standby.held.lost_from.IsValid()) return true;
+    const NodeView *const primary = view.Find(view.primary);
+    if (primary == nullptr || primary->id == standby.id || !primary->has_report) return false;
+    if (!standby.report.receiver.sealed || primary->report.timeline != standby.report.timeline)
+        return false;
+    const StandbyFact *const fact = StandbyFactOf(*primary, standby.id);
+    return fact != nullptr && fact->flush_lsn > standby.report.lsn;
+}
+
+bool IsReplayStuck(const GroupView &view, const NodeView &node) {
+    return node.has_report && node.report.pg_running && node.report.in_recovery &&
+           node.report.stall_age >= view.timeouts.stall;
+}
+
+std::uint64_t ReplayLag(const NodeView &node) {
+    const Lsn replayed = node.report.receiver.replay_lsn;
+    const bool says = node.has_report && node.report.in_recovery && replayed.IsValid();
+    return says && replayed < node.report.lsn ? Distance(replayed, node.report.lsn) : 0;
+}
+
 const StandbyFact *StandbyFactOf(const NodeView &primary, NodeId standby) {
     const auto &facts = primary.report.standbys;
     const auto it = std::find_if(facts.begin(), facts.end(),
@@ -146,6 +188,16 @@ bool IsUnheard(const GroupView &view, const NodeView &primary) {
 }
 
 Liveness LivenessOf(const GroupView &view, const NodeView &node, std::string *why) {
+    if (IsStalledPrimary(view, node)) {
+        Say(why, Describe(node) + " has WAL that has not reached its disk for " +
+                     Seconds(node.report.stall_age));
+        return Liveness::kGone;
+    }
+    if (IsServing(view, node) && IsBehindItsStandby(view, node)) {
+        Say(why, Describe(node) + " has lost WAL from " + ToString(node.held.lost_from) +
+                     " on, which a standby has");
+        return Liveness::kGone;
+    }
     if (IsServing(view, node)) return Liveness::kHealthy;
     if (IsPostgresReportedDown(view, node)) {
         Say(why, Describe(node) + " reports that PostgreSQL is down");
@@ -182,6 +234,10 @@ Liveness LivenessOf(const GroupView &view, const NodeView &node, std::string *wh
 }
 
 int HealthOf(const GroupView &view, const NodeView &node) {
+    const bool is_unfit = IsReplayStuck(view, node) || IsStalledPrimary(view, node) ||
+                          IsBehindItsStandby(view, node) ||
+                          (IsReporting(view, node) && IsDeaf(view, node));
+    if (is_unfit) return 0;
     if (IsReporting(view, node)) return node.report.pg_running ? 1 : 0;
     if (IsProcessGone(node) || node.silent_age >= view.timeouts.unhealthy) return 0;
     return node.has_report ? 0 : -1;

@@ -20,6 +20,24 @@ bool IsReporting(const GroupView &view, const NodeView &node);
 /// The session of its keeper was lost, and nothing listens on its port since.
 bool IsProcessGone(const NodeView &node);
 
+/// A primary whose WAL does not reach its disk any more: it can acknowledge nothing.
+bool IsStalledPrimary(const GroupView &view, const NodeView &node);
+
+/// The primary came back with less than it had, and another node has what is missing.
+bool IsBehindItsStandby(const GroupView &view, const NodeView &primary);
+
+/// It serves, and what it says of its standbys can be acted upon: it has recovered, its disk
+/// answers, and it has what it had.
+bool IsSoundPrimary(const GroupView &view, const NodeView &primary);
+
+/// A sealed standby that has less than it had, or than it had confirmed.
+bool HasLostWal(const GroupView &view, const NodeView &standby);
+
+/// A standby that holds WAL and does not replay it: nobody knows when it could take over.
+bool IsReplayStuck(const GroupView &view, const NodeView &node);
+/// What it has to replay before it could accept writes, in bytes; 0 when it does not say.
+std::uint64_t ReplayLag(const NodeView &node);
+
 /// What the primary's walsender for `standby` says; null when there is none.
 const StandbyFact *StandbyFactOf(const NodeView &primary, NodeId standby);
 

@@ -81,6 +81,18 @@ void NoteReply(NodeRecord &record, const Reply &reply) {
     record.had_peer = record.had_peer || !reply.peers.empty();
 }
 
+Lsn HeldByOthers(const GroupView &view, const Report &report) {
+    Lsn most;
+    for (const NodeView &node : view.nodes) {
+        const bool is_from_before = node.has_report && node.report_age > report.begun_age;
+        if (node.id == report.node || node.held.timeline != report.timeline || !is_from_before)
+            continue;
+        if (node.held.lsn.value <= view.timeouts.last_record_bytes) continue;
+        most = std::max(most, Lsn{node.held.lsn.value - view.timeouts.last_record_bytes});
+    }
+    return most;
+}
+
 const NodeView *NewerThanRows(const GroupView &view) {
     const auto it = std::find_if(view.nodes.begin(), view.nodes.end(), [&](const NodeView &node) {
         return node.has_report && (node.report.term > view.term ||

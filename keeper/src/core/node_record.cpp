@@ -55,6 +55,7 @@ std::string Encode(const NodeRecord &record) {
     PutLine(text, "known_sync_version", std::to_string(record.known_sync_version));
     PutLine(text, "had_peer", record.had_peer ? "1" : "0");
     PutLine(text, "system_identifier", std::to_string(record.system_identifier));
+    if (record.copies > 0) PutLine(text, "copies", std::to_string(record.copies));
     const std::uint32_t crc = Crc32c(text);
     return text.append(kChecksumKey).append(std::to_string(crc)).append("\n");
 }
@@ -85,6 +86,7 @@ Result<NodeRecord> DecodeNodeRecord(std::string_view text) {
     record.had_peer = had_peer != 0;
     // Not in files of version 3.1 and before.
     (void)GetNumber(values, "known_sync_version", record.known_sync_version);
+    (void)GetNumber(values, "copies", record.copies);
     return record;
 }
 

@@ -52,6 +52,8 @@ void WriteReceiver(Writer &writer, const ReceiverFact &fact) {
     out.PutFlag("streaming", fact.streaming);
     out.Put("stream_age_ms", fact.stream_age);
     out.PutFlag("sealed", fact.sealed);
+    out.Put("replay_lsn", fact.replay_lsn);
+    if (fact.replay_paused) out.PutFlag("replay_paused", true);
 }
 
 ReceiverFact ReadReceiver(const rapidjson::Value &value, std::string &problem) {
@@ -61,6 +63,8 @@ ReceiverFact ReadReceiver(const rapidjson::Value &value, std::string &problem) {
     in.Get("streaming", fact.streaming);
     in.Get("stream_age_ms", fact.stream_age);
     in.Get("sealed", fact.sealed);
+    in.Get("replay_lsn", fact.replay_lsn);
+    in.Get("replay_paused", fact.replay_paused);
     return fact;
 }
 
@@ -149,11 +153,16 @@ std::string Encode(const Report &report) {
         out.Put("state", ToString(report.state));
         out.Put("goal_version", report.goal_version);
         out.Put("term", report.term);
+        if (report.copies > 0) out.Put("copies", report.copies);
         out.PutFlag("pg_running", report.pg_running);
         out.PutFlag("in_recovery", report.in_recovery);
         out.Put("timeline", report.timeline);
         if (!report.history.empty()) out.Put("history", EncodeHistory(report.history));
         out.Put("lsn", report.lsn);
+        if (report.begun_at.IsValid()) {
+            out.Put("begun_at", report.begun_at);
+            out.Put("begun_ms", report.begun_age);
+        }
         out.Put("system_identifier", std::to_string(report.system_identifier));
         out.PutFlag("fenced", report.fenced);
         out.Put("sealed_lsn", report.sealed_lsn);
@@ -167,6 +176,7 @@ std::string Encode(const Report &report) {
         writer.EndArray();
         out.Name("receiver");
         WriteReceiver(writer, report.receiver);
+        if (report.stall_age.count() > 0) out.Put("stall_ms", report.stall_age);
         if (!report.problem.empty()) out.Put("problem", report.problem);
         if (!report.event.empty()) out.Put("event", report.event);
         if (!report.pg_version.empty()) out.Put("pg_version", report.pg_version);
@@ -198,11 +208,14 @@ Result<Report> DecodeReport(std::string_view text) {
         GetState(in, "state", report.state);
         in.Get("goal_version", report.goal_version);
         in.Get("term", report.term);
+        in.Get("copies", report.copies);
         in.Get("pg_running", report.pg_running);
         in.Get("in_recovery", report.in_recovery);
         in.Get("timeline", report.timeline);
         report.history = ReadHistory(in);
         in.Get("lsn", report.lsn);
+        in.Get("begun_at", report.begun_at);
+        in.Get("begun_ms", report.begun_age);
         ReadSystemIdentifier(in, report.system_identifier);
         in.Get("fenced", report.fenced);
         in.Get("sealed_lsn", report.sealed_lsn);
@@ -217,6 +230,7 @@ Result<Report> DecodeReport(std::string_view text) {
         if (const auto *receiver = in.Find("receiver")) {
             report.receiver = ReadReceiver(*receiver, problem);
         }
+        in.Get("stall_ms", report.stall_age);
         in.Get("problem", report.problem);
         in.Get("event", report.event);
         in.Get("pg_version", report.pg_version);
@@ -243,6 +257,7 @@ std::string Encode(const Reply &reply) {
         out.Put("sync_names", reply.sync_names);
         out.Put("target_lsn", reply.target_lsn);
         out.Put("next_timeline", reply.next_timeline);
+        if (reply.needed_copy > 0) out.Put("needed_copy", reply.needed_copy);
         out.Put("extension", EncodeSets(reply.extension));
         out.Put("upstream", reply.upstream);
         out.Name("peers");
@@ -282,6 +297,7 @@ Result<Reply> DecodeReply(std::string_view text) {
         in.Get("sync_names", reply.sync_names);
         in.Get("target_lsn", reply.target_lsn);
         in.Get("next_timeline", reply.next_timeline);
+        in.Get("needed_copy", reply.needed_copy);
         std::string extension;
         in.Get("extension", extension);
         reply.extension = DecodeSets(extension);

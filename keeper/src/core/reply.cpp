@@ -76,7 +76,9 @@ Reply BuildReply(const GroupView &view, NodeId id, KeeperHolder holder) {
     const NodeView *primary = FindPrimary(view);
     reply.goal = node->goal;
     reply.goal_version = node->goal_version;
-    reply.grant = GrantFor(*node, holder);
+    // Nobody writes where others have more: that would be lost.
+    if (!IsBehindItsStandby(view, *node)) reply.grant = GrantFor(*node, holder);
+    if (node->held.is_behind_others && primary != node) reply.needed_copy = node->held.copies + 1;
     reply.lease = view.timeouts.lease;
     reply.report_interval = view.timeouts.report_interval;
     // A node that is to be the primary must know the set before it writes.

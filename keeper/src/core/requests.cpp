@@ -41,6 +41,11 @@ tl::unexpected<Problem> RefuseSwitchover(const GroupView &view, const NodeView &
     return tl::unexpected(std::move(problem));
 }
 
+std::string Megabytes(std::uint64_t bytes) {
+    constexpr std::uint64_t kMega = 1024 * 1024;
+    return std::to_string((bytes + kMega - 1) / kMega) + " MB";
+}
+
 /// The group has a primary that serves: it drains, and hands over.
 Result<Decision> SwitchOver(const GroupView &view, const NodeView &primary, NodeId preferred) {
     if (!IsStable(primary, kPrimary)) {
@@ -58,6 +63,7 @@ Result<Decision> SwitchOver(const GroupView &view, const NodeView &primary, Node
             {ProblemCode::kRefused, "cannot fail over while no standby can take over",
              WhyNobody(why), "Wait until one is a synchronous secondary: pg_autoctl show state."});
     }
+    if (auto checked = CheckReplay(wish); !checked) return tl::unexpected(checked.error());
     Decision decision;
     if (preferred != view.preferred) decision.preferred = preferred;
     decision.assignments.push_back(AssignAsked(primary, kDraining, 11, "a failover was requested"));
@@ -80,28 +86,36 @@ Result<void> CheckLease(const GroupView &view, const NodeView &old, bool primary
                 "Standbys that do not report may be with it, and extend its lease.", hint);
 }
 
-/// The primary is gone. `accepts` goes on without proof that no commit is lost.
-Result<Decision> ForceElection(const GroupView &view, const NodeView &old,
-                               const FailoverRequest &request) {
+/// The old primary can acknowledge nothing any more, as far as a request may rely on it.
+Result<void> CheckOldPrimary(const GroupView &view, const NodeView &old, bool primary_is_off) {
     std::string why;
     if (LivenessOf(view, old, &why) == Liveness::kHealthy) {
         return Fail(ProblemCode::kRefused,
                     "cannot accept the loss of data while the primary is alive", StateOf(old),
                     "Perform a failover without --allow-data-loss.");
     }
-    if (!request.primary_is_off && !old.proved_fenced && !IsUnheard(view, old)) {
+    if (!primary_is_off && !old.proved_fenced && !IsUnheard(view, old)) {
         return Fail(ProblemCode::kRefused,
                     "cannot accept the loss of data while the primary may be alive",
                     StateOf(old) + " " + why + ". A standby says that it still hears it.",
                     "Ask again in a few seconds, or switch its machine off and say so: "
                     "--primary-is-off.");
     }
-    if (const auto checked = CheckLease(view, old, request.primary_is_off); !checked) {
-        return tl::unexpected(checked.error());
+    return CheckLease(view, old, primary_is_off);
+}
+
+/// The primary is gone, its row perhaps too (null). `accepts` goes on without proof that no commit
+/// is lost.
+Result<Decision> ForceElection(const GroupView &view, const NodeView *old,
+                               const FailoverRequest &request) {
+    if (old != nullptr) {
+        const auto checked = CheckOldPrimary(view, *old, request.primary_is_off);
+        if (!checked) return tl::unexpected(checked.error());
     }
     GroupView forced = view;
     forced.accepts_data_loss = true;
     forced.preferred = request.preferred;
+    std::string why;
     if (!CouldConclude(forced, &why)) {
         return Fail(ProblemCode::kRefused, "cannot fail over: no standby can be promoted",
                     "The obstacle: " + why + ".", "Start a standby: pg_autoctl run.");
@@ -109,11 +123,11 @@ Result<Decision> ForceElection(const GroupView &view, const NodeView &old,
     Decision decision;
     decision.accepts_data_loss = true;
     if (request.preferred != view.preferred) decision.preferred = request.preferred;
-    if (request.primary_is_off) decision.known_off = old.id;
+    if (request.primary_is_off && old != nullptr) decision.known_off = old->id;
     const std::string reason =
         "a failover was requested that may lose acknowledged commits: " + DescribeLoss(view);
-    if (old.goal != kDropped) {
-        decision.assignments.push_back(AssignAsked(old, kDemoteTimeout, 23, reason));
+    if (old != nullptr && old->goal != kDropped) {
+        decision.assignments.push_back(AssignAsked(*old, kDemoteTimeout, 23, reason));
     }
     for (const NodeView &node : view.nodes) {
         if (!CouldSeal(view, node) || IsInElection(node.goal)) continue;
@@ -132,6 +146,9 @@ Result<Decision> RemovePrimary(const GroupView &view, const NodeView &node) {
                     "cannot drop " + Describe(node) + " while no standby can take over",
                     "The obstacle: " + why + ".",
                     "Drop the standbys first, or wait until one is a secondary.");
+    }
+    if (HasOthers(view, node)) {
+        if (auto checked = CheckReplay(view); !checked) return tl::unexpected(checked.error());
     }
     decision.assignments.push_back(
         AssignAsked(node, kDropped, 13, "removal of the primary was requested"));
@@ -160,6 +177,23 @@ Result<Decision> RemoveByForce(const GroupView &view, const NodeView &node) {
 
 }  // namespace
 
+Result<void> CheckReplay(const GroupView &view) {
+    const NodeView *const node = view.Find(BestCandidate(view));
+    if (node == nullptr) return {};
+    const std::uint64_t lag = ReplayLag(*node);
+    const bool is_stuck = IsReplayStuck(view, *node) || node->report.receiver.replay_paused;
+    if (!is_stuck && lag <= view.timeouts.replay_lag_bytes) return {};
+    return Fail(ProblemCode::kRefused,
+                "cannot hand over to " + Describe(*node) + " before it has replayed what it holds",
+                (node->report.receiver.replay_paused ? "Its replay is paused"
+                 : is_stuck                          ? "Its replay does not go on"
+                                                     : "Its replay is late") +
+                    std::string(", and ") + Megabytes(lag) +
+                    " of WAL would be replayed while nobody accepts writes.",
+                is_stuck ? "Let it go on, on that node: SELECT pg_wal_replay_resume()."
+                         : "Ask again later: pg_autoctl show state shows how far it is.");
+}
+
 Result<NodeState> GoalForNewNode(const GroupView &view) {
     if (view.nodes.empty()) return kSingle;
     if (view.nodes.size() >= kGroupNodesMax) {
@@ -186,10 +220,12 @@ Result<Decision> RequestFailover(const GroupView &view, const FailoverRequest &r
     if (const auto checked = CheckPreferred(view, request.preferred); !checked) {
         return tl::unexpected(checked.error());
     }
-    if (primary != nullptr && IsWritable(primary->goal) && IsServing(view, *primary)) {
+    const bool is_alive = primary != nullptr && IsServing(view, *primary) &&
+                          LivenessOf(view, *primary, nullptr) == Liveness::kHealthy;
+    if (is_alive && IsWritable(primary->goal)) {
         return SwitchOver(view, *primary, request.preferred);
     }
-    if (request.allow_data_loss && old != nullptr) return ForceElection(view, *old, request);
+    if (request.allow_data_loss) return ForceElection(view, old, request);
     std::string why;
     GroupView wish = view;
     wish.preferred = request.preferred;
@@ -221,6 +257,12 @@ Result<Decision> RequestRemoval(const GroupView &view, NodeId id, bool force) {
     if (primary == nullptr || !IsWritable(primary->goal)) {
         return Fail(ProblemCode::kRefused, "cannot drop " + Describe(*node) + " during a failover",
                     StateOf(*node), "Try again when the group has a primary.");
+    }
+    if (!IsServing(view, *primary) && IsMemberOfAny(view, id)) {
+        return Fail(ProblemCode::kRefused,
+                    "cannot drop " + Describe(*node) + " while the primary is away",
+                    "It has confirmed commits, and may be the only one that holds them.",
+                    "Wait until the primary is back, or another node has taken over.");
     }
     decision.assignments.push_back(
         AssignAsked(*node, kDropped, 15, "removal of the node was requested"));

@@ -29,4 +29,8 @@ inline std::string WhyNobody(const std::string &obstacle) {
                             : "The obstacle: " + obstacle + ".";
 }
 
+/// A planned hand-over waits, without service, until its candidate has replayed what it holds:
+/// fails when that would take long, or for ever. `view` names the preferred candidate.
+Result<void> CheckReplay(const GroupView &view);
+
 }  // namespace pgaf::core

@@ -38,6 +38,7 @@ Result<Decision> RestPrimary(const GroupView &view, const NodeView &node) {
                     WhyNobody(why),
                     "Wait until one is a synchronous secondary: pg_autoctl show state.");
     }
+    if (auto checked = CheckReplay(view); !checked) return tl::unexpected(checked.error());
     return One(node, kPrepareMaintenance, 25, "maintenance of the primary was requested");
 }
 

@@ -53,7 +53,8 @@ bool HasGoal(const NodeView *node, NodeState goal) { return node != nullptr && n
 
 /// The way back to the old primary is open: it drains, or was sealed, and its keeper speaks.
 bool CanGoOn(const RuleContext &c) {
-    return IsPrimary(c) && IsHandingOver(c.node.goal) && IsReporting(c.view, c.node);
+    return IsPrimary(c) && IsHandingOver(c.node.goal) && IsReporting(c.view, c.node) &&
+           !IsStalledPrimary(c.view, c.node) && !IsBehindItsStandby(c.view, c.node);
 }
 
 }  // namespace
@@ -89,10 +90,11 @@ bool HasDrainExpired(const RuleContext &c) {
 /// it has everything.
 bool IsPrimaryBack(const RuleContext &c) {
     if (c.node.id != c.view.primary || c.node.goal != kDemoteTimeout) return false;
-    if (!IsReporting(c.view, c.node)) return false;
+    if (!IsReporting(c.view, c.node) || IsStalledPrimary(c.view, c.node)) return false;
+    if (IsBehindItsStandby(c.view, c.node)) return false;
     const bool is_out_of_reach =
         std::all_of(c.view.nodes.begin(), c.view.nodes.end(), [&](const NodeView &other) {
-            return other.id == c.node.id || CouldSeal(c.view, other) ||
+            return other.id == c.node.id || CouldSeal(c.view, other) || HasLostWal(c.view, other) ||
                    other.silent_age >= c.view.timeouts.unhealthy || !IsInElection(other.goal);
         });
     return is_out_of_reach && !CouldConclude(c.view, c.why);

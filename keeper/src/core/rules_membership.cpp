@@ -25,8 +25,7 @@ bool HasOtherPrimary(const RuleContext &c) {
 }
 
 bool IsReadyPrimary(const GroupView &view, const NodeView *primary) {
-    if (primary == nullptr || !IsServing(view, *primary) || primary->report.in_recovery)
-        return false;
+    if (primary == nullptr || !IsSoundPrimary(view, *primary)) return false;
     // On the way between these states it writes all the time.
     const auto serves = [](NodeState state) {
         return state == kWaitPrimary || state == kPrimary || state == kApplySettings;

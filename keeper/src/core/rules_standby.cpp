@@ -120,33 +120,33 @@ namespace when {
 
 bool HasLostStandby(const RuleContext &c) {
     if (!HasOtherPrimary(c) || c.node.goal != kSecondary) return false;
-    return IsServingGoal(c.primary->goal) && IsServing(c.view, *c.primary) &&
+    return IsServingGoal(c.primary->goal) && IsSoundPrimary(c.view, *c.primary) &&
            IsStandbyLost(c.view, *c.primary, c.node, c.why);
 }
 
 bool HasCaughtUp(const RuleContext &c) {
     return HasOtherPrimary(c) && IsStable(c.node, kCatchingup) &&
            IsReadyPrimary(c.view, c.primary) && IsServing(c.view, c.node) &&
-           IsConfirming(c.view, c.node, *c.primary) &&
+           !IsReplayStuck(c.view, c.node) && IsConfirming(c.view, c.node, *c.primary) &&
            Distance(c.node.report.lsn, c.primary->report.lsn) <=
                c.view.timeouts.enable_sync_lag_bytes;
 }
 
 bool MustDisableSync(const RuleContext &c) {
     return IsPrimary(c) && (c.node.goal == kPrimary || c.node.goal == kApplySettings) &&
-           IsServing(c.view, c.node) && DesiredPrimaryState(c.view) == kWaitPrimary &&
+           IsSoundPrimary(c.view, c.node) && DesiredPrimaryState(c.view) == kWaitPrimary &&
            c.view.sync.superseded.size() < kSupersededMax;
 }
 
 bool CanEnableSync(const RuleContext &c) {
-    return IsPrimary(c) && IsStable(c.node, kWaitPrimary) && IsServing(c.view, c.node) &&
+    return IsPrimary(c) && IsStable(c.node, kWaitPrimary) && IsSoundPrimary(c.view, c.node) &&
            DesiredPrimaryState(c.view) == kPrimary &&
            (c.view.sync.IsSettled() || !c.view.sync.goal.members.empty()) &&
            c.view.sync.superseded.size() < kSupersededMax;
 }
 
 bool MustResizeSync(const RuleContext &c) {
-    if (!IsPrimary(c) || !IsServing(c.view, c.node)) return false;
+    if (!IsPrimary(c) || !IsSoundPrimary(c.view, c.node)) return false;
     if (c.node.goal != kPrimary && c.node.goal != kApplySettings) return false;
     const SyncSet desired = DesiredSync(c.view);
     if (desired == c.view.sync.goal) return false;
@@ -159,13 +159,13 @@ bool MustResizeSync(const RuleContext &c) {
 }
 
 bool MustResizeWaiting(const RuleContext &c) {
-    return IsPrimary(c) && IsStable(c.node, kWaitPrimary) && IsServing(c.view, c.node) &&
+    return IsPrimary(c) && IsStable(c.node, kWaitPrimary) && IsSoundPrimary(c.view, c.node) &&
            DesiredPrimaryState(c.view) == kWaitPrimary && DesiredSync(c.view) != c.view.sync.goal &&
            c.view.sync.superseded.size() < kSupersededMax;
 }
 
 bool HasAppliedSettings(const RuleContext &c) {
-    return IsPrimary(c) && IsStable(c.node, kApplySettings) && IsServing(c.view, c.node);
+    return IsPrimary(c) && IsStable(c.node, kApplySettings) && IsSoundPrimary(c.view, c.node);
 }
 
 }  // namespace when

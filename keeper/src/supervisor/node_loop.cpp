@@ -118,6 +118,7 @@ core::Report NodeLoop::MakeReport() const {
     report.holder = core::KeeperHolder::kSupervisor;
     report.state = record_.state;
     report.term = record_.term;
+    report.copies = record_.copies;
     report.pg_running = false;
     report.in_recovery = core::IsStandby(record_.state);
     report.fenced = true;
@@ -199,6 +200,7 @@ bool NodeLoop::ActOnce() {
                     .had_peer = record_.had_peer,
                     .is_marked = files_.IsMarked(),
                     .failed_starts = FailedStarts(),
+                    .must_copy = MustCopy(),
                     .is_wal_gone = is_wal_gone_,
                     .has_own_writes = has_own_writes_};
     if (reply_) facts.goal = reply_->goal;
@@ -226,6 +228,8 @@ bool NodeLoop::ActOnce() {
     }
     return false;
 }
+
+bool NodeLoop::MustCopy() const { return reply_ && record_.copies < reply_->needed_copy; }
 
 bool NodeLoop::IsInitDone() const {
     return record_.state != NodeState::kInit && record_.state != NodeState::kWaitStandby;

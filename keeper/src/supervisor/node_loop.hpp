@@ -77,12 +77,14 @@ class NodeLoop final : public ServerLoop {
     void SaveKeeperConfig(const std::string &hostaddr);
     void ExitAfterReport(int status);
     [[nodiscard]] bool IsInitDone() const;
+    /// What these data hold is not what the group has.
+    [[nodiscard]] bool MustCopy() const;
     /// Number and name, for "node " and "Node ".
     [[nodiscard]] std::string Self() const;
     // Steps
     void BeginStep(core::Step step, core::NodeState next);
     void CancelStep();
-    void OnStepSucceeded(std::uint64_t system_identifier, core::NodeState next);
+    void OnStepSucceeded(const StepOutcome &outcome, core::NodeState next);
     // Servers that are not as we would have started them
     void Adopt();
     [[nodiscard]] bool IsOperators() const;

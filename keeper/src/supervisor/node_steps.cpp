@@ -40,7 +40,9 @@ void NodeLoop::BeginStep(core::Step step, core::NodeState next) {
     if (step_alarm_.IsActive() || TurnOutStranger()) return;
     running_ = Running{.goal = reply_ ? reply_->goal : next, .next = next};
     if (step_failures_ == 0) log_.Info("Started " + NameOf(step));
-    steps_.Begin(step, {.record = record_, .reply = reply_, .is_wal_gone = is_wal_gone_});
+    steps_.Begin(
+        step,
+        {.record = record_, .reply = reply_, .is_wal_gone = is_wal_gone_, .must_copy = MustCopy()});
 }
 
 void NodeLoop::CancelStep() {
@@ -54,7 +56,7 @@ void NodeLoop::OnStepDone(StepOutcome outcome) {
     const Running ended = *running_;
     running_.reset();
     if (outcome.result) {
-        OnStepSucceeded(*outcome.result, ended.next);
+        OnStepSucceeded(outcome, ended.next);
     } else if (ended.is_cancelled) {
         step_failures_ = 0;  // it was not wanted any more: nothing has failed
     } else {
@@ -73,11 +75,13 @@ void NodeLoop::OnStepDone(StepOutcome outcome) {
     Act();
 }
 
-void NodeLoop::OnStepSucceeded(std::uint64_t system_identifier, core::NodeState next) {
+void NodeLoop::OnStepSucceeded(const StepOutcome &outcome, core::NodeState next) {
     step_failures_ = 0;
     ForgetFailedStarts();
     is_wal_gone_ = has_own_writes_ = false;
-    record_.system_identifier = system_identifier;
+    record_.system_identifier = *outcome.result;
+    if (outcome.is_replaced)
+        record_.copies = std::max(record_.copies + 1, reply_ ? reply_->needed_copy : 0);
     if (const auto control = files_.ReadControl()) control_ = control;
     const bool is_saved = TakeState(next) && (record_ == saved_ || Save());
     if (!is_saved) step_alarm_.Once(Milliseconds{1000});

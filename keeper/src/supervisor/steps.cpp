@@ -49,6 +49,7 @@ class Run {
     Result<std::uint64_t> Clone();
     Result<std::uint64_t> Rejoin();
     [[nodiscard]] std::string TakeNote() { return std::move(note_); }
+    [[nodiscard]] bool HasReplaced() const { return is_replaced_; }
 
  private:
     Result<void> Copy(const Peer &upstream, std::uint64_t system_identifier);
@@ -62,6 +63,7 @@ class Run {
     Log &log_;
     const StepInput &input_;
     std::string note_;
+    bool is_replaced_ = false;
 };
 
 Result<std::uint64_t> Run::Clone() {
@@ -98,6 +100,7 @@ Result<void> Run::Copy(const Peer &upstream, std::uint64_t system_identifier) {
     }
     if (auto done = effects_.MakeCopyOurs(upstream); !done) return done;
     if (auto done = effects_.ExchangeDirectories(); !done) return done;
+    is_replaced_ = true;
     return effects_.RemoveCopy();  // what was in PGDATA before
 }
 
@@ -162,6 +165,13 @@ Result<std::uint64_t> Run::RejoinWith(const Peer &upstream, const ControlFacts &
             ForeignPrimary(identity->system_identifier, control.system_identifier));
     }
     effects_.ArchiveReadyWal();
+    if (input_.must_copy) {
+        log_.Warn(
+            "This node has lost WAL that the group has, and may have written other WAL in its "
+            "place: making a new copy");
+        KeepAside(*identity);
+        return Clone();
+    }
     const Kinship kinship = Compare(control, *identity);
     if (kinship == Kinship::kMustCopy) {
         log_.Warn("This node may have written on timeline " + std::to_string(control.timeline) +
@@ -182,6 +192,7 @@ Result<std::uint64_t> Run::RejoinWith(const Peer &upstream, const ControlFacts &
     }
     log_.Info("Rewinding to the history of node " + Named(upstream));
     auto rewound = Rewind(upstream, *identity);
+    is_replaced_ = is_replaced_ || rewound;
     if (rewound) return control.system_identifier;
     const bool is_waiting = rewound.error().code == ProblemCode::kBadState;
     if (is_waiting || effects_.IsCancelled()) return Pass(rewound);
@@ -204,12 +215,15 @@ namespace {
 StepOutcome RunLocked(core::Step step, StepEffects &effects, Log &log, const StepInput &input) {
     if (step == core::Step::kInitPrimary) return {.result = effects.InitPrimary()};
     Run run(effects, log, input);
-    if (step == core::Step::kClone) return {.result = run.Clone()};
+    if (step == core::Step::kClone) {
+        auto result = run.Clone();
+        return {.result = std::move(result), .is_replaced = run.HasReplaced()};
+    }
     if (step != core::Step::kRejoin) {
         return {.result = Fail(ProblemCode::kInternal, "not a step of the supervisor")};
     }
     auto result = run.Rejoin();
-    return {.result = std::move(result), .note = run.TakeNote()};
+    return {.result = std::move(result), .note = run.TakeNote(), .is_replaced = run.HasReplaced()};
 }
 
 }  // namespace

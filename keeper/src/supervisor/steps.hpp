@@ -22,6 +22,7 @@ struct StepInput {
     std::optional<core::Reply> reply;
     /// The upstream no longer has the WAL that this node needs.
     bool is_wal_gone = false;
+    bool must_copy = false;  ///< these data are of no use
 };
 
 struct StepOutcome {
@@ -29,6 +30,7 @@ struct StepOutcome {
     core::Result<std::uint64_t> result = 0;
     /// What the operator and the monitor should know of the step, when there is something.
     std::string note{};
+    bool is_replaced = false;  ///< the data are a new copy, or were rewound
 };
 
 /// PGDATA, or the copy beside it that is going to take its place.

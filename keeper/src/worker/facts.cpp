@@ -30,8 +30,24 @@ void Ages::UpdateReceiver(const ReceiverState &receiver, core::BootTime now) {
     received_lsn_ = receiver.received_lsn;
 }
 
+void Ages::UpdateReplay(const ServerFacts &facts, core::BootTime now) {
+    const bool has_moved = facts.replay_lsn != replayed_;
+    replayed_ = facts.replay_lsn;
+    // Who is to wait before he applies does not stall by waiting.
+    const bool has_work = facts.replay_lsn < facts.lsn && !facts.delays_replay;
+    const bool stalls = facts.in_recovery && !facts.is_crash_recovery &&
+                        (facts.replay_paused || (has_work && !has_moved));
+    if (!stalls) replay_stalled_since_ = {};
+    if (stalls && replay_stalled_since_.ns == 0) replay_stalled_since_ = now;
+}
+
+core::Milliseconds Ages::ReplayStall(core::BootTime now) const {
+    return replay_stalled_since_.ns == 0 ? core::Milliseconds{0} : now - replay_stalled_since_;
+}
+
 void Ages::Update(const ServerFacts &facts, core::BootTime now) {
     UpdateReceiver(facts.receiver, now);
+    UpdateReplay(facts, now);
     std::vector<Reply> replies;
     for (const SenderFact &sender : facts.senders) {
         const Reply *const old = Find(sender.pid);

@@ -61,7 +61,11 @@ struct ServerFacts {
     /// it is not, until the startup process has read everything that is there.
     bool is_lsn_final = false;
     int timeline = 0;
-    core::Lsn lsn;  ///< primary: flushed; standby: received or replayed, whichever is further
+    core::Lsn lsn;       ///< primary: flushed; standby: received or replayed, whichever is further
+    core::Lsn redo_lsn;  ///< of a primary: where its last checkpoint begins
+    core::Lsn replay_lsn;        ///< of a standby
+    bool replay_paused = false;  ///< it will not go on by itself
+    bool delays_replay = false;  ///< recovery_min_apply_delay is set
     bool sync_defined = false;
     std::uint64_t checkpointer_sync = 0;  ///< the set that commits wait for by now, see Mark
     std::string sync_names;               ///< synchronous_standby_names as this process sees it
@@ -87,8 +91,12 @@ class Ages {
     /// overestimate.
     [[nodiscard]] core::Milliseconds StreamAge(core::BootTime now) const;
     [[nodiscard]] core::Milliseconds ReplyAge(const SenderFact &sender, core::BootTime now) const;
+    /// Since replay could have gone on and has not; 0 when it goes on, or has nothing to do.
+    [[nodiscard]] core::Milliseconds ReplayStall(core::BootTime now) const;
 
  private:
+    void UpdateReplay(const ServerFacts &facts, core::BootTime now);
+
     struct Reply {
         int pid = 0;
         std::int64_t reply_time = 0;
@@ -102,6 +110,8 @@ class Ages {
     std::int64_t receipt_time_ = 0;
     core::Lsn received_lsn_;
     core::BootTime received_at_;
+    core::Lsn replayed_;
+    core::BootTime replay_stalled_since_;
 };
 
 }  // namespace pgaf::worker

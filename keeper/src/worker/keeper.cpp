@@ -151,7 +151,10 @@ void Keeper::TakeAnswer() {
     answered_at_ = now_;
     streamed_.clear();
     lease_.Accept(*reply, answer->sent_at);
-    if (reply->grant != core::GrantKind::kNone) was_granted_ = true;
+    if (reply->grant != core::GrantKind::kNone) {
+        was_granted_ = true;
+        is_judged_ = is_judged_ || (begun_at_.IsValid() && answer->sent_at >= begun_seen_);
+    }
     reply_ = *reply;
 }
 
@@ -174,7 +177,17 @@ bool Keeper::AcceptReply(const core::Reply &reply) {
     return SaveRecord(next);
 }
 
+/// The monitor gives no grant to a primary that came back with less than its standbys have.
+void Keeper::AdmitStandbys(const ServerFacts &facts) {
+    if (admits_standbys_) return;
+    const bool is_standby = facts.in_recovery && !facts.is_crash_recovery;
+    if (is_fresh_server_ && !is_standby && !is_judged_) return;
+    ports_.gate.AdmitStandbys();
+    admits_standbys_ = true;
+}
+
 void Keeper::KeepLease(const ServerFacts &facts) {
+    AdmitStandbys(facts);
     CloseExpired(facts);
     CompareWithRecord(facts);
     ExtendByStream(facts);
@@ -275,6 +288,7 @@ void Keeper::OpenIfGranted(const ServerFacts &facts) {
     if (fence == Fence::kOpen || fence == Fence::kHeld || !reply_ || stopping_) return;
     if (!core::IsWritable(record_->state) || !core::IsWritable(reply_->goal)) return;
     if (reply_->grant == core::GrantKind::kNone || ports_.gate.Deadline() <= now_) return;
+    if (!admits_standbys_) return;
     if (!MayShow(facts)) return;
     ports_.gate.SetFence(Fence::kOpen);
     expired_at_ = {};
@@ -293,6 +307,7 @@ void Keeper::ChooseWake(const ServerFacts &facts) {
     later_sooner(step_retry_at_);
     if (step_ == nullptr && core::IsWritable(record_->state)) sooner(sync_.NextWake(now_));
     if (stopping_) sooner(stop_again_at_);
+    later_sooner(write_probe_.NextWake());
     if (expired_at_.ns != 0) later_sooner(expired_at_ + lease_.length());
     if (reply_) later_sooner(SilentAt());
     if (lease_.IsExtending()) sooner(now_ + lease_.length() / 8);
@@ -355,10 +370,20 @@ void Keeper::Iterate() {
     next_wake_ = now_ + kTick;
     LoadConfig();
     if (!config_ || !LoadRecord()) return;
+    if (is_fresh_server_ && !facts.in_recovery && !begun_at_.IsValid()) {
+        begun_at_ = facts.redo_lsn;
+        begun_seen_ = now_;
+    }
     history_.Update(ports_.files, config_->pgdata, facts.timeline, now_);
     ports_.link.Poll(now_);
     TakeAnswer();
     KeepLease(facts);
+    // The end of a primary that drains, or is fenced, is known: nothing is written any more.
+    if (ports_.gate.CurrentFence() == Fence::kOpen && core::IsWritable(record_->state)) {
+        write_probe_.Poll(ports_.server, facts, now_);
+    } else {
+        write_probe_ = {};
+    }
     if (reply_ && !stopping_) {
         Context context{ports_,   now_,           facts, ages_,       *reply_,
                         *config_, record_->state, sync_, sealed_lsn_, history_.Of(facts.timeline)};

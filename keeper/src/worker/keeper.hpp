@@ -13,6 +13,7 @@
 #include "worker/steps.hpp"
 #include "worker/sync_applier.hpp"
 #include "worker/timelines.hpp"
+#include "worker/write_probe.hpp"
 
 namespace pgaf::worker {
 
@@ -41,6 +42,7 @@ class Keeper {
     void TakeAnswer();
     bool AcceptReply(const core::Reply &reply);
     void KeepLease(const ServerFacts &facts);
+    void AdmitStandbys(const ServerFacts &facts);
     void CloseExpired(const ServerFacts &facts);
     void ExtendByStream(const ServerFacts &facts);
     [[nodiscard]] core::BootTime SilentAt() const;
@@ -71,6 +73,7 @@ class Keeper {
     SyncApplier sync_;
     Housekeeping housekeeping_;
     HistoryReader history_;
+    WriteProbe write_probe_;
 
     core::BootTime now_;
     core::BootTime next_wake_;
@@ -94,6 +97,11 @@ class Keeper {
     core::BootTime expired_at_;     ///< when the worker closed the gate; 0: it did not
     bool is_fresh_server_ = false;  ///< it has recovered, and has not been open since
     core::Lsn recovery_end_;
+    core::Lsn
+        begun_at_;  ///< of a fresh server: its first checkpoint is the first that it has written
+    core::BootTime begun_seen_;
+    bool is_judged_ = false;  ///< the monitor knows begun_at_, and gives a grant
+    bool admits_standbys_ = false;
     std::string contradiction_;  ///< what PostgreSQL does that is not on record; empty: nothing
 
     std::unique_ptr<StepMachine> step_;

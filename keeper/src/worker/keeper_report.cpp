@@ -12,6 +12,15 @@ constexpr core::Milliseconds kBusyInterval{100};
 /// A fact that flickers must not become a stream of reports.
 constexpr core::Milliseconds kGapMin{10};
 
+/// Below this WAL waits as it always does for a moment.
+constexpr core::Milliseconds kStallNoticed{1000};
+constexpr core::Milliseconds kStallNamed{3000};
+
+std::string StallOf(const ServerFacts &facts) {
+    if (!facts.in_recovery) return "WAL does not reach the disk";
+    return facts.replay_paused ? "the replay of WAL is paused" : "the replay of WAL does not go on";
+}
+
 /// Everything that decides something, without what changes all the time.
 std::string SignatureOf(const core::Report &report) {
     std::string text(core::ToString(report.state));
@@ -62,11 +71,16 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
     report.state = record_->state;
     report.goal_version = reply_ ? reply_->goal_version : 0;
     report.term = record_->term;
+    report.copies = record_->copies;
     report.pg_running = true;
     report.in_recovery = facts.in_recovery;
     report.timeline = facts.timeline;
     report.history = history_.Of(facts.timeline);
     report.lsn = facts.lsn;
+    if (!facts.in_recovery && begun_at_.IsValid()) {
+        report.begun_at = begun_at_;
+        report.begun_age = now_ - begun_seen_;
+    }
     report.system_identifier = ports_.server.SystemIdentifier();
     report.fenced = is_closed && ports_.gate.CommittingCount() == 0;
     if (report.fenced && core::IsHandingOver(report.state)) report.sealed_lsn = sealed_lsn_;
@@ -88,10 +102,16 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
         report.receiver.streaming = facts.receiver.streaming;
         report.receiver.stream_age = ages_.StreamAge(now_);
         report.receiver.sealed = facts.IsSealed();
+        report.receiver.replay_lsn = facts.replay_lsn;
+        report.receiver.replay_paused = facts.replay_paused;
     }
+    const core::Milliseconds stall =
+        facts.in_recovery ? ages_.ReplayStall(now_) : write_probe_.Age(now_);
+    if (stall >= kStallNoticed) report.stall_age = stall;
     report.problem = problem_.empty() ? housekeeping_problem_ : problem_;
     if (!contradiction_.empty()) report.problem = contradiction_;
     if (!record_problem_.empty()) report.problem = record_problem_;
+    if (report.problem.empty() && stall >= kStallNamed) report.problem = StallOf(facts);
     if (report.problem.empty() && facts.is_crash_recovery) {
         report.problem = "PostgreSQL is in crash recovery";
     }

@@ -37,6 +37,9 @@ class Gate {
     /// While it is true a commit that asks for synchronous standbys is acknowledged only when they
     /// have confirmed it, also when PostgreSQL no longer knows that it has any.
     virtual void RequireSync(bool is_required) = 0;
+    /// From now on standbys may stream from this server. One that has restarted as a primary does
+    /// not know whether they have more than it has, and would overwrite that.
+    virtual void AdmitStandbys() = 0;
     /// Grows with every checkpoint that StartCheckpointProcess has begun and that has ended.
     [[nodiscard]] virtual std::uint32_t CheckpointsDone() const = 0;
 };

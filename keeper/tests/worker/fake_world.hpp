@@ -51,6 +51,7 @@ class FakeWorld final : public Clock,
     Milliseconds marker_takes{0};
     int committing = 0;
     int sessions = 0;
+    bool admits_standbys = false;
     std::uint32_t checkpoints_done = 0;
     std::string hba_file;
     /// Answers every report at once; without it the monitor is silent.
@@ -131,6 +132,7 @@ class FakeWorld final : public Clock,
     int CommittingCount() override { return committing; }
     void TerminateSyncWaiters() override { Did("terminate waiters"); }
     void RequireSync(bool is_required) override { sync_is_required = is_required; }
+    void AdmitStandbys() override { admits_standbys = true; }
     [[nodiscard]] std::uint32_t CheckpointsDone() const override { return checkpoints_done; }
 
     // Server.

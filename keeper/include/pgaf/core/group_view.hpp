@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "pgaf/core/held_wal.hpp"
 #include "pgaf/core/lease.hpp"
 #include "pgaf/core/protocol.hpp"
 #include "pgaf/core/sync_set.hpp"
@@ -40,6 +41,7 @@ struct NodeView {
     bool has_report = false;  ///< reported since the monitor started
     Milliseconds report_age{0};
     Report report;  ///< the last one; state is also in `reported`
+    HeldWal held;
     /// How long a grant given to this node may still be in use; <= 0: none is. kNoLimit: unlimited
     /// grant.
     Milliseconds lease_left{0};
@@ -64,6 +66,13 @@ struct Timeouts {
     Milliseconds stragglers{500};
     /// The candidate of a switchover gets so long to hold the last position of the primary.
     Milliseconds candidate{3000};
+    /// WAL that has waited for so long, to be written or to be replayed, waits for ever: the disk
+    /// does not answer, or replay is paused.
+    Milliseconds stall{8000};
+    /// A planned switchover does not wait without service until more than this is replayed.
+    std::uint64_t replay_lag_bytes = 64 * 1024 * 1024;
+    /// A server that was shut down begins to write after a last record, which its standbys have.
+    std::uint64_t last_record_bytes = 512;
     std::uint64_t enable_sync_lag_bytes = 16 * 1024 * 1024;
     std::uint64_t promote_lag_bytes = 16 * 1024 * 1024;
 };

@@ -55,6 +55,10 @@ void NoteReply(NodeRecord &record, const Reply &reply);
 /// A node that has obeyed newer rows than these; null: there is none.
 const NodeView *NewerThanRows(const GroupView &view);
 
+/// For NoteHeld, from what was known before the report: the furthest that another node had on its
+/// timeline before its server began to write.
+Lsn HeldByOthers(const GroupView &view, const Report &report);
+
 /// The grant that a node may hold from before a restart of the monitor, which has forgotten it.
 enum class OldGrant { kNone, kTimed, kUnlimited };
 OldGrant OldGrantOf(NodeState reported, NodeState goal);

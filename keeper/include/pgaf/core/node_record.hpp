@@ -24,6 +24,7 @@ struct NodeRecord {
     /// The group has had another node: a restart waits for a grant even in state single.
     bool had_peer = false;
     std::uint64_t system_identifier = 0;
+    std::int64_t copies = 0;  ///< how often the data were copied anew
     friend bool operator==(const NodeRecord &, const NodeRecord &) = default;
 };
 

@@ -36,6 +36,8 @@ struct ReceiverFact {
     Milliseconds stream_age{0};
     /// primary_conninfo is durably empty and the walreceiver has ended: nothing more can arrive.
     bool sealed = false;
+    Lsn replay_lsn;              ///< replayed so far; 0: not told
+    bool replay_paused = false;  ///< by somebody's hand, or because settings are too low for it
 };
 
 /// Facts that go up with every report.
@@ -50,12 +52,17 @@ struct Report {
     NodeState state = NodeState::kInit;
     /// Number of the goal that the keeper obeys: what it says about sealing holds under that goal.
     std::int64_t goal_version = 0;
-    std::int64_t term = 0;  ///< highest term that this node has seen
+    std::int64_t term = 0;    ///< highest term that this node has seen
+    std::int64_t copies = 0;  ///< how often its data were copied anew
     bool pg_running = false;
     bool in_recovery = false;
     int timeline = 0;
     TimelineHistory history;  ///< how the timeline came to be
     Lsn lsn;  ///< primary: flushed; standby: received and flushed (replayed if that is further)
+    /// Where this server began to write: the end of the WAL that it found at its start; 0: not
+    /// known.
+    Lsn begun_at;
+    Milliseconds begun_age{0};  ///< since that was seen
     std::uint64_t system_identifier = 0;
     /// The gate is closed and every commit that passed it has ended: nothing is acknowledged any
     /// more until a new grant. True also when PostgreSQL and all its processes are gone.
@@ -70,6 +77,9 @@ struct Report {
     bool lease_mode = false;
     std::vector<StandbyFact> standbys;
     ReceiverFact receiver;
+    /// How long WAL has waited: that of a primary to reach its disk, that of a standby to be
+    /// replayed. 0: none waits longer than is usual.
+    Milliseconds stall_age{0};
     std::string problem;  ///< what the keeper cannot do now, in words; empty when all is well
     /// What happened once and belongs into the monitor's events; repeated until it is answered.
     std::string event{};
@@ -111,6 +121,9 @@ struct Reply {
     /// these must have confirmed. k = 0: every member, and every other standby that has streamed
     /// since. Empty: nobody can.
     std::vector<SyncSet> extension;
+    /// The data must come from a copy of this number or a later one: what an earlier one holds is
+    /// not what the group has. 0: no matter.
+    std::int64_t needed_copy = 0;
     NodeId upstream;          ///< whom a standby follows; 0: nobody
     std::vector<Peer> peers;  ///< the other nodes of the group, without those being dropped
     int candidate_priority = 50;

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+
+#include "pgaf/core/protocol.hpp"
+
+namespace pgaf::core {
+
+/// The furthest WAL that a node is known to have had on its disk, from its own reports. A disk that
+/// was set back, or that lost what it had confirmed, is known by a report of less.
+struct HeldWal {
+    int timeline = 0;
+    Lsn lsn;
+    Lsn begun_at;             ///< Report::begun_at of its last server
+    std::int64_t copies = 0;  ///< NodeRecord::copies of the node when it had it
+    /// Valid: what was beyond this position is gone.
+    Lsn lost_from;
+    /// It was out of recovery when that was seen, and others had what is gone: what it has beyond
+    /// that position is not what they have there, and it must be copied anew.
+    bool is_behind_others = false;
+};
+
+/// Whether `report.lsn` is all that the node has on `report.timeline`. The supervisor reads a
+/// control file, and a standby that has just started has not read its own WAL yet.
+constexpr bool TellsItsEnd(const Report &report) {
+    if (report.holder != KeeperHolder::kWorker || !report.pg_running) return false;
+    if (report.timeline == 0 || !report.lsn.IsValid()) return false;
+    return !report.in_recovery || report.receiver.sealed || report.receiver.streaming;
+}
+
+/// With every report of the node that counts, before decisions. `others_hold`: what other nodes are
+/// known to have on the report's timeline from before its server began to write.
+constexpr void NoteHeld(HeldWal &held, const Report &report, Lsn others_hold) {
+    if (report.copies > held.copies) {
+        held = {};
+        held.copies = report.copies;
+    }
+    if (!TellsItsEnd(report)) return;
+    if (report.timeline < held.timeline) {
+        held.lost_from = report.lsn;
+        held.is_behind_others = held.is_behind_others || !report.in_recovery;
+        return;
+    }
+    if (report.timeline > held.timeline) {
+        // It has followed somebody to another timeline: what it must hold is told anew.
+        held.timeline = report.timeline;
+        held.lsn = report.lsn;
+        held.begun_at = report.begun_at;
+        held.lost_from = {};
+        return;
+    }
+    // What a server writes first after its start may take the place of what is lost.
+    const bool is_new =
+        !report.in_recovery && report.begun_at.IsValid() && report.begun_at != held.begun_at;
+    const Lsn end = is_new && report.begun_at < report.lsn ? report.begun_at : report.lsn;
+    const Lsn known = is_new && held.lsn < others_hold ? others_hold : held.lsn;
+    if (!report.in_recovery && report.begun_at.IsValid()) held.begun_at = report.begun_at;
+    if (end < known && (report.in_recovery || end < others_hold)) {
+        if (!held.lost_from.IsValid() || end < held.lost_from) held.lost_from = end;
+        held.is_behind_others = held.is_behind_others || !report.in_recovery;
+        return;
+    }
+    held.lsn = report.lsn;
+    // A standby that streams has got back what it had lost, and what nobody has is gone; a primary
+    // that lacks what others have goes on lacking it.
+    if (!held.is_behind_others) held.lost_from = {};
+}
+
+}  // namespace pgaf::core
