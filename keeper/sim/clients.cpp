@@ -73,8 +73,12 @@ void Machine::TickSession(Session &session) {
     const bool gives_up =
         session.is_terminated || (session.is_cancelled && world.random().OneIn(30));
     if (waits && !gives_up) return;
-    if (waits) world.NoteGivenUp(session.record);
-    if (IsAnswered(session)) world.Acknowledge(*this, session);
+    // What was not confirmed is seen by others although its own client was told nothing.
+    if (IsAnswered(session)) {
+        world.Acknowledge(*this, session);
+    } else {
+        world.NoteGivenUp(session.record);
+    }
     session.ends_at = now;
 }
 

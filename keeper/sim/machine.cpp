@@ -120,6 +120,7 @@ void Machine::TickWorker() {
     if (!s.rig && s.rig_starts <= world.Now()) {
         s.rig_starts = core::kForever;
         s.rig = std::make_unique<WorkerRig>(*this);
+        s.rig_began = world.Now();
         s.latch = true;
     }
     if (!s.rig || worker_frozen_until > world.Now()) return;
@@ -137,6 +138,7 @@ void Machine::TickSupervisor() {
         if (supervisor) supervisor->Turn();
     } catch (const ProcessDied &) {
         Die();
+        KillSupervisor();  // it was in the middle of something
     }
     if (!supervisor || !supervisor->HasExited()) return;
     is_registered = false;  // it was dropped, and has heard of it

@@ -272,7 +272,8 @@ std::string ReadThatVanishes(std::uint64_t seed, Story &story) {
 }
 
 std::string CancelledRead(std::uint64_t seed, Story &story) {
-    Stage stage(seed, 2, story, {.with_cancels = true, .with_reads = true});
+    Stage stage(seed, 2, story,
+                {.with_cancels = true, .with_reads = true, .reads_cancelled = true});
     stage.Cut(1, 2);
     stage.Run(2'500);
     stage.world.At(1).PowerOff();

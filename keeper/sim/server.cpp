@@ -275,7 +275,9 @@ void Machine::EndServer(int status, bool is_clean) {
     if (is_clean) {
         // A primary shuts down with a record that its standbys still get.
         if (was_writable) data->wal.units.push_back({world.NewRecord(SessionKind::kIdle), true});
-        data->applied = data->durable = was_writable ? data->wal.units.size() : data->applied;
+        // The receiver of a standby flushes what it has when it ends.
+        data->durable = data->wal.units.size();
+        if (was_writable) data->applied = data->durable;
         WriteControl();
         data->control.state =
             was_writable ? ClusterState::kShutDown : ClusterState::kShutDownInRecovery;

@@ -134,6 +134,7 @@ struct Server {
 
     std::unique_ptr<WorkerRig> rig;
     BootTime rig_starts = core::kForever;
+    BootTime rig_began;
     bool latch = false;
 
     [[nodiscard]] bool IsInRecovery() const { return phase != Phase::kWritable; }

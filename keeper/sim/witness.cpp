@@ -102,7 +102,9 @@ std::string World::WrongFact(const NodeView &row) const {
         if (server.phase == Phase::kWritable) return who + "is out of recovery";
         if (machine.data->IsStuck()) return who + "cannot replay its WAL";
         if (server.is_replay_paused) return who + "its replay is paused";
-        if (machine.IsDiskFrozen()) return who + "its disk does not answer";
+        // Who gets nothing writes nothing: then nobody can tell.
+        const core::NodeView *const primary = core::FindPrimary(monitor_.Rows());
+        if (machine.IsDiskFrozen() && primary != nullptr) return who + "its disk does not answer";
     }
     if (row.goal == kPrimary) {
         const core::SyncState &sync = monitor_.Rows().sync;
@@ -120,6 +122,13 @@ std::string World::WrongFact(const NodeView &row) const {
     return "";
 }
 
+BootTime World::KeeperBegan(const NodeView &row) const {
+    for (const auto &machine : machines_) {
+        if (machine->address == row.host && machine->server) return machine->server->rig_began;
+    }
+    return {};
+}
+
 void World::CheckFacts() {
     if (now_ - checked_at_ < kCheckEvery || !monitor_.IsUp()) return;
     checked_at_ = now_;
@@ -132,7 +141,8 @@ void World::CheckFacts() {
         const auto known = wrong_since_.find(wrong);
         const BootTime since = known == wrong_since_.end() ? now_ : known->second;
         still.emplace(wrong, since);
-        if (now_ - since > kContradictionMax) Violate(wrong);
+        // A keeper that has just begun has seen nothing yet.
+        if (now_ - std::max(since, KeeperBegan(row)) > kContradictionMax) Violate(wrong);
     }
     wrong_since_ = std::move(still);
     if (monitor_.BlockedBackends() >= 100) Violate("the monitor has no sessions left");

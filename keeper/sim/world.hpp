@@ -160,6 +160,7 @@ class World {
     void TakeUnits(Machine &standby, Machine &upstream, std::size_t most);
     void Confirm(Machine &standby, Machine &upstream);
     void ReleaseWaiters(Machine &upstream);
+    [[nodiscard]] BootTime KeeperBegan(const core::NodeView &row) const;
     [[nodiscard]] std::string WrongFact(const core::NodeView &row) const;
 
     Options options_;

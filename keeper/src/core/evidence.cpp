@@ -123,7 +123,7 @@ bool HasLostWal(const GroupView &view, const NodeView &standby) {
 
 bool IsReplayStuck(const GroupView &view, const NodeView &node) {
     return node.has_report && node.report.pg_running && node.report.in_recovery &&
-           node.report.stall_age >= view.timeouts.stall;
+           (node.report.receiver.replay_paused || node.report.stall_age >= view.timeouts.stall);
 }
 
 std::uint64_t ReplayLag(const NodeView &node) {

@@ -181,7 +181,7 @@ Result<void> CheckReplay(const GroupView &view) {
     const NodeView *const node = view.Find(BestCandidate(view));
     if (node == nullptr) return {};
     const std::uint64_t lag = ReplayLag(*node);
-    const bool is_stuck = IsReplayStuck(view, *node) || node->report.receiver.replay_paused;
+    const bool is_stuck = IsReplayStuck(view, *node);
     if (!is_stuck && lag <= view.timeouts.replay_lag_bytes) return {};
     return Fail(ProblemCode::kRefused,
                 "cannot hand over to " + Describe(*node) + " before it has replayed what it holds",

@@ -190,6 +190,8 @@ bool HasLostElection(const RuleContext &c) {
 bool HasDiverged(const RuleContext &c) {
     const bool follows =
         IsInElection(c.node.goal) || c.node.goal == kSecondary || c.node.goal == kCatchingup;
+    // One that has not begun to follow compares itself when it does.
+    if (c.node.reported == kDemoted) return false;
     if (!HasOtherPrimary(c) || !follows || !IsServing(c.view, c.node)) return false;
     if (!IsReadyPrimary(c.view, c.primary)) return false;
     if (HasLeftRecovery(c.node)) {
