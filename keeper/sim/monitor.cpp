@@ -279,7 +279,7 @@ std::string Monitor::Carry(const Result<Decision> &decision, const std::string &
 std::string Monitor::Failover(const FailoverRequest &request) {
     if (!is_up_) return "the monitor is down";
     const auto decision = RequestFailover(View(), request);
-    if (decision && decision->accepts_data_loss) world_.ForgetPromises();
+    if (decision && request.allow_data_loss) world_.ForgetPromises();
     return Carry(decision, request.allow_data_loss ? "failover, data may be lost" : "failover");
 }
 

@@ -129,6 +129,8 @@ class SupervisorRig final : supervisor::Clock,
     void Stop(supervisor::StopMode mode) override;
     void Kill() override;
     void Reload() override { machine_.Reload(); }
+    void Ask() override;
+    [[nodiscard]] BootTime AnsweredAt() const override { return answered_at_; }
     [[nodiscard]] BootTime StartedAt() const override { return started_at_; }
     [[nodiscard]] bool AcceptsConnections() const override;
     [[nodiscard]] bool IsOutOfRecovery() const override;
@@ -173,6 +175,7 @@ class SupervisorRig final : supervisor::Clock,
     std::optional<int> exit_status_;
     std::int64_t watched_ = 0;  ///< serial of the server
     BootTime started_at_;
+    BootTime answered_at_;
     std::optional<std::pair<core::Report, int>> pending_;
     int sent_tag_ = 0;
     bool wants_session_ = false;

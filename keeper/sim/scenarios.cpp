@@ -271,15 +271,21 @@ std::string ReadThatVanishes(std::uint64_t seed, Story &story) {
     return stage.Verdict();
 }
 
+/// Whether somebody reads just what was cancelled is a matter of chance.
 std::string CancelledRead(std::uint64_t seed, Story &story) {
-    Stage stage(seed, 2, story,
-                {.with_cancels = true, .with_reads = true, .reads_cancelled = true});
-    stage.Cut(1, 2);
-    stage.Run(2'500);
-    stage.world.At(1).PowerOff();
-    stage.Mend(1, 2);
-    (void)stage.Serves(30'000);
-    return stage.Verdict();
+    std::string verdict;
+    for (std::uint64_t i = 0; i < 8 && verdict.empty(); ++i) {
+        story.clear();
+        Stage stage(seed + i, 2, story,
+                    {.with_cancels = true, .with_reads = true, .reads_cancelled = true});
+        stage.Cut(1, 2);
+        stage.Run(2'500);
+        stage.world.At(1).PowerOff();
+        stage.Mend(1, 2);
+        (void)stage.Serves(30'000);
+        verdict = stage.Verdict();
+    }
+    return verdict;
 }
 
 std::string ReplayLags(std::uint64_t seed, Story &story) {

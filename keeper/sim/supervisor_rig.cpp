@@ -104,6 +104,12 @@ core::Result<void> SupervisorRig::Start(const std::vector<std::string> &options)
     return {};
 }
 
+void SupervisorRig::Ask() {
+    const bool answers = machine_.server && machine_.server->serial == watched_ &&
+                         machine_.server->postmaster_frozen_until <= machine_.world.Now();
+    if (answers) answered_at_ = Now();
+}
+
 bool SupervisorRig::Attach() {
     if (!machine_.server) return false;
     watched_ = machine_.server->serial;

@@ -17,11 +17,30 @@ bool HasOthers(const GroupView &view, const NodeView &node) {
 
 // ---- failover
 
+/// Nobody can be elected, and a former primary reports that still has its data: the furthest one,
+/// or the one that the operator names.
+const NodeView *FormerPrimary(const GroupView &view, NodeId preferred) {
+    const NodeView *best = nullptr;
+    for (const NodeView &node : view.nodes) {
+        // On its way to follow somebody it is that still, until its data have been changed.
+        const bool is_former = node.reported == kDemoted && node.id != view.primary;
+        const bool counts = is_former && IsReporting(view, node) && node.report.timeline > 0 &&
+                            (!preferred.IsValid() || node.id == preferred);
+        if (!counts) continue;
+        const auto rank = [](const NodeView &n) {
+            return std::pair(n.report.timeline, n.report.lsn);
+        };
+        if (best == nullptr || rank(node) > rank(*best)) best = &node;
+    }
+    return best;
+}
+
 Result<void> CheckPreferred(const GroupView &view, NodeId preferred) {
     if (!preferred.IsValid()) return {};
     const NodeView *node = view.Find(preferred);
     if (node == nullptr) return NoSuchNode(preferred);
     if (node->id != view.primary && CouldSeal(view, *node)) return {};
+    if (FormerPrimary(view, preferred) != nullptr) return {};
     return Fail(ProblemCode::kRefused, "cannot promote " + Describe(*node) + " now", StateOf(*node),
                 "Wait until it is a secondary: pg_autoctl show state.");
 }
@@ -104,6 +123,29 @@ Result<void> CheckOldPrimary(const GroupView &view, const NodeView &old, bool pr
     return CheckLease(view, old, primary_is_off);
 }
 
+/// It writes again where it ended, in a term of its own.
+Decision Reinstate(const GroupView &view, const NodeView *old, const NodeView &former,
+                   const FailoverRequest &request) {
+    Decision decision;
+    const std::string reason =
+        "the operator accepted that what was acknowledged after this node had been the primary is "
+        "lost";
+    decision.accepts_data_loss = false;
+    decision.known_off = request.primary_is_off && old != nullptr ? old->id : NodeId{};
+    decision.term = view.term + 1;
+    decision.primary = former.id;
+    decision.timeline = former.report.timeline;
+    decision.target_lsn = Lsn{};
+    decision.preferred = NodeId{};
+    SyncState sync = view.sync;
+    ReplaceGoal(sync, {});
+    decision.sync = sync;
+    if (old != nullptr && old->goal != kDropped)
+        decision.assignments.push_back(AssignAsked(*old, kDemoted, 23, reason));
+    decision.assignments.push_back(AssignAsked(former, kWaitPrimary, 23, reason));
+    return decision;
+}
+
 /// The primary is gone, its row perhaps too (null). `accepts` goes on without proof that no commit
 /// is lost.
 Result<Decision> ForceElection(const GroupView &view, const NodeView *old,
@@ -117,6 +159,8 @@ Result<Decision> ForceElection(const GroupView &view, const NodeView *old,
     forced.preferred = request.preferred;
     std::string why;
     if (!CouldConclude(forced, &why)) {
+        const NodeView *const former = FormerPrimary(view, request.preferred);
+        if (former != nullptr) return Reinstate(view, old, *former, request);
         return Fail(ProblemCode::kRefused, "cannot fail over: no standby can be promoted",
                     "The obstacle: " + why + ".", "Start a standby: pg_autoctl run.");
     }

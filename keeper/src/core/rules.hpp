@@ -63,6 +63,7 @@ bool IsReadyPrimary(const GroupView &view, const NodeView *primary);
 bool IsForgettable(const RuleContext &c);
 bool IsLonePrimary(const RuleContext &c);
 bool IsLoneStandby(const RuleContext &c);
+bool IsLoneDemoted(const RuleContext &c);
 bool HasNewStandby(const RuleContext &c);
 bool CanBeCopied(const RuleContext &c);
 bool CanRejoin(const RuleContext &c);

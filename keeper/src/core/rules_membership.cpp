@@ -53,6 +53,12 @@ bool IsLoneStandby(const RuleContext &c) {
            IsStandby(c.node.reported);
 }
 
+bool IsLoneDemoted(const RuleContext &c) {
+    const bool is_former =
+        c.node.reported == kDemoted && (c.node.goal == kDemoted || c.node.goal == kCatchingup);
+    return IsAlone(c) && is_former && IsReporting(c.view, c.node);
+}
+
 bool HasNewStandby(const RuleContext &c) {
     return IsPrimary(c) && IsStable(c.node, kSingle) && IsServing(c.view, c.node) &&
            AnyOther(c, [](const NodeView &other) { return other.goal == kWaitStandby; });

@@ -56,6 +56,10 @@ struct PostmasterFile {
 };
 std::optional<PostmasterFile> ReadPostmasterFile(const std::string &pgdata);
 std::optional<PostmasterFile> ParsePostmasterFile(std::string_view text);
+/// The postmaster starts a process for a connection to its socket, which answers the question for
+/// encryption; no user is needed. Waits for at most `limit`. Source: protocol-flow, "SSL Session
+/// Encryption".
+bool AnswersClients(const PostmasterFile &file, Milliseconds limit);
 /// The running postmaster of this data directory, if there is one. The number in the file is not
 /// believed: the process must be a server, work in this very directory, whatever it is called by
 /// now, and not be the child of another server. (Its start time is not asked for: the clock of the

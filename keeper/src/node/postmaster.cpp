@@ -99,6 +99,22 @@ void Postmaster::Reload() {
     if (pid_ > 0) (void)::kill(pid_, SIGHUP);
 }
 
+void Postmaster::Ask() {
+    if (asking_->is_running || pid_ <= 0) return;
+    asking_->is_running = true;
+    const auto has_answered = std::make_shared<bool>(false);
+    io::RunInThread(
+        loop_,
+        [has_answered, pgdata = pgdata_] {
+            const auto file = io::ReadPostmasterFile(pgdata);
+            *has_answered = file && io::AnswersClients(*file, Milliseconds{1500});
+        },
+        [has_answered, asking = asking_] {
+            asking->is_running = false;
+            if (*has_answered) asking->answered_at = io::BootNow();
+        });
+}
+
 void Postmaster::Kill() {
     if (pid_ > 0) (void)::kill(pid_, SIGKILL);
     (void)KillLeftovers();

@@ -25,6 +25,8 @@ class Postmaster final : public supervisor::Server {
     void Stop(supervisor::StopMode mode) override;
     void Kill() override;
     void Reload() override;
+    void Ask() override;
+    [[nodiscard]] core::BootTime AnsweredAt() const override { return asking_->answered_at; }
     [[nodiscard]] core::BootTime StartedAt() const override { return started_at_; }
     [[nodiscard]] bool AcceptsConnections() const override;
     [[nodiscard]] bool IsOutOfRecovery() const override;
@@ -43,6 +45,12 @@ class Postmaster final : public supervisor::Server {
     std::function<void(int)> on_end_;
     pid_t pid_ = 0;
     core::BootTime started_at_;
+    /// Of the thread that asks, which may end after this.
+    struct Asking {
+        bool is_running = false;
+        core::BootTime answered_at;
+    };
+    std::shared_ptr<Asking> asking_ = std::make_shared<Asking>();
     io::UniqueFd pidfd_;
     std::unique_ptr<io::Poll> poll_;
 };

@@ -98,6 +98,7 @@ class NodeLoop final : public ServerLoop {
     [[nodiscard]] bool IsWhereItShouldNotBe();
     void AwaitWorker();
     void WatchHeartbeat(const Heartbeat &heartbeat);
+    void WatchPostmaster();
     void WatchStream(const Heartbeat &heartbeat);
 
     Files &files_;
@@ -139,6 +140,8 @@ class NodeLoop final : public ServerLoop {
     std::string event_;  ///< for the monitor, until it has answered
     bool is_stream_check_running_ = false;
     core::BootTime next_stream_check_;
+    core::BootTime next_ask_;
+    core::BootTime ready_since_;   ///< the server accepts connections; 0: not yet
     bool is_wal_gone_ = false;     ///< the upstream no longer has what this standby needs
     bool has_own_writes_ = false;  ///< a server out of recovery was seen on a standby's data
     /// The last sign of the worker in the server that runs; 0: none yet.

@@ -86,6 +86,7 @@ void NodeLoop::TurnOutHarder() {
 }
 
 void NodeLoop::OnDown() {
+    ready_since_ = {};
     const bool was_turned_out = removal_.has_value();
     removal_.reset();
     removal_alarm_.Stop();

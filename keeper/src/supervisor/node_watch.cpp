@@ -11,6 +11,9 @@ using core::BootTime;
 using core::Milliseconds;
 
 constexpr Milliseconds kHeartbeatLimit{5000};
+/// How often the postmaster is asked, and how long it may be mute: then no client gets in.
+constexpr Milliseconds kAskPeriod{2000};
+constexpr Milliseconds kMuteLimit{8000};
 /// So soon after its start, or after we have found it, the worker of a server shows itself.
 constexpr Milliseconds kWorkerLimit{10'000};
 constexpr Milliseconds kStreamPatience{10'000};
@@ -41,6 +44,27 @@ void NodeLoop::WatchServer() {
     worker_seen_at_ = heartbeat->at;
     trouble_.clear();
     WatchHeartbeat(*heartbeat);
+    WatchPostmaster();
+}
+
+/// One that is stopped, or hangs, lets nobody in and starts no process; those that are there go on.
+void NodeLoop::WatchPostmaster() {
+    const BootTime now = Now();
+    if (!IsReady() || IsStopping()) return;
+    if (ready_since_.ns == 0) ready_since_ = now;
+    if (now >= next_ask_) {
+        next_ask_ = now + kAskPeriod;
+        server_.Ask();
+    }
+    const BootTime last_sign =
+        std::max({server_.AnsweredAt(), server_.StartedAt(), awake_since_, ready_since_});
+    if (now - last_sign <= kMuteLimit) return;
+    const std::string said = ServerName() + " has answered no connection for " +
+                             std::to_string((now - last_sign).count()) + " ms: killing it";
+    log_.Error(said);
+    Tell(said);
+    ready_since_ = {};
+    server_.Kill();
 }
 
 /// A server that is out of recovery although its node is a standby. A standby that is told to

@@ -44,6 +44,10 @@ class Server {
     /// SIGKILL to it and all its processes, stopped ones included.
     virtual void Kill() = 0;
     virtual void Reload() = 0;
+    /// Asks the postmaster for a sign of life, as a client does; returns at once.
+    virtual void Ask() = 0;
+    /// When it answered last, or was started or taken over.
+    [[nodiscard]] virtual core::BootTime AnsweredAt() const = 0;
     /// When it was started or taken over.
     [[nodiscard]] virtual core::BootTime StartedAt() const = 0;
     /// As the postmaster itself says; true on a standby as well.

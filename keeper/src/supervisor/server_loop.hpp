@@ -61,6 +61,8 @@ class ServerLoop {
     [[nodiscard]] bool IsStopping() const { return stop_mode_.has_value(); }
     [[nodiscard]] int FailedStarts() const { return failed_starts_; }
     /// The end of the server that runs will say nothing about the data.
+    /// It has accepted connections since it was started or taken over.
+    [[nodiscard]] bool IsReady() const { return was_ready_; }
     void ExpectEnd() { was_ready_ = true; }
     /// The data has changed: earlier failures say nothing about it.
     void ForgetFailedStarts() { failed_starts_ = 0; }
