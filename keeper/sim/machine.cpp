@@ -55,6 +55,7 @@ void Machine::PowerOn() {
 void Machine::StartSupervisor() {
     supervisor_starts = core::kForever;
     supervisor_serial = world.NewServer();
+    supervisor_began = world.Now();
     supervisor = std::make_unique<SupervisorRig>(*this);
     supervisor->Begin();
 }

@@ -97,6 +97,7 @@ class Machine {
     // Processes.
     std::unique_ptr<Server> server;
     std::unique_ptr<SupervisorRig> supervisor;
+    BootTime supervisor_began;
     BootTime supervisor_starts = core::kForever;
     /// An operator's pg_ctl, or a service of the distribution, starts a server then.
     BootTime foreign_start = core::kForever;

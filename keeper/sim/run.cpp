@@ -26,12 +26,20 @@ bool Converges(World &world, Milliseconds limit) {
     return world.RunUntil([&world] { return world.IsConverged() && world.Primary() != 0; }, limit);
 }
 
-/// What a disk had confirmed and lost cannot be proved to be elsewhere: the operator has one
-/// command.
+/// What a disk had confirmed and lost cannot be proved to be elsewhere, and what a lost machine had
+/// neither: the operator has a command that accepts the loss, and one that drops the machine.
 void AcceptLoss(World &world) {
-    for (int i = 0; i < 4 && !Converges(world, Milliseconds{20'000}); ++i)
+    constexpr int kTries = 6;
+    for (int i = 0; i < kTries && !Converges(world, Milliseconds{20'000}); ++i) {
+        const core::GroupView rows = world.monitor().Rows();
+        for (const core::NodeView &row : rows.nodes) {
+            const Machine *const machine = world.FindByAddress(row.host);
+            const bool is_gone = machine != nullptr && machine->is_gone;
+            if (i >= kTries / 2 && is_gone) (void)world.monitor().Remove(row.id, true);
+        }
         world.Tell("operator: " +
                    world.monitor().Failover({.allow_data_loss = true, .primary_is_off = i > 1}));
+    }
 }
 
 /// Everything that was promised is on whoever writes now.
@@ -89,7 +97,7 @@ Outcome Execute(const Plan &plan) {
         if (Converges(world, Milliseconds{1500})) break;
     }
     if (!world.Violation().empty()) return end(world.Violation());
-    if (!world.IsConverged() && world.HasLostWal()) AcceptLoss(world);
+    if (world.HasLostWal() || world.IsAnyGone()) AcceptLoss(world);
     if (!world.Violation().empty()) return end(world.Violation());
     if (!world.IsConverged())
         return end("no convergence after everything healed:" + world.Summary());

@@ -39,6 +39,7 @@ supervisor::ControlFacts ControlOf(const Cluster &cluster) {
             .checkpoint = LsnOf(cluster.control.checkpoint),
             .min_recovery = LsnOf(cluster.control.min_recovery),
             .history = HistoryOf(cluster, cluster.control.timeline),
+            .received_timeline = cluster.wal.timeline,
             .is_fresh_copy = cluster.is_fresh_copy};
 }
 

@@ -103,8 +103,10 @@ std::string World::WrongFact(const NodeView &row) const {
         if (machine.data->IsStuck()) return who + "cannot replay its WAL";
         if (server.is_replay_paused) return who + "its replay is paused";
         // Who gets nothing writes nothing: then nobody can tell.
-        const core::NodeView *const primary = core::FindPrimary(monitor_.Rows());
-        if (machine.IsDiskFrozen() && primary != nullptr) return who + "its disk does not answer";
+        const core::GroupView view = monitor_.View();
+        const core::NodeView *const primary = core::FindPrimary(view);
+        if (machine.IsDiskFrozen() && primary != nullptr && core::HealthOf(view, *primary) == 1)
+            return who + "its disk does not answer";
     }
     if (row.goal == kPrimary) {
         const core::SyncState &sync = monitor_.Rows().sync;
@@ -124,7 +126,11 @@ std::string World::WrongFact(const NodeView &row) const {
 
 BootTime World::KeeperBegan(const NodeView &row) const {
     for (const auto &machine : machines_) {
-        if (machine->address == row.host && machine->server) return machine->server->rig_began;
+        if (machine->address != row.host || !machine->server) continue;
+        const BootTime frozen =
+            std::max(machine->worker_frozen_until, machine->supervisor_frozen_until);
+        return std::max(
+            {machine->server->rig_began, machine->supervisor_began, std::min(frozen, now_)});
     }
     return {};
 }

@@ -204,6 +204,11 @@ void World::LoseTail(Machine &machine, std::size_t units) {
                   [&](std::int64_t id) { return !is_left.at(static_cast<std::size_t>(id)); });
 }
 
+bool World::IsAnyGone() const {
+    return std::any_of(machines_.begin(), machines_.end(),
+                       [](const auto &machine) { return machine->is_gone; });
+}
+
 void World::ForgetLostWal() {
     std::erase_if(promised_, [&](std::int64_t id) {
         return std::find(lost_.begin(), lost_.end(), id) != lost_.end();
@@ -305,12 +310,10 @@ bool World::IsConverged() const {
         });
     };
     std::size_t primaries = 0;
-    std::size_t gone = 0;
+    const auto gone =
+        static_cast<std::size_t>(std::count_if(rows.nodes.begin(), rows.nodes.end(), is_gone));
     for (const NodeView &row : rows.nodes) {
-        if (is_gone(row)) {
-            ++gone;
-            continue;
-        }
+        if (is_gone(row)) continue;
         const bool is_alone = rows.nodes.size() == 1 && row.goal == kSingle;
         // With nobody left to confirm, the primary waits for a standby, and writes.
         const bool is_left = rows.nodes.size() == gone + 1 && row.goal == kWaitPrimary;

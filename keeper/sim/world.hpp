@@ -140,6 +140,7 @@ class World {
     /// A machine is set back to an earlier image of its disk, and starts from that.
     /// Its power goes, and so does WAL that its disk had confirmed. What nobody else has is gone.
     void LoseTail(Machine &machine, std::size_t units);
+    [[nodiscard]] bool IsAnyGone() const;
     /// A disk has lost what it had confirmed.
     [[nodiscard]] bool HasLostWal() const { return has_lost_wal_; }
     /// What disks have lost is found out as long as the monitor remembers what they had.

@@ -192,7 +192,8 @@ class Keeper {
     void Follow(Report &report) {
         if (!IsWritable(other_->state_)) return;
         timeline_ = other_->timeline_;
-        report.receiver = {other_->node_, true, Milliseconds{0}, false};
+        report.receiver.upstream = other_->node_;
+        report.receiver.streaming = true;
     }
 
     std::string formation_;

@@ -198,7 +198,9 @@ bool CouldSeal(const GroupView &view, const NodeView &node) {
     if (node.goal == kCatchingup && has_more) return true;
     // What a standby has that is still catching up may be inconsistent; as a member it was complete
     // once.
-    return node.goal == kCatchingup && IsStandby(node.reported) && IsMemberOfAny(view, node.id);
+    // The operator may take what is left.
+    return node.goal == kCatchingup && IsStandby(node.reported) &&
+           (view.accepts_data_loss || IsMemberOfAny(view, node.id));
 }
 
 bool CouldConclude(const GroupView &view, std::string *why_not) {

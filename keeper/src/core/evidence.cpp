@@ -102,7 +102,8 @@ bool IsBehindItsStandby(const GroupView &view, const NodeView &primary) {
 /// A standby that is to stream, and gets nothing.
 bool IsDeaf(const GroupView &view, const NodeView &node) {
     const NodeView *const primary = FindPrimary(view);
-    return primary != nullptr && node.goal == NodeState::kSecondary && node.report.in_recovery &&
+    return primary != nullptr && IsReporting(view, *primary) &&
+           node.goal == NodeState::kSecondary && node.report.in_recovery &&
            node.report.receiver.stream_age >= view.timeouts.stall;
 }
 

@@ -174,7 +174,7 @@ Result<Decision> ForceElection(const GroupView &view, const NodeView *old,
         decision.assignments.push_back(AssignAsked(*old, kDemoteTimeout, 23, reason));
     }
     for (const NodeView &node : view.nodes) {
-        if (!CouldSeal(view, node) || IsInElection(node.goal)) continue;
+        if (!CouldSeal(forced, node) || IsInElection(node.goal)) continue;
         decision.assignments.push_back(AssignAsked(node, kReportLsn, 23, reason));
     }
     return decision;

@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <filesystem>
+
 #include "io/pg_client.hpp"
 #include "node/heartbeat.hpp"
 #include "node/pg_setup.hpp"
@@ -32,6 +35,18 @@ bool IsFreshCopy(const std::string &directory) {
                      label->find("BACKUP METHOD: pg_rewind") != std::string::npos);
 }
 
+/// By the names of the segments.
+int NewestTimelineIn(const std::string &directory) {
+    int newest = 0;
+    std::error_code error;
+    for (const auto &entry : std::filesystem::directory_iterator(directory + "/pg_wal", error)) {
+        const auto file =
+            core::ParseWalFile(entry.path().filename().string(), core::kUsualSegmentBytes);
+        if (file) newest = std::max(newest, file->timeline);
+    }
+    return newest;
+}
+
 }  // namespace
 
 Result<supervisor::ControlFacts> ReadControlFacts(const io::PgInstall &install,
@@ -44,6 +59,7 @@ Result<supervisor::ControlFacts> ReadControlFacts(const io::PgInstall &install,
                                     .checkpoint = control->checkpoint,
                                     .min_recovery = control->min_recovery,
                                     .history = HistoryIn(directory, control->timeline),
+                                    .received_timeline = NewestTimelineIn(directory),
                                     .is_fresh_copy = IsFreshCopy(directory)};
 }
 

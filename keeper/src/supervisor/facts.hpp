@@ -25,6 +25,9 @@ struct ControlFacts {
     core::Lsn checkpoint{};
     core::Lsn min_recovery{};
     core::TimelineHistory history{};  ///< how `timeline` came to be; empty: the first, or unknown
+    /// The highest number of a timeline of which there is WAL in pg_wal: what a standby has
+    /// received and not replayed, the control file does not know. 0: not looked at.
+    int received_timeline = 0;
     /// A copy of another node that no server has been started on yet.
     bool is_fresh_copy = false;
     [[nodiscard]] bool IsShutDown() const {

@@ -27,9 +27,19 @@ std::optional<core::Lsn> ForkOf(const core::TimelineHistory &history, const Cont
     return std::nullopt;
 }
 
+/// WAL that was received from somebody whose history the primary does not share, and that recovery
+/// would read again: pg_rewind goes by the control file, and leaves it.
+bool HasForeignWal(const ControlFacts &ours, const SourceIdentity &primary) {
+    const int received = ours.received_timeline;
+    if (received <= ours.timeline || received == primary.timeline) return false;
+    return std::none_of(primary.history.begin(), primary.history.end(),
+                        [received](const auto &s) { return s.timeline == received; });
+}
+
 }  // namespace
 
 Judgement JudgeKinship(const ControlFacts &ours, const SourceIdentity &primary) {
+    if (HasForeignWal(ours, primary)) return {.kinship = Kinship::kMustCopy};
     if (ours.timeline == primary.timeline) {
         // Followed it already, or somebody used a number twice: only a standby of this very
         // timeline that is not ahead has nothing of its own.

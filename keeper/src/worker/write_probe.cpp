@@ -12,13 +12,12 @@ void WriteProbe::Poll(Server &server, const ServerFacts &facts, core::BootTime n
         *this = {};
         return;
     }
-    const bool is_first = moved_at_.ns == 0;
-    if (facts.lsn != flushed_ || is_first) {
+    if (facts.lsn != flushed_ || moved_at_.ns == 0) {
         flushed_ = facts.lsn;
         moved_at_ = now;
     }
     if (awaited_.IsValid() && facts.lsn >= awaited_) awaited_ = {};
-    if (awaited_.IsValid() || (!is_first && now - moved_at_ < kQuiet)) return;
+    if (awaited_.IsValid() || now - moved_at_ < kQuiet) return;
     awaited_ = server.WriteMarker();
     written_at_ = now;
 }

@@ -41,7 +41,11 @@ inline void Stream(GroupView &view, NodeId from, NodeId to) {
     std::erase_if(view.Find(from)->report.standbys,
                   [to](const StandbyFact &other) { return other.node == to; });
     view.Find(from)->report.standbys.push_back(fact);
-    view.Find(to)->report.receiver = {from, true, Milliseconds{10}, false};
+    ReceiverFact &receiver = view.Find(to)->report.receiver;
+    receiver = {};
+    receiver.upstream = from;
+    receiver.streaming = true;
+    receiver.stream_age = Milliseconds{10};
 }
 
 /// a is primary with a lease; the others, `count` nodes in all, are its synchronous secondaries

@@ -30,6 +30,7 @@ class FakeWorld final : public Clock,
     bool is_record_lost = false;
     bool is_baton_busy = false;
     bool runs_already = false;
+    bool answers = true;   ///< a running server answers its clients
     bool is_ready = true;  ///< a running server accepts connections
     bool can_start = true;
     bool is_marked = false;
@@ -84,6 +85,10 @@ class FakeWorld final : public Clock,
     }
     void Kill() override { Did("kill"); }
     void Reload() override { Did("reload"); }
+    void Ask() override {
+        if (answers) answered_at_ = now;
+    }
+    [[nodiscard]] BootTime AnsweredAt() const override { return answered_at_; }
     [[nodiscard]] BootTime StartedAt() const override { return started_at_; }
     [[nodiscard]] bool AcceptsConnections() const override { return is_ready; }
     [[nodiscard]] bool IsOutOfRecovery() const override { return is_out_of_recovery; }
@@ -150,6 +155,7 @@ class FakeWorld final : public Clock,
 
  private:
     void Did(std::string what) { journal.push_back(std::move(what)); }
+    BootTime answered_at_;
     BootTime started_at_;
 };
 

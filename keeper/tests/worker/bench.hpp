@@ -67,6 +67,7 @@ class Bench {
         world.facts.slots_ready = true;
         world.facts.timeline = 1;
         world.facts.lsn = {0x5000};
+        world.facts.redo_lsn = {0x4000};
         for (const std::int64_t node : {2, 3}) {
             world.AddSender(node, static_cast<int>(100 + node));
             world.AddSlot(node, true);
@@ -77,7 +78,7 @@ class Bench {
         world.facts.in_recovery = true;
         world.facts.slots_ready = true;
         world.facts.timeline = 1;
-        world.facts.lsn = {0x5000};
+        world.facts.lsn = world.facts.replay_lsn = {0x5000};
         world.AddSlot(2, false);
         world.AddSlot(3, false);
         PointAt(2);

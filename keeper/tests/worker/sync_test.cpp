@@ -57,7 +57,7 @@ TEST(SyncSet, IsNotInForceWhileAProcessHasNotReadIt) {
         BeginChange(bench, kNodeThree);
         bench.world.UseSet(kNodeThree);
         one.make(bench.world);
-        bench.RunFor(Milliseconds{3000});
+        bench.RunFor(Milliseconds{2500});
         EXPECT_EQ(bench.NextReport().sync_version, 0) << one.what;
         bench.world.UseSet(kNodeThree);
         bench.RunFor(Milliseconds{500});

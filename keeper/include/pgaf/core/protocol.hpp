@@ -36,7 +36,7 @@ struct ReceiverFact {
     Milliseconds stream_age{0};
     /// primary_conninfo is durably empty and the walreceiver has ended: nothing more can arrive.
     bool sealed = false;
-    Lsn replay_lsn;              ///< replayed so far; 0: not told
+    Lsn replay_lsn{};            ///< replayed so far; 0: not told
     bool replay_paused = false;  ///< by somebody's hand, or because settings are too low for it
 };
 
