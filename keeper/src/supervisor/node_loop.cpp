@@ -50,9 +50,7 @@ void NodeLoop::OnBegin() {
     SaveKeeperConfig("");
     if (record_.state == NodeState::kDropped) {
         log_.Error("This node was dropped from the monitor");
-        log_.Info(
-            "HINT:  pg_autoctl create postgres registers it again; drop node --destroy "
-            "removes its data");
+        log_.Info("HINT:  pg_autoctl create postgres registers it again.");
         exit_status_ = kExitDropped;  // says so once more: the monitor may not have heard it
         exit_alarm_.Once(kLastReportLimit);
         return BecomeKeeper();
@@ -199,6 +197,7 @@ bool NodeLoop::ActOnce() {
                     .had_peer = record_.had_peer,
                     .is_marked = files_.IsMarked(),
                     .failed_starts = FailedStarts(),
+                    .has_no_data = files_.HasNoData(),
                     .is_wal_gone = is_wal_gone_,
                     .has_own_writes = has_own_writes_};
     if (reply_) facts.goal = reply_->goal;
@@ -221,6 +220,7 @@ bool NodeLoop::ActOnce() {
         case Action::kEnd:
             if (!TakeState(NodeState::kDropped)) return false;
             log_.Info("Node " + Self() + " was dropped");
+            if (auto left = files_.LeaveOrdinary(); !left) log_.Error(left.error());
             ExitAfterReport(kExitDropped);
             return false;
     }
@@ -271,11 +271,9 @@ void NodeLoop::ExitAfterReport(int status) {
 
 void NodeLoop::OnStartFailed(const core::Problem &problem) {
     trouble_ = problem.message;
-    if (is_keeper_) {
-        Report();
-        return StartServer();
-    }
-    BecomeKeeper();
+    if (!is_keeper_) return BecomeKeeper();
+    Report();
+    return files_.HasNoData() ? Act() : StartServer();
 }
 
 core::Result<std::vector<std::string>> NodeLoop::BeforeStart() {
