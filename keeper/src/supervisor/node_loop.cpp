@@ -228,6 +228,7 @@ bool NodeLoop::ActOnce() {
 }
 
 bool NodeLoop::IsInitDone() const {
+    if (core::IsStandby(record_.state) && files_.HasNoData()) return false;  // it is copied first
     return record_.state != NodeState::kInit && record_.state != NodeState::kWaitStandby;
 }
 

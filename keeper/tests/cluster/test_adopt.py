@@ -65,7 +65,7 @@ def test_a_restored_backup_is_recovered_to_its_end_and_adopted(cluster):
     done = create(cluster, a, check=False)
     assert done.returncode != 0 and "restore_command" in done.stderr and (a.pgdata / "recovery.signal").exists()
     with open(a.pgdata / "postgresql.auto.conf", "a", encoding="utf-8") as conf:
-        conf.write(f"restore_command = 'sleep 1; cp {archive}/%f %p'\nprimary_conninfo = 'host=192.0.2.10 user=repl'\n")
+        conf.write(f"restore_command = 'sleep 0.3; cp {archive}/%f %p'\nprimary_conninfo = 'host=192.0.2.10 user=repl'\n")
     done = create(cluster, a)
     assert "Finishing the recovery" in done.stderr and "The recovery has ended" in done.stderr
     a.start()
@@ -176,6 +176,17 @@ def test_data_that_are_gone_or_incomplete_are_copied_anew(cluster):
         cluster.wait_states(a="primary", b="secondary")
         assert b.sql("SELECT count(*) FROM t") == "1000"
         cluster.wait_promotable()
+
+
+def test_create_is_not_done_without_data(cluster):
+    a, b = cluster.two_nodes()
+    b.stop()
+    cluster.wait_states(a="wait_primary")
+    subprocess.run(["rm", "-rf", b.pgdata], check=True)
+    done = b.autoctl("create", "postgres")
+    assert "is ready" in done.stderr and (b.pgdata / "global" / "pg_control").exists()
+    b.start()
+    cluster.wait_states(a="primary", b="secondary")
 
 
 def test_a_dump_of_the_monitor_holds_the_extension(cluster):
