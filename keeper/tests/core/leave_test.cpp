@@ -47,8 +47,9 @@ TEST(Hba, OurRulesComeBeforeOneThatRejects) {
     peer.node = {2};
     peer.host = "10.0.0.2";
     const std::vector<Peer> peers{peer};
-    const std::string theirs = "local all all peer\nhost all all 10.1.0.0/16 md5\n"
-                               "host all all 0.0.0.0/0 reject  # nobody else\n";
+    const std::string theirs =
+        "local all all peer\nhost all all 10.1.0.0/16 md5\n"
+        "host all all 0.0.0.0/0 reject  # nobody else\n";
     const std::string hba = EnsureHba(theirs, config, peers);
     EXPECT_LT(hba.find(kReplicatorRole), hba.find("reject")) << hba;
     EXPECT_GT(hba.find(kReplicatorRole), hba.find("10.1.0.0/16")) << hba;
