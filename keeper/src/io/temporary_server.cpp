@@ -68,7 +68,7 @@ std::string OptionsFor(const std::string &directory, const TemporaryServer::Opti
           std::string("default_transaction_read_only=off"), std::string("logging_collector=off"),
           std::string("log_destination=stderr"), std::string("log_min_error_statement=panic"),
           std::string("log_statement=none"), std::string("log_min_duration_statement=-1"),
-          std::string("external_pid_file="), std::string("hot_standby=off")}) {
+          "external_pid_file=" + directory + "/pid", std::string("hot_standby=off")}) {
         options += fmt::format("-c '{}' ", setting);
     }
     for (const std::string &setting : wanted.settings)
