@@ -3,10 +3,13 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <ctime>
 
 #include "bench_gate.hpp"
+#include "module.hpp"
 
 namespace pgaf::gate {
 namespace {
@@ -71,11 +74,30 @@ void ClearSlot() {
         WakeWorker();
 }
 
+/// The node's memory says that it was dropped, or is gone: no primary of a group is elsewhere.
+bool HasLeftGroup() {
+    char path[MAXPGPATH];
+    char text[4096];
+    strlcpy(path, keeper::directory_setting, sizeof path);
+    strlcat(path, "/pg_autoctl.state", sizeof path);
+    const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return errno == ENOENT;
+    const ssize_t got = ::read(fd, text, sizeof text - 1);
+    (void)::close(fd);
+    text[got > 0 ? got : 0] = '\0';
+    return strstr(text, "\nstate = dropped\n") != nullptr;
+}
+
 [[noreturn]] void RefuseUnsafe() {
-    ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
-                    errmsg("cannot commit: this node may not accept writes now"),
-                    errdetail("Its keeper holds no valid grant from the monitor."),
-                    errhint("Connect to the current primary of the group and retry.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+             errmsg("cannot commit: this node may not accept writes now"),
+             errdetail("Its keeper holds no valid grant from the monitor."),
+             HasLeftGroup()
+                 ? errhint("This node has left its group and still loads pgautofailover_keeper. "
+                           "Restart PostgreSQL without it in shared_preload_libraries; pg_autoctl "
+                           "drop node takes our settings out of its configuration.")
+                 : errhint("Connect to the current primary of the group and retry.")));
     pg_unreachable();
 }
 

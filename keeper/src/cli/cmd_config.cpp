@@ -54,6 +54,7 @@ Result<void> Change(const node::Paths &paths, node::Config &config, const std::s
     if (!config.IsMonitor()) {
         if (auto monitor = io::ParseConninfo(config.monitor); !monitor) return Pass(monitor);
     }
+    if (auto tried = TryConfig(paths, before, config); !tried) return tried;
     const bool is_told =
         !config.IsMonitor() && (config.name != before.name || config.hostname != before.hostname ||
                                 config.port != before.port);
@@ -77,6 +78,13 @@ int ConfigCheck(const Session &session) {
     if (!paths) return Explain(paths.error());
     auto config = node::LoadConfig(*paths);
     if (!config) return Explain(config.error());
+    const std::vector<std::string> unknown = node::UnknownSettings(*paths);
+    if (!unknown.empty()) {
+        return Explain(
+            {ProblemCode::kBadConfig,
+             fmt::format("unknown setting in \"{}\": {}", paths->config, fmt::join(unknown, ", ")),
+             "It has no effect.", "pg_autoctl config get prints all that there are."});
+    }
     auto install = io::FindPgInstall(config->pg_ctl);
     if (!install) return Explain(install.error());
     if (!config->IsMonitor()) {

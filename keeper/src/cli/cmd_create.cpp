@@ -7,55 +7,70 @@
 namespace pgaf::cli {
 namespace {
 
-void AddServerOptions(CLI::App &command, CreateOptions &o) {
+void AddServerOptions(CLI::App &command, Session &session, CreateOptions &o) {
     command.add_option("-C,--pgctl", o.pg_ctl, "path of pg_ctl");
-    command.add_option("-p,--pgport", o.port, "port of PostgreSQL")
-        ->envname("PGPORT")
-        ->check(CLI::Range(1, 65535));
+    FromEnvironment(command, session,
+                    command.add_option("-p,--pgport", o.port, "port of PostgreSQL")
+                        ->check(CLI::Range(1, 65535)),
+                    "PGPORT");
     command.add_option("-l,--listen", o.listen, "addresses to listen on");
     command.add_option("-n,--hostname", o.hostname, "name by which others reach this host");
-    command.add_option("-A,--auth", o.auth, "authentication method for HBA rules")
-        ->envname("PG_AUTOCTL_AUTH_METHOD");
-    command.add_flag("-S,--skip-pg-hba", o.skip_pg_hba, "never edit pg_hba.conf");
-    command
-        .add_flag("-s,--ssl-self-signed", o.ssl_self_signed, "SSL with a self-signed certificate")
-        ->envname("PG_AUTOCTL_SSL_SELF_SIGNED");
-    command.add_flag("-N,--no-ssl", o.no_ssl, "do not use SSL");
+    auto *auth = command.add_option("-A,--auth", o.auth, "authentication method for HBA rules");
+    auto *skip_hba = command.add_flag("-S,--skip-pg-hba", o.skip_pg_hba, "never edit pg_hba.conf");
+    FromEnvironment(command, session, auth, "PG_AUTOCTL_AUTH_METHOD", {skip_hba});
+    auto *self_signed = command.add_flag("-s,--ssl-self-signed", o.ssl_self_signed,
+                                         "SSL with a self-signed certificate");
+    auto *no_ssl = command.add_flag("-N,--no-ssl", o.no_ssl, "do not use SSL");
     command.add_option("--ssl-mode", o.ssl_mode, "SSL mode of connections")
         ->check(
             CLI::IsMember({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}));
-    command.add_option("--ssl-ca-file", o.ssl_ca_file, "certificates of trusted authorities");
-    command.add_option("--ssl-crl-file", o.ssl_crl_file, "certificates that were revoked");
-    command.add_option("--server-cert", o.server_cert, "certificate of this server");
-    command.add_option("--server-key", o.server_key, "private key of this server");
+    auto *ca =
+        command.add_option("--ssl-ca-file", o.ssl_ca_file, "certificates of trusted authorities");
+    auto *crl =
+        command.add_option("--ssl-crl-file", o.ssl_crl_file, "certificates that were revoked");
+    auto *certificate =
+        command.add_option("--server-cert", o.server_cert, "certificate of this server");
+    auto *key = command.add_option("--server-key", o.server_key, "private key of this server");
+    FromEnvironment(command, session, self_signed, "PG_AUTOCTL_SSL_SELF_SIGNED",
+                    {no_ssl, ca, crl, certificate, key});
     command.add_flag("-x,--run", o.run, "go on running afterwards");
 }
 
-void AddNodeOptions(CLI::App &command, Session &session, CreateOptions &o) {
-    command.add_option("-m,--monitor", session.monitor, "connection string of the monitor")
-        ->envname("PG_AUTOCTL_MONITOR");
-    command.add_option("-H,--pghost", o.pg_host, "socket directory of PostgreSQL")
-        ->envname("PGHOST");
-    command.add_option("-a,--name", o.name, "name of the node")->envname("PG_AUTOCTL_NODE_NAME");
-    command.add_option("-U,--username", o.username, "role of the application")->envname("PGUSER");
-    command.add_option("-d,--dbname", o.dbname, "database of the application")
-        ->envname("PGDATABASE");
+void AddNodeNames(CLI::App &command, Session &session, CreateOptions &o) {
+    const auto add = [&](const char *name, std::string &into, const char *help,
+                         const char *variable) {
+        FromEnvironment(command, session, command.add_option(name, into, help), variable);
+    };
+    add("-m,--monitor", session.monitor, "connection string of the monitor", "PG_AUTOCTL_MONITOR");
+    add("-H,--pghost", o.pg_host, "socket directory of PostgreSQL", "PGHOST");
+    add("-a,--name", o.name, "name of the node", "PG_AUTOCTL_NODE_NAME");
+    add("-U,--username", o.username, "role of the application", "PGUSER");
+    add("-d,--dbname", o.dbname, "database of the application", "PGDATABASE");
+    add("-w,--replication-password", o.replication_password,
+        "password of the role for replication; better in the environment",
+        "PG_AUTOCTL_REPLICATION_PASSWORD");
     command.add_option("-f,--formation", session.formation, "formation");
-    command.add_option("-P,--candidate-priority", o.candidate_priority, "priority to be promoted")
-        ->envname("PG_AUTOCTL_CANDIDATE_PRIORITY")
-        ->check(CLI::Range(0, 100));
-    command.add_option("-r,--replication-quorum", o.replication_quorum, "true or false")
-        ->envname("PG_AUTOCTL_REPLICATION_QUORUM")
-        ->check(CLI::IsMember({"true", "false"}));
+}
+
+void AddNodeOptions(CLI::App &command, Session &session, CreateOptions &o) {
+    AddNodeNames(command, session, o);
+    FromEnvironment(
+        command, session,
+        command
+            .add_option("-P,--candidate-priority", o.candidate_priority, "priority to be promoted")
+            ->check(CLI::Range(0, 100)),
+        "PG_AUTOCTL_CANDIDATE_PRIORITY");
+    FromEnvironment(
+        command, session,
+        command.add_option("-r,--replication-quorum", o.replication_quorum, "true or false")
+            ->check(CLI::IsMember({"true", "false"})),
+        "PG_AUTOCTL_REPLICATION_QUORUM");
     command.add_option("-R,--maximum-backup-rate", o.maximum_backup_rate,
                        "limit for copying the primary");
-    command
-        .add_option(
-            "-w,--replication-password", o.replication_password,
-            "password of the role for replication; better in PG_AUTOCTL_REPLICATION_PASSWORD")
-        ->envname("PG_AUTOCTL_REPLICATION_PASSWORD");
     command.add_flag("-L,--pg-hba-lan", o.pg_hba_lan,
                      "let the local network connect to the database");
+    command.add_flag("--replace", o.replace,
+                     "take the place of a node of the same name whose machine is lost");
 }
 
 }  // namespace
@@ -67,11 +82,12 @@ void AddCreate(CLI::App &app, Session &session) {
     auto monitor_options = std::make_shared<CreateOptions>();
     CLI::App *monitor = AddCommand(*create, session, "monitor", "create the monitor");
     AddPgData(*monitor, session);
-    AddServerOptions(*monitor, *monitor_options);
-    monitor
-        ->add_option("-W,--autoctl-node-password", monitor_options->node_password,
-                     "password of role autoctl_node; better in PG_AUTOCTL_NODE_PASSWORD")
-        ->envname("PG_AUTOCTL_NODE_PASSWORD");
+    AddServerOptions(*monitor, session, *monitor_options);
+    FromEnvironment(
+        *monitor, session,
+        monitor->add_option("-W,--autoctl-node-password", monitor_options->node_password,
+                            "password of role autoctl_node; better in the environment"),
+        "PG_AUTOCTL_NODE_PASSWORD");
     monitor->callback([&session, monitor_options] {
         session.command = [&session, monitor_options] {
             return CreateMonitor(session, *monitor_options);
@@ -80,7 +96,7 @@ void AddCreate(CLI::App &app, Session &session) {
     auto node_options = std::make_shared<CreateOptions>();
     CLI::App *postgres = AddCommand(*create, session, "postgres", "create a PostgreSQL node");
     AddPgData(*postgres, session);
-    AddServerOptions(*postgres, *node_options);
+    AddServerOptions(*postgres, session, *node_options);
     AddNodeOptions(*postgres, session, *node_options);
     postgres->callback([&session, node_options] {
         session.command = [&session, node_options] {

@@ -1,61 +1,14 @@
 #include <fmt/format.h>
-#include <signal.h>
 #include <spdlog/spdlog.h>
 
-#include "cli/session.hpp"
+#include "cli/drop.hpp"
 #include "io/env.hpp"
 #include "io/files.hpp"
 #include "io/log.hpp"
-#include "io/process.hpp"
-#include "node/pid_file.hpp"
-#include "node/steps/steps.hpp"
 
-/// drop node, drop monitor.
+/// drop node, drop monitor: their options, and nodes of other hosts.
 namespace pgaf::cli {
 namespace {
-
-constexpr Milliseconds kServiceLimit{30'000};
-
-struct DropOptions {
-    bool destroy = false;
-    bool force = false;
-    int wait_s = 60;
-    std::string name;
-    std::string hostname;
-    std::optional<int> port;
-};
-
-/// Ends the running service; fast first, hard when it does not listen.
-Result<void> EndService(const node::Paths &paths, bool is_asked_already) {
-    const auto pid = node::RunningSupervisor(paths);
-    if (pid) {
-        const io::UniqueFd pidfd = io::OpenPidFd(*pid);
-        if (is_asked_already && io::AwaitEnd(pidfd, kServiceLimit)) return {};
-        (void)::kill(*pid, SIGQUIT);
-        if (!io::AwaitEnd(pidfd, kServiceLimit)) {
-            return Fail(ProblemCode::kTimeout,
-                        fmt::format("pg_autoctl, process {}, does not end", *pid));
-        }
-    }
-    return {};
-}
-
-Result<void> Destroy(const node::Paths &paths) {
-    if (const auto postmaster = io::FindPostmaster(paths.pgdata)) {
-        const io::UniqueFd pidfd = io::OpenPidFd(postmaster->pid);
-        (void)::kill(postmaster->pid, SIGQUIT);
-        if (!io::AwaitEnd(pidfd, kServiceLimit)) (void)::kill(postmaster->pid, SIGKILL);
-    }
-    if (auto killed = io::KillPostgres(paths.pgdata, Milliseconds{5000}); !killed) return killed;
-    for (const std::string &tree :
-         {paths.pgdata, paths.pgdata + ".pgaf-init", paths.pgdata + ".pgaf-clone",
-          node::DiscardedDirectory(paths), paths.directory, io::ParentOf(paths.config),
-          paths.run_directory}) {
-        if (auto removed = io::RemoveTree(tree); !removed) return removed;
-    }
-    spdlog::info("Removed \"{}\" and its configuration", paths.pgdata);
-    return {};
-}
 
 /// Waits until the monitor has forgotten the node, which its keeper brings about.
 Result<void> AwaitForgotten(io::PgClient &monitor, std::int64_t node, int wait_s) {
@@ -71,76 +24,6 @@ Result<void> AwaitForgotten(io::PgClient &monitor, std::int64_t node, int wait_s
     return Fail(ProblemCode::kTimeout,
                 fmt::format("node {} is still being dropped after {} s", node, wait_s), {},
                 "If it is gone for good, use --force.");
-}
-
-Result<void> RemoveFromMonitor(io::PgClient &monitor, std::int64_t node, bool force) {
-    (void)monitor.Query("LISTEN state");
-    auto removed = monitor.Query("SELECT pgautofailover.remove_node($1::bigint, $2::bool)",
-                                 {std::to_string(node), force ? "true" : "false"});
-    if (!removed) return Pass(removed, fmt::format("could not drop node {}", node));
-    spdlog::info("Dropped node {} from the monitor", node);
-    return {};
-}
-
-bool IsKnown(io::PgClient &monitor, std::int64_t node) {
-    auto rows = monitor.Query("SELECT 1 FROM pgautofailover.node WHERE nodeid = $1::bigint",
-                              {std::to_string(node)});
-    return !rows || !rows->IsEmpty();
-}
-
-/// Another node of the group has all of the data, as far as the monitor knows.
-Result<void> MustNotBeLastCopy(io::PgClient &monitor, const node::Config &config,
-                               const core::NodeRecord &record) {
-    auto rows = monitor.Query(
-        "SELECT 1 FROM pgautofailover.node WHERE formationid = $1 AND groupid = $2::int"
-        " AND nodeid <> $3::bigint AND reportedstate IN ('single', 'primary', 'wait_primary',"
-        " 'join_primary', 'apply_settings', 'prepare_maintenance', 'wait_maintenance',"
-        " 'maintenance', 'secondary')",
-        {config.formation, std::to_string(record.group), std::to_string(record.node.value)});
-    if (!rows) return Pass(rows);
-    if (!rows->IsEmpty()) return {};
-    return Fail(ProblemCode::kRefused,
-                fmt::format("node {} \"{}\" has the only complete copy of the data of group {}",
-                            record.node.value, config.name, record.group),
-                {}, "To destroy it all the same, use --force; without --destroy the data stays.");
-}
-
-Result<void> DropLocalNode(const node::Paths &paths, const node::Config &config,
-                           const DropOptions &options) {
-    auto record = node::LoadRecord(paths);
-    const bool is_corrupt = !record && record.error().code != ProblemCode::kNotFound;
-    if (!record && (!options.destroy || (is_corrupt && !options.force))) return Pass(record);
-    if (is_corrupt) {
-        io::LogProblem(spdlog::level::warn, record.error());
-        spdlog::warn("The monitor still knows the node: drop it there with --name \"{}\"",
-                     config.name);
-        if (auto ended = EndService(paths, false); !ended) return ended;
-    }
-    const bool is_running = node::RunningSupervisor(paths).has_value();
-    if (record) {
-        auto monitor = ConnectTo(config.monitor);
-        if (!monitor && !options.force) return Pass(monitor);
-        if (!monitor) spdlog::warn("The monitor cannot be reached and still knows the node");
-        if (monitor && options.destroy && !options.force) {
-            if (auto other = MustNotBeLastCopy(*monitor, config, *record); !other) return other;
-        }
-        if (monitor && IsKnown(*monitor, record->node.value)) {
-            const bool force = options.force || !is_running;  // nobody is there to confirm
-            if (auto removed = RemoveFromMonitor(*monitor, record->node.value, force); !removed)
-                return removed;
-        }
-        // A forced removal leaves nobody to tell the keeper.
-        if (auto ended = EndService(paths, is_running && !options.force); !ended) return ended;
-        if (auto now = node::LoadRecord(paths); now && now->state != core::NodeState::kDropped) {
-            now->state = core::NodeState::kDropped;
-            now->goal = core::NodeState::kDropped;
-            if (auto saved = node::SaveRecord(paths, *now); !saved) return saved;
-        }
-    }
-    if (options.destroy) return Destroy(paths);
-    spdlog::info("HINT:  The data is still in \"{}\"; pg_autoctl drop node --destroy removes it",
-                 paths.pgdata);
-    return {};
 }
 
 Result<std::int64_t> FindNode(MonitorAccess &access, const DropOptions &options) {
@@ -165,6 +48,17 @@ Result<std::int64_t> FindNode(MonitorAccess &access, const DropOptions &options)
     return std::stoll(rows->At(0, 0));
 }
 
+/// Its keeper has to consent, which takes the whole wait when it is gone.
+void WarnAboutSilence(io::PgClient &monitor, std::int64_t node) {
+    auto rows = monitor.Query(
+        "SELECT 1 FROM pgautofailover.node_facts() WHERE node_id = $1::bigint AND session <> "
+        "'connected' AND probe NOT IN ('alive', 'starting')",
+        {std::to_string(node)});
+    if (!rows || rows->IsEmpty()) return;
+    spdlog::warn("Node {} has no session with the monitor, and its port does not answer", node);
+    spdlog::warn("HINT:  If its machine is gone for good, use --force; else start it.");
+}
+
 Result<void> DropRemoteNode(const Session &session, const DropOptions &options) {
     if (options.destroy) {
         return Fail(ProblemCode::kBadArgument, "--destroy works only on the node itself");
@@ -182,6 +76,7 @@ Result<void> DropRemoteNode(const Session &session, const DropOptions &options) 
     if (auto removed = RemoveFromMonitor(access->client, *node, options.force); !removed)
         return removed;
     if (options.force || options.wait_s == 0) return {};
+    WarnAboutSilence(access->client, *node);
     return AwaitForgotten(access->client, *node, options.wait_s);
 }
 
@@ -197,22 +92,6 @@ Result<void> DropNode(const Session &session, const DropOptions &options) {
                     "Use either --name or --hostname with --pgport.");
     }
     return DropLocalNode(*paths, *config, options);
-}
-
-Result<void> DropMonitor(const Session &session, const DropOptions &options) {
-    auto paths = RequirePaths(session);
-    if (!paths) return Pass(paths);
-    auto config = node::LoadConfig(*paths);
-    if (!config) return Pass(config);
-    if (!config->IsMonitor()) {
-        return Fail(ProblemCode::kBadArgument,
-                    fmt::format("\"{}\" is not a monitor", paths->pgdata));
-    }
-    if (auto ended = EndService(*paths, false); !ended) return ended;
-    if (options.destroy) return Destroy(*paths);
-    spdlog::info("HINT:  The data is still in \"{}\"; pg_autoctl drop monitor --destroy removes it",
-                 paths->pgdata);
-    return {};
 }
 
 int Finish(Result<void> result) { return result ? kOk : Explain(result.error()); }
@@ -244,6 +123,7 @@ void AddDrop(CLI::App &app, Session &session) {
     CLI::App *monitor = AddCommand(*drop, session, "monitor", "stop the monitor");
     AddPgData(*monitor, session);
     monitor->add_flag("-d,--destroy", monitor_options->destroy, "also remove the data");
+    monitor->add_flag("-F,--force", monitor_options->force, "although nodes are registered");
     monitor->callback([&session, monitor_options] {
         session.command = [&session, monitor_options] {
             return Finish(DropMonitor(session, *monitor_options));

@@ -9,6 +9,7 @@
 #include "cli/session.hpp"
 #include "io/env.hpp"
 #include "io/log.hpp"
+#include "io/process.hpp"
 #include "node/monitor_supervisor.hpp"
 #include "node/node_supervisor.hpp"
 #include "node/pid_file.hpp"
@@ -86,6 +87,26 @@ int SendSignal(const Session &session, int number) {
     if (!pid) return Explain(pid.error());
     if (::kill(*pid, number) != 0)
         return Explain(io::IoProblem("signal process", std::to_string(*pid)));
+    return kOk;
+}
+
+constexpr Milliseconds kStopLimit{90'000};  // its own limits are shorter
+
+int StopCommand(const Session &session, int number, bool waits) {
+    auto pid = RequireSupervisor(session);
+    if (!pid) return Explain(pid.error());
+    const io::UniqueFd pidfd = io::OpenPidFd(*pid);
+    if (::kill(*pid, number) != 0)
+        return Explain(io::IoProblem("signal process", std::to_string(*pid)));
+    if (!waits) return kOk;
+    if (!io::AwaitEnd(pidfd, kStopLimit)) {
+        return Explain({ProblemCode::kTimeout,
+                        fmt::format("pg_autoctl, process {}, has not stopped after {} s", *pid,
+                                    kStopLimit.count() / 1000),
+                        {},
+                        "Sessions may still be open: pg_autoctl stop --fast ends them."});
+    }
+    spdlog::info("Stopped pg_autoctl, process {}, and its PostgreSQL", *pid);
     return kOk;
 }
 
@@ -184,15 +205,19 @@ void AddStop(CLI::App &app, Session &session) {
     struct StopOptions {
         bool fast = false;
         bool immediate = false;
+        bool no_wait = false;
     };
     auto options = std::make_shared<StopOptions>();
     CLI::App *stop = AddCommand(app, session, "stop", "stop pg_autoctl and PostgreSQL");
     AddPgData(*stop, session);
     auto *fast = stop->add_flag("-f,--fast", options->fast, "end sessions");
     stop->add_flag("-i,--immediate", options->immediate, "as after a crash")->excludes(fast);
+    stop->add_flag("--no-wait", options->no_wait, "do not wait for the end");
     stop->callback([&session, options] {
         const int number = options->immediate ? SIGQUIT : options->fast ? SIGINT : SIGTERM;
-        session.command = [&session, number] { return SendSignal(session, number); };
+        session.command = [&session, number, waits = !options->no_wait] {
+            return StopCommand(session, number, waits);
+        };
     });
 }
 

@@ -43,8 +43,21 @@ std::string ConnectionOf(std::string_view state, std::string_view health) {
     return text;
 }
 
+/// What nodes say is wrong with them, below the table.
+int ShowProblems(MonitorAccess &access) {
+    auto rows = access.client.Query(
+        "SELECT n.nodeid, n.nodename, f.problem FROM pgautofailover.node n JOIN "
+        "pgautofailover.node_facts() f ON f.node_id = n.nodeid WHERE n.formationid = $1 AND "
+        "f.problem <> '' ORDER BY n.nodeid",
+        {access.formation});
+    if (!rows) return Explain(rows.error());
+    for (std::size_t i = 0; i < rows->rows.size(); ++i)
+        fmt::print("Node {} \"{}\": {}\n", rows->At(i, 0), rows->At(i, 1), rows->At(i, 2));
+    return kOk;
+}
+
 int ShowState(const Session &session) {
-    auto access = ConnectMonitor(session);
+    auto access = ConnectToFormation(session);
     if (!access) return Explain(access.error());
     const std::string sql = "SELECT * FROM pgautofailover.current_state($1)" + GroupFilter(*access);
     if (session.json) return PrintJson(*access, sql, {access->formation});
@@ -63,11 +76,11 @@ int ShowState(const Session &session) {
     fmt::print("{}", FormatTable({"Name", "Node", "Host:Port", "TLI: LSN", "Connection",
                                   "Reported State", "Assigned State"},
                                  cells));
-    return kOk;
+    return ShowProblems(*access);
 }
 
 int ShowEvents(const Session &session, int count) {
-    auto access = ConnectMonitor(session);
+    auto access = ConnectToFormation(session);
     if (!access) return Explain(access.error());
     const std::string sql =
         "SELECT * FROM pgautofailover.last_events($1, $2::int)" +
@@ -92,7 +105,7 @@ int ShowEvents(const Session &session, int count) {
 }
 
 int ShowStandbyNames(const Session &session) {
-    auto access = ConnectMonitor(session);
+    auto access = ConnectToFormation(session);
     if (!access) return Explain(access.error());
     const std::string group = std::to_string(access->group.value_or(0));
     auto rows = access->client.Query("SELECT pgautofailover.synchronous_standby_names($1, $2::int)",
@@ -308,7 +321,7 @@ void AddShowFile(CLI::App &show, Session &session) {
 }  // namespace
 
 int ShowSettings(const Session &session) {
-    auto access = ConnectMonitor(session);
+    auto access = ConnectToFormation(session);
     if (!access) return Explain(access.error());
     const std::string sql = "SELECT * FROM pgautofailover.formation_settings($1)";
     if (session.json) return PrintJson(*access, sql, {access->formation});

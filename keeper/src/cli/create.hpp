@@ -36,6 +36,7 @@ struct CreateOptions {
     std::string maximum_backup_rate;
     std::string replication_password;
     bool pg_hba_lan = false;
+    bool replace = false;
 };
 
 int CreateMonitor(const Session &session, const CreateOptions &options);
@@ -48,12 +49,16 @@ struct CreatePlan {
     io::PgInstall install;
     io::DataDirectory data = io::DataDirectory::kAbsent;
     bool had_config = false;
+    bool replace = false;  ///< a silent node of the same name makes room
 };
 Result<CreatePlan> PrepareCreate(const Session &session, const CreateOptions &options,
                                  bool is_monitor);
 
 /// Texts end up in files of one line each and in connection strings.
 Result<void> CheckTexts(const node::Config &config);
+/// Whether the node can live with a changed configuration, as far as can be tried now.
+Result<void> TryConfig(const node::Paths &paths, const node::Config &before,
+                       const node::Config &after);
 /// kBadState when something listens on `port` of this host.
 Result<void> PortIsFree(int port);
 

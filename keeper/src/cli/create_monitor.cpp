@@ -2,12 +2,14 @@
 #include <spdlog/spdlog.h>
 
 #include "cli/create.hpp"
+#include "io/data_directory.hpp"
 #include "io/env.hpp"
 #include "io/files.hpp"
 #include "io/network.hpp"
+#include "io/temporary_server.hpp"
+#include "node/monitor_supervisor.hpp"
 #include "node/pg_setup.hpp"
 #include "node/pid_file.hpp"
-#include "node/monitor_supervisor.hpp"
 
 namespace pgaf::cli {
 namespace {
@@ -34,32 +36,39 @@ Result<void> WriteMonitorHba(const node::Config &config, const std::string &dire
 }
 
 /// Roles, database and extension; every command may be repeated.
-Result<void> InstallExtension(const CreatePlan &plan, const std::string &directory,
-                              const std::string &password) {
+Result<void> InstallObjects(const io::TemporaryServer &server, const std::string &password) {
     const std::string database(core::kMonitorDatabase);
-    io::SingleUser session{
-        .pgdata = directory,
-        .commands = {node::EnsureRoleSql(core::kMonitorOwner, "LOGIN"),
-                     node::EnsureRoleSql(core::kMonitorRole, "LOGIN"),
-                     "SELECT datname FROM pg_catalog.pg_database WHERE datname = " +
-                         io::QuoteLiteral(database)}};
+    auto client = server.Connect("postgres");
+    if (!client) return Pass(client);
+    std::vector<std::string> commands{node::EnsureRoleSql(core::kMonitorOwner, "LOGIN"),
+                                      node::EnsureRoleSql(core::kMonitorRole, "LOGIN")};
     if (!password.empty()) {
-        session.commands.push_back(fmt::format("ALTER ROLE {} PASSWORD {}", core::kMonitorRole,
-                                               io::QuoteLiteral(password)));
+        commands.push_back(fmt::format("ALTER ROLE {} PASSWORD {}", core::kMonitorRole,
+                                       io::QuoteLiteral(password)));
     }
-    auto out = io::RunSingleUser(plan.install, session);
-    if (!out) return Pass(out);
-    if (out->find(fmt::format("datname = \"{}\"", database)) == std::string::npos) {
-        session.commands = {
-            fmt::format("CREATE DATABASE {} OWNER {}", database, core::kMonitorOwner)};
-        if (auto created = io::RunSingleUser(plan.install, session); !created) return Pass(created);
+    auto rows =
+        client->Query("SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1", {database});
+    if (!rows) return Pass(rows);
+    if (rows->IsEmpty())
+        commands.push_back(
+            fmt::format("CREATE DATABASE {} OWNER {}", database, core::kMonitorOwner));
+    for (const std::string &command : commands) {
+        if (auto done = client->Query(command); !done) return Pass(done);
     }
-    session.database = database;
-    session.preload_libraries = kLibrary;
-    session.commands = {"CREATE EXTENSION IF NOT EXISTS pgautofailover CASCADE"};
-    auto created = io::RunSingleUser(plan.install, session);
+    auto inside = server.Connect(database);
+    if (!inside) return Pass(inside);
+    auto created = inside->Query("CREATE EXTENSION IF NOT EXISTS pgautofailover CASCADE");
     if (!created) return Pass(created, "could not install the extension pgautofailover");
     return {};
+}
+
+Result<void> InstallExtension(const CreatePlan &plan, const std::string &directory,
+                              const std::string &password) {
+    auto server =
+        io::TemporaryServer::Start(plan.install, directory, {.libraries = std::string(kLibrary)});
+    if (!server) return Pass(server);
+    if (auto done = InstallObjects(**server, password); !done) return done;
+    return (*server)->Stop();
 }
 
 Result<void> SetUp(const CreatePlan &plan, const std::string &directory,
@@ -70,10 +79,22 @@ Result<void> SetUp(const CreatePlan &plan, const std::string &directory,
     return InstallExtension(plan, directory, password);
 }
 
+/// Nothing can be moved to a mount point. What is left of a failure is removed.
+Result<void> MakeInPlace(const CreatePlan &plan, const std::string &password) {
+    const std::string &pgdata = plan.paths.pgdata;
+    spdlog::info("Creating the monitor's database cluster in \"{}\"", pgdata);
+    auto done = node::InitDb(plan.install, plan.config, pgdata, nullptr);
+    if (done) done = SetUp(plan, pgdata, password);
+    if (!done) (void)io::EmptyDirectory(pgdata);
+    return done;
+}
+
 Result<void> MakeMonitor(const CreatePlan &plan, const std::string &password) {
     const std::string &pgdata = plan.paths.pgdata;
     if (plan.data == io::DataDirectory::kCluster) return SetUp(plan, pgdata, password);
+    if (io::IsFixedDirectory(pgdata)) return MakeInPlace(plan, password);
     const std::string fresh = pgdata + ".pgaf-init";
+    if (auto done = io::KillPostgres(fresh, Milliseconds{5000}); !done) return done;
     if (auto done = io::RemoveTree(fresh); !done) return done;
     if (auto done = io::MakeDirectories(io::ParentOf(pgdata), 0700); !done) return done;
     spdlog::info("Creating the monitor's database cluster in \"{}\"", pgdata);

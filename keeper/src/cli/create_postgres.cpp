@@ -6,9 +6,11 @@
 #include <charconv>
 
 #include "cli/create.hpp"
+#include "cli/replace.hpp"
 #include "io/env.hpp"
 #include "io/files.hpp"
 #include "io/network.hpp"
+#include "node/adopt.hpp"
 #include "node/node_supervisor.hpp"
 #include "node/pid_file.hpp"
 
@@ -18,6 +20,7 @@ namespace {
 constexpr Milliseconds kRegisterLimit{60'000};
 constexpr Milliseconds kConnectLimit{10'000};
 constexpr Milliseconds kFirstPause{100};
+constexpr std::string_view kUniqueViolation = "23505";
 
 std::int64_t ToNumber(const std::string &text) {
     std::int64_t number = 0;
@@ -97,15 +100,13 @@ Result<core::NodeRecord> RegisterOnce(io::PgClient &monitor, const CreatePlan &p
     return record;
 }
 
-/// The data of a first node is adopted, and only a primary's can be.
+/// The data of a first node is adopted.
 Result<void> CheckFirstNode(const CreatePlan &plan, const core::NodeRecord &record) {
-    const std::string &pgdata = plan.paths.pgdata;
     if (record.goal != core::NodeState::kSingle) return {};
-    if (!io::Exists(pgdata + "/standby.signal") && !io::Exists(pgdata + "/recovery.signal"))
-        return {};
-    return Fail(ProblemCode::kBadState, fmt::format("the cluster in \"{}\" is a standby", pgdata),
-                "It would be the first node of its group, and only a primary can be that.",
-                "Promote it first, or remove its standby.signal.");
+    if (plan.data != io::DataDirectory::kCluster) return {};
+    auto fits = node::CheckAdoptable(plan.paths.pgdata);
+    if (!fits) fits.error().code = ProblemCode::kBadState;  // for the exit status
+    return fits;
 }
 
 /// Files first, then the commit: a node that the monitor knows has its memory on disk.
@@ -116,6 +117,10 @@ Result<void> RegisterAndSave(io::PgClient &monitor, CreatePlan &plan, std::uint6
         const std::string sqlstate = monitor.SqlState();
         (void)monitor.Query("ROLLBACK");
         if (io::IsTransient(sqlstate)) record.error().code = ProblemCode::kTimeout;
+        if (sqlstate == kUniqueViolation) {
+            auto namesake = FindNamesake(monitor, plan.config);
+            if (namesake && *namesake) record.error() = ExplainNamesake(**namesake);
+        }
         return Pass(record, "could not register the node");
     }
     if (auto fits = CheckFirstNode(plan, *record); !fits) {
@@ -162,6 +167,13 @@ Result<void> Register(CreatePlan &plan) {
     if (auto checked = CheckSystemIdentifier(*monitor, plan.config, own_system); !checked)
         return checked;
     if (auto made = node::MakeNodeDirectories(plan.paths); !made) return made;
+    if (plan.replace) {
+        auto namesake = FindNamesake(*monitor, plan.config);
+        if (!namesake) return Pass(namesake);
+        if (*namesake) {
+            if (auto done = Replace(*monitor, **namesake); !done) return done;
+        }
+    }
     const core::BootTime start = io::BootNow();
     for (Milliseconds pause{50};; pause = std::min(pause * 2, Milliseconds{2000})) {
         auto done = RegisterAndSave(*monitor, plan, own_system);
@@ -215,6 +227,7 @@ Result<void> CheckUnchanged(const CreatePlan &plan) {
 int CreatePostgres(const Session &session, const CreateOptions &options) {
     auto plan = PrepareCreate(session, options, false);
     if (!plan) return Explain(plan.error());
+    plan->replace = options.replace;
     if (auto checked = CheckNodeOptions(*plan); !checked) return Explain(checked.error());
     auto record = node::LoadRecord(plan->paths);
     if (!record && record.error().code != ProblemCode::kNotFound) return Explain(record.error());

@@ -36,6 +36,7 @@ void Build(CLI::App &app, Session &session) {
     AddGetSet(app, session);
     AddPerform(app, session);
     AddRun(app, session);
+    AddReinit(app, session);
     AddAzure(app, session);
     AddVersion(app, session);
     CLI::App *help = AddCommand(app, session, "help", "print all commands");
@@ -89,6 +90,7 @@ int Main(int argc, char **argv) {
     Build(app, session);
     try {
         app.parse(argc, argv);
+        pgaf::cli::ApplyEnvironment(session);
     } catch (const CLI::CallForVersion &version) {
         fmt::print("{}\n", version.what());
         return pgaf::cli::kOk;

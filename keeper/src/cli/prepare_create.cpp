@@ -6,8 +6,10 @@
 #include <cerrno>
 
 #include "cli/create.hpp"
+#include "io/data_directory.hpp"
 #include "io/env.hpp"
 #include "io/files.hpp"
+#include "node/adopt.hpp"
 #include "node/pid_file.hpp"
 
 namespace pgaf::cli {
@@ -150,7 +152,7 @@ namespace {
 
 Result<void> CheckDirectory(const CreatePlan &plan) {
     const std::string &pgdata = plan.paths.pgdata;
-    if (plan.data == io::DataDirectory::kOther) {
+    if (plan.data == io::DataDirectory::kOther && !io::Exists(plan.paths.unsafe_marker)) {
         return Fail(ProblemCode::kBadState,
                     fmt::format("\"{}\" is not empty and not a PostgreSQL data directory", pgdata),
                     {}, "Choose another directory with --pgdata; nothing in it was touched.");
@@ -160,13 +162,19 @@ Result<void> CheckDirectory(const CreatePlan &plan) {
                     {}, "Stop it first with pg_ctl stop.");
     }
     if (plan.data == io::DataDirectory::kCluster) {
+        if (auto linked = node::LinkConfiguration(pgdata); !linked) return linked;
         for (const char *file : {"/postgresql.conf", "/pg_hba.conf"}) {
             if (io::Exists(pgdata + file)) continue;
             return Fail(ProblemCode::kBadState,
                         fmt::format("\"{}{}\" does not exist", pgdata, file),
-                        "The configuration of the server must be in its data directory.",
-                        "Debian keeps it in /etc/postgresql: copy it from there.");
+                        "The configuration of the server must be in its data directory, or below "
+                        "/etc/postgresql with this data_directory.",
+                        "Put it, or links to it, there.");
         }
+        if (io::IsWritable(pgdata)) return {};
+        return Fail(ProblemCode::kIo, fmt::format("directory \"{}\" is not writable", pgdata));
+    }
+    if (io::IsFixedDirectory(pgdata)) {
         if (io::IsWritable(pgdata)) return {};
         return Fail(ProblemCode::kIo, fmt::format("directory \"{}\" is not writable", pgdata));
     }

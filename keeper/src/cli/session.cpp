@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "io/env.hpp"
 #include "io/files.hpp"
 #include "io/log.hpp"
@@ -51,8 +53,30 @@ CLI::App *AddCommand(CLI::App &parent, Session &session, const std::string &name
     return command;
 }
 
+CLI::Option *FromEnvironment(CLI::App &command, Session &session, CLI::Option *option,
+                             const std::string &variable, std::vector<CLI::Option *> rivals) {
+    option->description(fmt::format("{} (environment: {})", option->get_description(), variable));
+    session.environment.push_back({&command, option, variable, std::move(rivals)});
+    return option;
+}
+
+void ApplyEnvironment(const Session &session) {
+    const auto is_given = [](const CLI::Option *option) { return option->count() > 0; };
+    std::vector<std::pair<CLI::Option *, std::string>> missing;
+    for (const EnvironmentOption &from : session.environment) {
+        if (!from.command->parsed() || is_given(from.option)) continue;
+        if (std::any_of(from.rivals.begin(), from.rivals.end(), is_given)) continue;
+        if (auto value = io::Env(from.variable.c_str())) missing.emplace_back(from.option, *value);
+    }
+    for (const auto &[option, value] : missing) {  // only now: they count as given from here on
+        option->add_result(value);
+        option->run_callback();
+    }
+}
+
 void AddPgData(CLI::App &command, Session &session) {
-    command.add_option("-D,--pgdata", session.pgdata, "data directory")->envname("PGDATA");
+    FromEnvironment(command, session,
+                    command.add_option("-D,--pgdata", session.pgdata, "data directory"), "PGDATA");
 }
 
 void AddJson(CLI::App &command, Session &session) {
@@ -62,8 +86,11 @@ void AddJson(CLI::App &command, Session &session) {
 void AddMonitorOptions(CLI::App &command, Session &session, bool with_group) {
     AddPgData(command, session);
     AddJson(command, session);
-    command.add_option("-m,--monitor", session.monitor, "connection string of the monitor")
-        ->envname("PG_AUTOCTL_MONITOR");
+    // Who names a node means that node's monitor, whatever the environment says.
+    FromEnvironment(
+        command, session,
+        command.add_option("-m,--monitor", session.monitor, "connection string of the monitor"),
+        "PG_AUTOCTL_MONITOR", {command.get_option("--pgdata")});
     command.add_option("-f,--formation", session.formation, "formation");
     if (with_group) command.add_option("-g,--group", session.group, "group");
 }
@@ -167,6 +194,27 @@ Result<MonitorAccess> ConnectMonitor(const Session &session) {
     if (!client) return Pass(client);
     return MonitorAccess{std::move(*client), formation.empty() ? "default" : formation, group,
                          conninfo};
+}
+
+Result<MonitorAccess> ConnectToFormation(const Session &session) {
+    auto access = ConnectMonitor(session);
+    if (!access) return access;
+    auto rows = access->client.Query(
+        "SELECT f.formationid, EXISTS (SELECT 1 FROM pgautofailover.node n WHERE n.formationid = "
+        "f.formationid AND n.groupid = $2::int) FROM pgautofailover.formation f WHERE "
+        "f.formationid = $1",
+        {access->formation, std::to_string(access->group.value_or(0))});
+    if (!rows) return Pass(rows);
+    if (rows->IsEmpty()) {
+        return Fail(ProblemCode::kMonitor,
+                    fmt::format("formation \"{}\" does not exist", access->formation), {},
+                    "List the formations: pg_autoctl show uri.");
+    }
+    if (access->group.value_or(0) != 0 && rows->At(0, 1) != "t") {
+        return Fail(ProblemCode::kMonitor, fmt::format("formation \"{}\" has no group {}",
+                                                       access->formation, *access->group));
+    }
+    return access;
 }
 
 }  // namespace pgaf::cli

@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "io/pg_client.hpp"
 #include "node/config.hpp"
@@ -29,6 +30,15 @@ int ExitCodeOf(ProblemCode code);
 /// Logs the problem and returns its exit status.
 int Explain(const Problem &problem);
 
+/// An option that a variable of the environment stands for where the command line does not say.
+struct EnvironmentOption {
+    CLI::App *command = nullptr;
+    CLI::Option *option = nullptr;
+    std::string variable;
+    /// Options that decide the same: with one of them the variable does not count either.
+    std::vector<CLI::Option *> rivals;
+};
+
 /// Options that most commands have, and the command that was chosen.
 struct Session {
     std::string pgdata;
@@ -39,7 +49,17 @@ struct Session {
     int verbose = 0;
     bool quiet = false;
     std::function<int()> command;
+    std::vector<EnvironmentOption> environment;
 };
+
+/// Lets `variable` stand for `option` of `command`. Not CLI11's envname(): that reads the
+/// environment also for commands that were not chosen, after the command line, and many commands
+/// share a variable.
+CLI::Option *FromEnvironment(CLI::App &command, Session &session, CLI::Option *option,
+                             const std::string &variable, std::vector<CLI::Option *> rivals = {});
+/// After the command line was read: variables for the options of the chosen command that it lacks.
+/// Throws CLI::ParseError for a value that does not fit.
+void ApplyEnvironment(const Session &session);
 
 /// A command `name` below `parent`, with the options that all have.
 CLI::App *AddCommand(CLI::App &parent, Session &session, const std::string &name,
@@ -69,6 +89,8 @@ struct MonitorAccess {
     std::string uri;
 };
 Result<MonitorAccess> ConnectMonitor(const Session &session);
+/// The same; fails when the monitor does not know the formation, or it has no such group.
+Result<MonitorAccess> ConnectToFormation(const Session &session);
 /// Tells the monitor the node's name, host and port; the node must be registered.
 Result<void> TellMonitor(const node::Paths &paths, const node::Config &config);
 /// Connection string of the monitor itself when it is local: through its socket, as its owner.
@@ -79,6 +101,7 @@ int ShowSettings(const Session &session);
 
 void AddCreate(CLI::App &app, Session &session);
 void AddRun(CLI::App &app, Session &session);
+void AddReinit(CLI::App &app, Session &session);
 void AddShow(CLI::App &app, Session &session);
 void AddPerform(CLI::App &app, Session &session);
 void AddDrop(CLI::App &app, Session &session);

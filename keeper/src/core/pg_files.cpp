@@ -332,6 +332,40 @@ std::string SyncText(std::string_view synchronous_standby_names) {
     return text;
 }
 
+namespace {
+
+bool IsForOurRoles(std::string_view line) {
+    return line.ends_with(kMark) && (line.find(QuoteHba(kReplicatorRole)) != line.npos ||
+                                     line.find(QuoteHba(kHealthRole)) != line.npos);
+}
+
+/// "host all all 0.0.0.0/0 reject", as it may end the rules of a site.
+bool Rejects(std::string_view line) {
+    if (!line.starts_with("host") || line.ends_with(kMark)) return false;
+    line = line.substr(0, line.find('#'));
+    line = line.substr(0, line.find_last_not_of(" \t") + 1);
+    return line.ends_with("reject");
+}
+
+/// The first rule that fits decides: those for our roles, which name role and host, come before the
+/// first that rejects.
+std::string BeforeRejects(std::string_view hba) {
+    std::string before;
+    std::string moved;
+    std::string after;
+    while (!hba.empty()) {
+        const std::size_t end = hba.find('\n');
+        const std::string_view line = hba.substr(0, end);
+        hba.remove_prefix(end == std::string_view::npos ? hba.size() : end + 1);
+        const bool is_after = !after.empty() || Rejects(line);
+        std::string &to = !is_after ? before : IsForOurRoles(line) ? moved : after;
+        to.append(line).append("\n");
+    }
+    return before + moved + after;
+}
+
+}  // namespace
+
 std::string EnsureHba(std::string_view pg_hba_conf, const KeeperConfig &config,
                       std::span<const Peer> peers) {
     if (config.auth_method == "skip") return std::string(pg_hba_conf);
@@ -351,7 +385,7 @@ std::string EnsureHba(std::string_view pg_hba_conf, const KeeperConfig &config,
     }
     for (const std::string &line : wanted)
         out.append(line).append("\n");
-    return out;
+    return BeforeRejects(out);
 }
 
 }  // namespace pgaf::core

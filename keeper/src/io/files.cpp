@@ -60,7 +60,22 @@ bool WriteAll(int fd, std::string_view text) {
 
 }  // namespace
 
-Result<void> WriteFile(const std::string &path, std::string_view text, mode_t mode) {
+namespace {
+
+/// Configuration files may be links into a directory that other tools keep.
+std::string ThroughLinks(const std::string &path) {
+    std::error_code error;
+    if (!fs::is_symlink(path, error)) return path;
+    const fs::path target = fs::canonical(path, error);
+    return error ? path : target.string();
+}
+
+}  // namespace
+
+Result<void> WriteFile(const std::string &where, std::string_view text, mode_t mode) {
+    const std::string path = ThroughLinks(where);
+    struct stat old {};
+    if (path != where && ::stat(path.c_str(), &old) == 0) mode = old.st_mode & 07777U;
     const std::string temporary = path + ".new";
     {
         const UniqueFd fd(

@@ -37,8 +37,9 @@ class UniqueFd {
 Problem IoProblem(std::string_view doing, std::string_view path);
 
 Result<std::string> ReadFile(const std::string &path);
-/// Durable and all or nothing: temporary file, fsync, rename, fsync of the directory.
-Result<void> WriteFile(const std::string &path, std::string_view text, mode_t mode);
+/// Durable and all or nothing: temporary file, fsync, rename, fsync of the directory. A link stays
+/// one: what it leads to is replaced.
+Result<void> WriteFile(const std::string &where, std::string_view text, mode_t mode);
 /// Creates missing parents too; what exists keeps its mode.
 Result<void> MakeDirectories(const std::string &path, mode_t mode);
 /// Removes a tree without following links. A missing one is fine.

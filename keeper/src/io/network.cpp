@@ -79,6 +79,14 @@ std::string ResolveNow(const std::string &host) {
     return found ? Numeric(found->ai_addr, found->ai_addrlen) : std::string();
 }
 
+std::vector<std::string> ResolveAll(const std::string &host) {
+    std::vector<std::string> addresses;
+    const Addrinfo found = Lookup(host, "", SOCK_STREAM);
+    for (const addrinfo *entry = found.get(); entry != nullptr; entry = entry->ai_next)
+        addresses.push_back(Numeric(entry->ai_addr, entry->ai_addrlen));
+    return addresses;
+}
+
 std::optional<std::string> OwnAddressTowards(const std::string &host, int port) {
     const Addrinfo found = Lookup(host, std::to_string(port), SOCK_DGRAM);
     if (!found) return std::nullopt;

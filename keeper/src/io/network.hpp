@@ -12,5 +12,7 @@ std::optional<std::string> OwnAddressTowards(const std::string &host, int port);
 std::vector<std::string> LocalNetworks(const std::string &hostname);
 /// Numeric address of a host, now; empty when it has none.
 std::string ResolveNow(const std::string &host);
+/// All of them.
+std::vector<std::string> ResolveAll(const std::string &host);
 
 }  // namespace pgaf::io

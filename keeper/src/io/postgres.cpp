@@ -109,8 +109,11 @@ Result<PgInstall> FindPgInstall(const std::string &pg_ctl_option) {
 DataDirectory InspectDataDirectory(const std::string &pgdata) {
     if (!Exists(pgdata)) return DataDirectory::kAbsent;
     if (IsEmptyDirectory(pgdata)) return DataDirectory::kEmpty;
-    const bool is_cluster = Exists(pgdata + "/PG_VERSION") && Exists(pgdata + "/global/pg_control");
-    return is_cluster ? DataDirectory::kCluster : DataDirectory::kOther;
+    for (const char *name : {"/PG_VERSION", "/global/pg_control", "/global/pg_filenode.map",
+                             "/base", "/pg_wal", "/pg_xact", "/pg_multixact"}) {
+        if (!Exists(pgdata + name)) return DataDirectory::kOther;
+    }
+    return DataDirectory::kCluster;
 }
 
 int MajorVersionOf(const std::string &pgdata) {

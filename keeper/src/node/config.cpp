@@ -171,6 +171,17 @@ Result<Config> LoadConfig(const Paths &paths) {
     return config;
 }
 
+std::vector<std::string> UnknownSettings(const Paths &paths) {
+    std::vector<std::string> unknown;
+    auto text = io::ReadFile(paths.config);
+    if (!text) return unknown;
+    const Config config;
+    for (const auto &[key, value] : ParseIni(*text)) {
+        if (key != "pg_autoctl.nodename" && !GetSetting(config, key)) unknown.push_back(key);
+    }
+    return unknown;
+}
+
 Result<void> SaveConfig(const Paths &paths, const Config &config) {
     return io::WriteFile(paths.config, ToIni(config), 0600);
 }
@@ -178,7 +189,10 @@ Result<void> SaveConfig(const Paths &paths, const Config &config) {
 Result<core::NodeRecord> LoadRecord(const Paths &paths) {
     if (!io::Exists(paths.state)) {
         return Fail(ProblemCode::kNotFound,
-                    fmt::format("state file \"{}\" does not exist", paths.state));
+                    fmt::format("state file \"{}\" does not exist", paths.state),
+                    "The node was not registered, or its memory is lost.",
+                    "pg_autoctl create postgres registers it; with --replace it takes the place "
+                    "of a node of the same name.");
     }
     auto text = io::ReadFile(paths.state);
     if (!text) return Pass(text);
@@ -186,8 +200,8 @@ Result<core::NodeRecord> LoadRecord(const Paths &paths) {
     if (record) return record;
     Problem problem = record.error().In(fmt::format("could not use \"{}\"", paths.state));
     problem.hint =
-        "Without its memory a node must not run. Restore the file, or give the node up with "
-        "pg_autoctl drop node --force --destroy and create it again.";
+        "Without its memory a node must not run. Restore the file; or move the data directory out "
+        "of the way, and let pg_autoctl create postgres --replace take the node's place.";
     return tl::unexpected(std::move(problem));
 }
 

@@ -3,6 +3,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "io/common.hpp"
 #include "io/postgres.hpp"
@@ -54,6 +55,8 @@ Result<std::string> GetSetting(const Config &config, std::string_view key);
 Result<void> SetSetting(Config &config, std::string_view key, std::string_view value);
 
 Result<Config> LoadConfig(const Paths &paths);
+/// "section.key" of the file that mean nothing here.
+std::vector<std::string> UnknownSettings(const Paths &paths);
 Result<void> SaveConfig(const Paths &paths, const Config &config);
 
 /// kNotFound when there is none, kCorrupt when it cannot be trusted.

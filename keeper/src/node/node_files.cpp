@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "io/network.hpp"
 #include "io/pg_client.hpp"
 #include "node/heartbeat.hpp"
 #include "node/pg_setup.hpp"
@@ -68,13 +69,26 @@ NodeFiles::NodeFiles(Config config, Paths paths, io::PgInstall install)
     if (auto keeper = LoadKeeperConfig(paths_)) keeper_ = *keeper;
 }
 
+std::string NodeFiles::MonitorHost() const {
+    auto options = io::ParseConninfo(config_.monitor);
+    return options ? io::OptionOf(*options, "host") : std::string();
+}
+
+bool NodeFiles::IsOfCurrentMonitor() const {
+    return !keeper_.monitor_host.empty() && keeper_.monitor_host == MonitorHost();
+}
+
+std::string NodeFiles::MonitorAddress() const {
+    auto options = io::ParseConninfo(keeper_.monitor_conninfo);
+    return options ? io::OptionOf(*options, "hostaddr") : std::string();
+}
+
 Result<void> NodeFiles::SaveKeeperConfig(const core::NodeRecord &record,
                                          const std::string &hostaddr) {
     std::string address = hostaddr;
-    if (address.empty() && !keeper_.monitor_conninfo.empty()) {
-        if (auto old = io::ParseConninfo(keeper_.monitor_conninfo))
-            address = io::OptionOf(*old, "hostaddr");
-    }
+    // That of another monitor is of no use: it is looked up, once.
+    if (address.empty() && IsOfCurrentMonitor()) address = MonitorAddress();
+    if (address.empty()) address = io::ResolveNow(MonitorHost());
     auto keeper = MakeKeeperConfig(config_, record, address);
     if (!keeper) return Pass(keeper);
     keeper_ = std::move(*keeper);

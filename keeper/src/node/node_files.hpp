@@ -5,6 +5,7 @@
 
 #include "io/files.hpp"
 #include "node/config.hpp"
+#include "node/leave.hpp"
 #include "supervisor/ports.hpp"
 
 namespace pgaf::node {
@@ -27,18 +28,27 @@ class NodeFiles final : public supervisor::Files {
     Result<std::vector<std::string>> PrepareStart(core::NodeState state,
                                                   const core::Reply *reply) override;
     Result<void> WriteSettings() override;
+    Result<void> LeaveOrdinary() override { return node::LeaveOrdinary(paths_); }
     void ForgetHeartbeat() override;
     std::optional<supervisor::Heartbeat> ReadHeartbeat() override;
     bool IsMarked() override;
+    bool HasNoData() override {
+        return io::InspectDataDirectory(paths_.pgdata) != io::DataDirectory::kCluster;
+    }
     std::optional<supervisor::ControlFacts> ReadControl() override;
 
     [[nodiscard]] supervisor::NodeSettings Settings() const;
     [[nodiscard]] const Config &CurrentConfig() const { return config_; }
     [[nodiscard]] const core::KeeperConfig &Keeper() const { return keeper_; }
+    /// The numeric address of the monitor that the worker uses; empty when none is known.
+    [[nodiscard]] std::string MonitorAddress() const;
     [[nodiscard]] const Paths &AllPaths() const { return paths_; }
     [[nodiscard]] const io::PgInstall &Install() const { return install_; }
 
  private:
+    [[nodiscard]] std::string MonitorHost() const;
+    [[nodiscard]] bool IsOfCurrentMonitor() const;
+
     Config config_;
     Paths paths_;
     io::PgInstall install_;

@@ -35,6 +35,13 @@ NodeSupervisor::NodeSupervisor(const SupervisorOptions &options)
                 .steps = steps_},
                {.settings = files_.Settings(),
                 .pg_version = options.install.version,
-                .is_init_only = options.is_init_only}) {}
+                .is_init_only = options.is_init_only}),
+      addresses_(LoopHandle(), {.monitor = [this] { return files_.CurrentConfig().monitor; },
+                                .used = [this] { return files_.MonitorAddress(); },
+                                .on_changed =
+                                    [this](const std::string &hostaddr) {
+                                        Ports().log.Info("The monitor has moved to " + hostaddr);
+                                        Feed([&] { machine_.OnResolved(hostaddr); });
+                                    }}) {}
 
 }  // namespace pgaf::node

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "node/address_watch.hpp"
 #include "node/monitor_link.hpp"
 #include "node/node_files.hpp"
 #include "node/node_steps.hpp"
@@ -21,6 +22,7 @@ class NodeSupervisor final : public Supervisor {
     MonitorLink link_;
     NodeSteps steps_;
     supervisor::NodeLoop machine_;
+    AddressWatch addresses_;
 };
 
 }  // namespace pgaf::node

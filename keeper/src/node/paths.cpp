@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <optional>
+
 #include "io/env.hpp"
 #include "io/files.hpp"
 
@@ -10,19 +12,47 @@ namespace pgaf::node {
 
 namespace {
 
-bool IsOwnFile(const std::string &path) {
+std::optional<struct stat> Look(const std::string &path) {
     struct stat status {};
-    return ::lstat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
-           status.st_uid == ::geteuid();
+    if (::lstat(path.c_str(), &status) != 0) return std::nullopt;
+    return status;
 }
 
+/// Nobody else can put anything there.
+bool IsOwnDirectory(const std::string &path) {
+    const auto status = Look(path);
+    return status && S_ISDIR(status->st_mode) && status->st_uid == ::geteuid() &&
+           (status->st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+bool IsOwnFile(const std::string &path) {
+    const auto status = Look(path);
+    return status && S_ISREG(status->st_mode) && status->st_uid == ::geteuid();
+}
+
+/// For the pid file. Not /run/user/<uid> unasked: it goes when the user's last session ends, and a
+/// service does not. Not /tmp: it is everybody's.
+///
 /// A service has no XDG_RUNTIME_DIR, and its user's session has: the session must find the
-/// service's pid file.
-std::string RuntimeDirectory(const std::string &tail) {
-    const std::string runtime = io::EnvOr("XDG_RUNTIME_DIR", "/tmp");
-    if (!io::IsDirectory(runtime)) return "/tmp";
+/// service's pid file, and one of a version that kept it in /tmp.
+std::string RuntimeDirectory(const std::string &home, const std::string &tail) {
+    const std::string own = io::EnvOr("XDG_STATE_HOME", home + "/.local/state");
     const std::string file = tail + "/pg_autoctl.pid";
-    return !io::Exists(runtime + file) && IsOwnFile("/tmp" + file) ? "/tmp" : runtime;
+    const std::string runtime = io::EnvOr("XDG_RUNTIME_DIR", "");
+    const std::string usual = IsOwnDirectory(runtime) ? runtime : own;
+    if (IsOwnFile(usual + file)) return usual;
+    if (IsOwnFile(own + file)) return own;
+    if (IsOwnDirectory("/tmp/pg_autoctl") && IsOwnFile("/tmp" + file)) return "/tmp";
+    return usual;
+}
+
+/// For servers that have no other place for their sockets. Short: a path of a socket has at most
+/// 107 characters.
+std::string SocketDirectory(const std::string &home) {
+    constexpr std::size_t kMost = 85;
+    const std::string own = io::EnvOr("XDG_STATE_HOME", home + "/.local/state") + "/pg_autoctl";
+    if (own.size() <= kMost) return own;
+    return "/tmp/pg_autoctl-" + std::to_string(::geteuid());
 }
 
 }  // namespace
@@ -40,8 +70,9 @@ Paths PathsFor(const std::string &pgdata) {
     paths.baton = paths.directory + "/baton";
     paths.unsafe_marker = paths.directory + "/unsafe";
     paths.heartbeat = paths.directory + "/heartbeat";
-    paths.run_directory = RuntimeDirectory(tail) + tail;
+    paths.run_directory = RuntimeDirectory(home, tail) + tail;
     paths.pid = paths.run_directory + "/pg_autoctl.pid";
+    paths.sockets = SocketDirectory(home);
     return paths;
 }
 
@@ -54,6 +85,14 @@ Result<void> MakeNodeDirectories(const Paths &paths) {
         }
     }
     return {};
+}
+
+Result<void> MakeSocketDirectory(const Paths &paths) {
+    if (auto made = io::MakeDirectories(paths.sockets, 0700); !made) return made;
+    if (IsOwnDirectory(paths.sockets)) return {};
+    return Fail(ProblemCode::kIo, "directory \"" + paths.sockets + "\" is not ours alone",
+                "Another user could pretend to be this server.",
+                "Choose a directory for its sockets with --pghost.");
 }
 
 }  // namespace pgaf::node

@@ -18,10 +18,13 @@ struct Paths {
     std::string heartbeat;
     std::string pid;  ///< pg_autoctl.pid
     std::string run_directory;
+    std::string sockets;  ///< for a server whose usual directory is somebody else's
 };
 
 Paths PathsFor(const std::string &pgdata);
 /// Makes the directories, mode 0700.
 Result<void> MakeNodeDirectories(const Paths &paths);
+/// The directory for sockets; it must be this user's alone.
+Result<void> MakeSocketDirectory(const Paths &paths);
 
 }  // namespace pgaf::node

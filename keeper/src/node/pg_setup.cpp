@@ -6,6 +6,7 @@
 
 #include "io/files.hpp"
 #include "io/process.hpp"
+#include "pgaf/core/leave.hpp"
 #include "pgaf/core/server_options.hpp"
 
 namespace pgaf::node {
@@ -25,15 +26,15 @@ bool HasSetting(std::string_view conf, std::string_view name) {
     return false;
 }
 
-/// What Debian compiles in belongs to the user postgres; everybody else gets /tmp, unless the
-/// operator chose a directory.
+/// What Debian compiles in belongs to the user postgres; everybody else gets a directory of his
+/// own, unless the operator chose one: in /tmp anybody could pretend to be this server.
 core::ServerSettings SettingsOf(const io::PgInstall &install, const Config &config,
                                 const Paths &paths, const std::string &directory,
                                 std::string_view conf) {
     core::ServerSettings settings = MakeServerSettings(config, paths, install.major);
     if (settings.unix_socket_directory.empty() && !io::IsWritable(kUsualSocketDirectory) &&
-        !HasSetting(conf, "unix_socket_directories")) {
-        settings.unix_socket_directory = "/tmp";
+        !HasSetting(core::WithoutKeptSettings(conf), "unix_socket_directories")) {
+        settings.unix_socket_directory = paths.sockets;
     }
     // As they were found before the last start of the node; on a copy, of its upstream.
     const auto old = io::ReadFile(directory + "/" + std::string(core::kSettingsFile));
@@ -142,7 +143,7 @@ Result<void> WriteSettings(const core::ServerSettings &settings, const std::stri
                            const std::string &conf) {
     if (auto done = WriteInto(directory, core::kSettingsFile, core::SettingsText(settings)); !done)
         return done;
-    const std::string with_include = core::EnsureInclude(conf);
+    const std::string with_include = core::EnsureInclude(core::WithoutKeptSettings(conf));
     if (with_include == conf) return {};
     return WriteInto(directory, "postgresql.conf", with_include);
 }
@@ -171,7 +172,11 @@ Result<void> WriteServerFiles(const io::PgInstall &install, const Config &config
     }
     auto conf = io::ReadFile(directory + "/postgresql.conf");
     if (!conf) return Pass(conf);
-    return WriteSettings(SettingsOf(install, config, paths, directory, *conf), directory, *conf);
+    const core::ServerSettings settings = SettingsOf(install, config, paths, directory, *conf);
+    if (settings.unix_socket_directory == paths.sockets) {
+        if (auto made = MakeSocketDirectory(paths); !made) return made;
+    }
+    return WriteSettings(settings, directory, *conf);
 }
 
 Result<void> WriteNodeHba(const core::KeeperConfig &keeper, const std::string &directory,

@@ -63,6 +63,7 @@ struct SourceIdentity {
 enum class DataDirectory {
     kEmpty,    ///< or absent
     kCluster,  ///< complete as far as one can see
+    kDamaged,  ///< was one, and essential files are missing
     kForeign,
 };
 

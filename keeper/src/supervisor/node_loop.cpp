@@ -50,9 +50,7 @@ void NodeLoop::OnBegin() {
     SaveKeeperConfig("");
     if (record_.state == NodeState::kDropped) {
         log_.Error("This node was dropped from the monitor");
-        log_.Info(
-            "HINT:  pg_autoctl create postgres registers it again; drop node --destroy "
-            "removes its data");
+        log_.Info("HINT:  pg_autoctl create postgres registers it again.");
         exit_status_ = kExitDropped;  // says so once more: the monitor may not have heard it
         exit_alarm_.Once(kLastReportLimit);
         return BecomeKeeper();
@@ -201,6 +199,7 @@ bool NodeLoop::ActOnce() {
                     .is_marked = files_.IsMarked(),
                     .failed_starts = FailedStarts(),
                     .must_copy = MustCopy(),
+                    .has_no_data = files_.HasNoData(),
                     .is_wal_gone = is_wal_gone_,
                     .has_own_writes = has_own_writes_};
     if (reply_) facts.goal = reply_->goal;
@@ -223,6 +222,7 @@ bool NodeLoop::ActOnce() {
         case Action::kEnd:
             if (!TakeState(NodeState::kDropped)) return false;
             log_.Info("Node " + Self() + " was dropped");
+            if (auto left = files_.LeaveOrdinary(); !left) log_.Error(left.error());
             ExitAfterReport(kExitDropped);
             return false;
     }
@@ -232,6 +232,7 @@ bool NodeLoop::ActOnce() {
 bool NodeLoop::MustCopy() const { return reply_ && record_.copies < reply_->needed_copy; }
 
 bool NodeLoop::IsInitDone() const {
+    if (core::IsStandby(record_.state) && files_.HasNoData()) return false;  // it is copied first
     return record_.state != NodeState::kInit && record_.state != NodeState::kWaitStandby;
 }
 
@@ -275,11 +276,9 @@ void NodeLoop::ExitAfterReport(int status) {
 
 void NodeLoop::OnStartFailed(const core::Problem &problem) {
     trouble_ = problem.message;
-    if (is_keeper_) {
-        Report();
-        return StartServer();
-    }
-    BecomeKeeper();
+    if (!is_keeper_) return BecomeKeeper();
+    Report();
+    return files_.HasNoData() ? Act() : StartServer();
 }
 
 core::Result<std::vector<std::string>> NodeLoop::BeforeStart() {

@@ -85,6 +85,8 @@ class NodeLoop final : public ServerLoop {
     void BeginStep(core::Step step, core::NodeState next);
     void CancelStep();
     void OnStepSucceeded(const StepOutcome &outcome, core::NodeState next);
+    bool GivesUp(const core::Problem &problem);
+    void SayWhatIsAwaited();
     // Servers that are not as we would have started them
     void Adopt();
     [[nodiscard]] bool IsOperators() const;
@@ -132,6 +134,8 @@ class NodeLoop final : public ServerLoop {
     std::optional<Running> running_;
     core::Step last_step_ = core::Step::kNone;
     int step_failures_ = 0;  ///< of that step, in a row
+    core::BootTime step_failing_since_;
+    core::BootTime next_wait_line_;
     core::BootTime last_tick_;
     core::BootTime awake_since_;
     core::BootTime last_reply_;

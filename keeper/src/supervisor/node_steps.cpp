@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "supervisor/node_loop.hpp"
+#include "supervisor/permanent.hpp"
 
 /// How NodeLoop runs the long steps: beside it, while reports go on.
 namespace pgaf::supervisor {
@@ -8,6 +9,10 @@ namespace {
 
 using core::Milliseconds;
 using core::ProblemCode;
+
+/// `create` tries again for so long what fails for an unknown reason.
+constexpr Milliseconds kStepPatience{60'000};
+constexpr Milliseconds kWaitLines{10'000};
 
 std::string NameOf(core::Step step) {
     switch (step) {
@@ -66,13 +71,42 @@ void NodeLoop::OnStepDone(StepOutcome outcome) {
             log_.Write(is_waiting ? LogLevel::kInfo : LogLevel::kWarn, problem);
         }
         problem_ = problem.message;
-        if (problem.code == ProblemCode::kRefused && options_.is_init_only) {
-            return ExitAfterReport(kExitKeeperInit);
-        }
+        if (!is_waiting && GivesUp(problem)) return ExitAfterReport(kExitKeeperInit);
         step_alarm_.Once(PauseAfter(problem, step_failures_++));
     }
     if (IsStopping()) return OnStopped();
     Act();
+}
+
+/// `create` ends with an error when waiting does not help; a node that runs goes on trying.
+bool NodeLoop::GivesUp(const core::Problem &problem) {
+    if (!options_.is_init_only) return false;
+    if (step_failures_ == 0) step_failing_since_ = Now();
+    const auto remedy = RemedyOf(problem);
+    const bool is_refused = problem.code == ProblemCode::kRefused;
+    if (!is_refused && !remedy && Now() - step_failing_since_ < kStepPatience) return false;
+    core::Problem last = problem;
+    if (last.hint.empty())
+        last.hint = remedy.value_or("The same command goes on when the reason is gone.");
+    log_.Error(last);
+    return true;
+}
+
+/// What `create` waits for: at once, and every 10 s.
+void NodeLoop::SayWhatIsAwaited() {
+    if (!options_.is_init_only || exit_status_ || running_ || Now() < next_wait_line_) return;
+    if (!reply_ ||
+        (record_.state != core::NodeState::kInit && record_.state != core::NodeState::kWaitStandby))
+        return;
+    next_wait_line_ = Now() + kWaitLines;
+    if (!problem_.empty()) return log_.Info("Still waiting: " + problem_);
+    for (const core::Peer &peer : reply_->peers) {
+        if (!peer.is_primary) continue;
+        return log_.Info("Waiting for node " + std::to_string(peer.node.value) + " \"" + peer.name +
+                         "\" (" + peer.host + ":" + std::to_string(peer.port) +
+                         "), which must run and accept this standby: pg_autoctl run");
+    }
+    log_.Info("Waiting for a primary in the group");
 }
 
 void NodeLoop::OnStepSucceeded(const StepOutcome &outcome, core::NodeState next) {

@@ -29,6 +29,7 @@ void NodeLoop::OnTick() {
     if (server_.IsRunning()) return WatchServer();
     if (running_ || TurnOutStranger()) return;
     server_.ReapOrphans();
+    SayWhatIsAwaited();
     if (!options_.is_init_only || exit_status_ || now - last_reply_ < kInitSilenceLimit) return;
     log_.Error("The monitor has not answered for " +
                std::to_string(kInitSilenceLimit.count() / 1000) +

@@ -25,8 +25,8 @@ bool IsFollower(NodeState state) {
 
 /// Its data cannot follow, or must be compared with the primary's first.
 bool NeedsRejoin(const PlanFacts &facts) {
-    return facts.is_marked || facts.must_copy || facts.is_wal_gone || facts.has_own_writes ||
-           facts.failed_starts >= kStartsBeforeRejoin;
+    return facts.is_marked || facts.must_copy || facts.has_no_data || facts.is_wal_gone ||
+           facts.has_own_writes || facts.failed_starts >= kStartsBeforeRejoin;
 }
 
 Plan WithoutMonitor(const PlanFacts &facts) {

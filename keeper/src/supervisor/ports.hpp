@@ -91,11 +91,15 @@ class Files {
                                                                 const core::Reply *reply) = 0;
     /// Writes the settings anew, for a server that runs.
     virtual core::Result<void> WriteSettings() = 0;
+    /// The node was dropped: PGDATA becomes that of an ordinary PostgreSQL. No server may run.
+    virtual core::Result<void> LeaveOrdinary() { return {}; }
     /// Removes the file: the next worker makes its own.
     virtual void ForgetHeartbeat() = 0;
     virtual std::optional<Heartbeat> ReadHeartbeat() = 0;
     /// PGDATA is incomplete: a clone or a rewind was interrupted.
     virtual bool IsMarked() = 0;
+    /// There is no cluster in PGDATA, or essential files of it are missing.
+    virtual bool HasNoData() { return false; }
     /// None when there is no cluster, or its control file cannot be read.
     virtual std::optional<ControlFacts> ReadControl() = 0;
 };

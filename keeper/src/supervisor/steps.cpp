@@ -46,12 +46,14 @@ class Run {
  public:
     Run(StepEffects &effects, Log &log, const StepInput &input)
         : effects_(effects), log_(log), input_(input) {}
-    Result<std::uint64_t> Clone();
+    Result<std::uint64_t> Join();
+    Result<std::uint64_t> Clone(bool is_connected = false);
     Result<std::uint64_t> Rejoin();
     [[nodiscard]] std::string TakeNote() { return std::move(note_); }
     [[nodiscard]] bool HasReplaced() const { return is_replaced_; }
 
  private:
+    Result<bool> Keep(const Peer &upstream, const ControlFacts &control);
     Result<void> Copy(const Peer &upstream, std::uint64_t system_identifier);
     Result<std::uint64_t> RejoinWith(const Peer &upstream, const ControlFacts &control);
     Kinship Compare(const ControlFacts &control, const SourceIdentity &identity);
@@ -66,13 +68,47 @@ class Run {
     bool is_replaced_ = false;
 };
 
-Result<std::uint64_t> Run::Clone() {
+/// A new node. What is in its directory already is kept when it fits: the standby of another
+/// tool, or of this group before it was dropped.
+Result<std::uint64_t> Run::Join() {
+    const bool is_cluster =
+        !effects_.IsMarked() && effects_.InspectDataDirectory() == DataDirectory::kCluster;
+    auto upstream = FindUpstream(input_.reply);
+    if (!upstream) return Pass(upstream);
+    auto control = is_cluster ? effects_.ReadControl(Place::kData)
+                              : Result<ControlFacts>(Fail(ProblemCode::kNotFound, ""));
+    if (!control) return Clone();
+    auto kept = Keep(*upstream, *control);
+    if (!kept) return Pass(kept);
+    return *kept ? Result<std::uint64_t>(control->system_identifier) : Clone(true);
+}
+
+Result<bool> Run::Keep(const Peer &upstream, const ControlFacts &control) {
+    if (auto done = effects_.Connect(upstream); !done) return Pass(done);
+    auto identity = effects_.Identify();
+    if (!identity) return Pass(identity);
+    if (identity->system_identifier != control.system_identifier) return false;
+    if (Compare(control, *identity) != Kinship::kFollows) {
+        log_.Warn("The data in \"" + effects_.DataDirectoryPath() +
+                  "\" have left the history of node " + Named(upstream) +
+                  ", or may have: they are replaced by a copy");
+        return false;
+    }
+    log_.Info("The data in \"" + effects_.DataDirectoryPath() + "\" fit: following node " +
+              Named(upstream) + " without a copy");
+    if (auto done = effects_.MakeStandby(upstream); !done) return Pass(done);
+    return true;
+}
+
+Result<std::uint64_t> Run::Clone(bool is_connected) {
     if (effects_.InspectDataDirectory() == DataDirectory::kForeign && !effects_.IsMarked()) {
         return tl::unexpected(ForeignDirectory(effects_.DataDirectoryPath()));
     }
     auto upstream = FindUpstream(input_.reply);
     if (!upstream) return Pass(upstream);
-    if (auto done = effects_.Connect(*upstream); !done) return Pass(done);
+    if (!is_connected) {
+        if (auto done = effects_.Connect(*upstream); !done) return Pass(done);
+    }
     auto identity = effects_.Identify();
     if (!identity) return Pass(identity);
     const std::uint64_t known = input_.record.system_identifier;
@@ -216,7 +252,7 @@ StepOutcome RunLocked(core::Step step, StepEffects &effects, Log &log, const Ste
     if (step == core::Step::kInitPrimary) return {.result = effects.InitPrimary()};
     Run run(effects, log, input);
     if (step == core::Step::kClone) {
-        auto result = run.Clone();
+        auto result = run.Join();
         return {.result = std::move(result), .is_replaced = run.HasReplaced()};
     }
     if (step != core::Step::kRejoin) {

@@ -45,23 +45,28 @@ def test_bad_arguments_end_with_status_1_and_write_nothing(run, tmp_path, argume
 
 def test_a_session_finds_the_pid_file_of_a_service(run, tmp_path):
     """A service has no XDG_RUNTIME_DIR."""
-    import shutil
     runtime = tmp_path / "run"
     runtime.mkdir()
+    if os.geteuid() == 0:
+        os.chown(runtime, pwd.getpwnam("postgres").pw_uid, -1)
     ours = run("show", "file", "--pid", "--pgdata", "d", XDG_RUNTIME_DIR=str(runtime)).stdout.strip()
     assert ours.startswith(str(runtime))
     services = pathlib.Path(run("show", "file", "--pid", "--pgdata", "d").stdout.strip())
-    assert services.is_relative_to("/tmp/pg_autoctl")
+    assert services.is_relative_to(tmp_path / ".local/state/pg_autoctl")
     services.parent.mkdir(parents=True)
-    try:
-        services.write_text("1\n")
-        other = run("show", "file", "--pid", "--pgdata", "d", XDG_RUNTIME_DIR=str(runtime)).stdout.strip()
-        assert (other == ours) == (os.geteuid() == 0), "a file of somebody else counts for nothing"
-        if os.geteuid() == 0:
-            os.chown(services, pwd.getpwnam("postgres").pw_uid, -1)
-        assert run("show", "file", "--pid", "--pgdata", "d", XDG_RUNTIME_DIR=str(runtime)).stdout.strip() == str(services)
-    finally:
-        shutil.rmtree(services.parent)
+    services.write_text("1\n")
+    other = run("show", "file", "--pid", "--pgdata", "d", XDG_RUNTIME_DIR=str(runtime)).stdout.strip()
+    assert (other == ours) == (os.geteuid() == 0), "a file of somebody else counts for nothing"
+    if os.geteuid() == 0:
+        os.chown(services, pwd.getpwnam("postgres").pw_uid, -1)
+    assert run("show", "file", "--pid", "--pgdata", "d", XDG_RUNTIME_DIR=str(runtime)).stdout.strip() == str(services)
+
+
+def test_a_runtime_directory_that_others_can_write_to_is_not_used(run, tmp_path):
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o777)
+    pid = run("show", "file", "--pid", "--pgdata", "d", XDG_RUNTIME_DIR=str(tmp_path / "shared")).stdout.strip()
+    assert pid.startswith(f"{tmp_path}/.local/state/")
 
 
 def test_help_is_on_stdout_and_succeeds(run):

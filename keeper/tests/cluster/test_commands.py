@@ -215,6 +215,7 @@ def test_state_file_that_is_damaged_stops_the_node(group):
 def test_monitor_is_dropped_with_its_data(group):
     group.node("b").stop()
     m = group.monitor
-    m.autoctl("drop", "monitor", "--destroy")
+    refused(m, 3, "has 1 node", "drop", "monitor", "--destroy")
+    m.autoctl("drop", "monitor", "--destroy", "--force")
     m.process.wait(timeout=10)
     assert not m.pgdata.exists() and not list(m.home.glob(".config/pg_autoctl/**/*.cfg"))

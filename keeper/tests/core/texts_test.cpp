@@ -167,7 +167,8 @@ TEST(PgFiles, HbaGainsAndLosesPeersOnly) {
     const std::string theirs = "local all all peer\nhost all all 0.0.0.0/0 reject";
     const Peer peers[] = {Peer{NodeId{2}, "b", "10.0.0.2", 5432, {}, false, false, {}}};
     const std::string with = EnsureHba(theirs, config, peers);
-    EXPECT_TRUE(with.starts_with(theirs + "\n"));
+    EXPECT_TRUE(with.starts_with("local all all peer\n"));
+    EXPECT_LT(with.find("\"pgautofailover_replicator\""), with.find("reject"));
     EXPECT_NE(
         with.find("hostssl replication \"pgautofailover_replicator\" 10.0.0.2/32 scram-sha-256 #"),
         std::string::npos);

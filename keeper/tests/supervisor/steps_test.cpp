@@ -153,21 +153,26 @@ StepOutcome RunStep(core::Step step, FakeEffects &effects, const StepInput &inpu
 const Journal kCloneJournal{"connect",        "mark clone", "remove copy", "base backup",
                             "make copy ours", "exchange",   "remove copy", "unmark"};
 
+/// Data that have left the history are compared first.
+const Journal kJoinJournal{"connect",     "look into WAL at 0/2000", "mark clone", "remove copy",
+                           "base backup", "make copy ours",          "exchange",   "remove copy",
+                           "unmark"};
+
 TEST(Clone, MarksFirstAndUnmarksLast) {
     FakeEffects effects;
     const auto outcome = RunStep(core::Step::kClone, effects);
     EXPECT_EQ(outcome.result.value(), 42U);
-    EXPECT_EQ(effects.journal, kCloneJournal);
+    EXPECT_EQ(effects.journal, kJoinJournal);
     EXPECT_EQ(effects.data, FakeEffects::Content::kOurs);
     EXPECT_FALSE(effects.is_marked);
 }
 
 TEST(Clone, ADeathAfterAnyEffectLeavesTheMarkAndNeverHalfACopy) {
-    for (int lives = 1; lives < static_cast<int>(kCloneJournal.size()); ++lives) {
+    for (int lives = 1; lives < static_cast<int>(kJoinJournal.size()); ++lives) {
         FakeEffects effects;
         effects.lives = lives;
         EXPECT_THROW((void)RunStep(core::Step::kClone, effects), Death);
-        EXPECT_EQ(effects.is_marked, lives >= 2) << lives;
+        EXPECT_EQ(effects.is_marked, lives >= 3) << lives;
         EXPECT_TRUE(effects.data == FakeEffects::Content::kOld ||
                     effects.data == FakeEffects::Content::kOurs);
         effects.lives = 1000;
@@ -175,6 +180,30 @@ TEST(Clone, ADeathAfterAnyEffectLeavesTheMarkAndNeverHalfACopy) {
         EXPECT_EQ(effects.data, FakeEffects::Content::kOurs);
         EXPECT_FALSE(effects.is_marked);
     }
+}
+
+TEST(Clone, AnEmptyDirectoryIsFilled) {
+    FakeEffects effects;
+    effects.data = FakeEffects::Content::kNone;
+    EXPECT_TRUE(RunStep(core::Step::kClone, effects).result.has_value());
+    EXPECT_EQ(effects.journal, kCloneJournal);
+}
+
+TEST(Clone, DataThatFitAreKept) {
+    FakeEffects effects;
+    effects.has_wal_beyond = false;
+    EXPECT_EQ(RunStep(core::Step::kClone, effects).result.value(), 42U);
+    const Journal kept{"connect", "look into WAL at 0/2000", "make standby"};
+    EXPECT_EQ(effects.journal, kept);
+    EXPECT_FALSE(effects.is_marked);
+}
+
+TEST(Clone, DataOfAnUnfinishedCopyAreNeverKept) {
+    FakeEffects effects;
+    effects.has_wal_beyond = false;
+    effects.is_marked = true;
+    EXPECT_TRUE(RunStep(core::Step::kClone, effects).result.has_value());
+    EXPECT_EQ(effects.journal, kCloneJournal);
 }
 
 TEST(Clone, AFailureLeavesTheMarkAndTheOldData) {

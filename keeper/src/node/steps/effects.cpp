@@ -1,35 +1,57 @@
 #include "node/steps/effects.hpp"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
+
+#include <filesystem>
 
 #include "io/files.hpp"
 #include "node/node_files.hpp"
+#include "node/steps/progress.hpp"
 #include "supervisor/rejoin.hpp"
 
 namespace pgaf::node {
 namespace {
 
-using ConfigurationFiles = std::vector<std::pair<std::string, std::string>>;
+/// What an administrator has written on this node, as files or links. For the time of a rewind
+/// links are files: pg_rewind refuses a link where the source has a file.
+struct OwnFile {
+    std::string path;
+    std::string text;
+    std::string link;  ///< where it leads; empty: it is a file
+};
 
-/// What an administrator has written on this node, by file.
-Result<ConfigurationFiles> ReadConfiguration(const std::string &directory) {
-    ConfigurationFiles found;
-    for (const char *name :
-         {"postgresql.conf", "postgresql.auto.conf", "pg_hba.conf", "pg_ident.conf"}) {
-        if (!io::Exists(directory + "/" + name)) continue;
-        auto text = io::ReadFile(directory + "/" + name);
+Result<std::vector<OwnFile>> TakeConfiguration(const std::string &directory) {
+    std::vector<OwnFile> found;
+    for (const std::string_view name : kConfigurationFiles) {
+        const std::string path = directory + "/" + std::string(name);
+        if (!io::Exists(path)) continue;
+        auto text = io::ReadFile(path);
         if (!text) return Pass(text);
-        found.emplace_back(name, std::move(*text));
+        std::error_code no_link;
+        const auto link = std::filesystem::read_symlink(path, no_link);
+        found.push_back({path, std::move(*text), no_link ? "" : link.string()});
+        if (no_link) continue;
+        if (auto removed = io::RemoveFile(path); !removed) return Pass(removed);
+        if (auto put = io::WriteFile(path, found.back().text, 0600); !put) return Pass(put);
     }
     return found;
 }
 
-void Show(std::string_view line) { spdlog::info("{}", line); }
+Result<void> PutBack(const OwnFile &file) {
+    if (file.link.empty()) return io::WriteFile(file.path, file.text, 0600);
+    if (auto removed = io::RemoveFile(file.path); !removed) return removed;
+    std::error_code error;
+    std::filesystem::create_symlink(file.link, file.path, error);
+    if (!error) return {};
+    return Fail(ProblemCode::kIo,
+                fmt::format("could not link \"{}\": {}", file.path, error.message()));
+}
 
 }  // namespace
 
 RealStepEffects::RealStepEffects(const StepContext &context)
-    : context_(context), copy_(context.paths.pgdata + ".pgaf-clone"), lock_(context.paths.pgdata) {}
+    : context_(context), place_(context), lock_(context.paths.pgdata) {}
 
 supervisor::DataDirectory RealStepEffects::InspectDataDirectory() {
     switch (io::InspectDataDirectory(context_.paths.pgdata)) {
@@ -39,14 +61,16 @@ supervisor::DataDirectory RealStepEffects::InspectDataDirectory() {
         case io::DataDirectory::kCluster:
             return supervisor::DataDirectory::kCluster;
         case io::DataDirectory::kOther:
-            return supervisor::DataDirectory::kForeign;
+            return io::MajorVersionOf(context_.paths.pgdata) > 0
+                       ? supervisor::DataDirectory::kDamaged
+                       : supervisor::DataDirectory::kForeign;
     }
     return supervisor::DataDirectory::kForeign;
 }
 
 Result<supervisor::ControlFacts> RealStepEffects::ReadControl(supervisor::Place place) {
     const bool is_copy = place == supervisor::Place::kCopy;
-    return ReadControlFacts(context_.install, is_copy ? copy_ : context_.paths.pgdata);
+    return ReadControlFacts(context_.install, is_copy ? place_.Directory() : context_.paths.pgdata);
 }
 
 Result<void> RealStepEffects::Connect(const core::Peer &upstream) {
@@ -66,20 +90,36 @@ Result<void> RealStepEffects::RunCopying(std::vector<std::string> argv,
     return {};
 }
 
+Result<void> RealStepEffects::ClearMarker() {
+    if (auto forgotten = place_.Forget(); !forgotten) return forgotten;
+    return node::ClearMarker(context_.paths);
+}
+
 Result<void> RealStepEffects::RemoveCopy() {
     // A server that somebody started in it, or in PGDATA before it was renamed.
-    if (auto killed = io::KillPostgres(copy_, Milliseconds{5000}); !killed) return killed;
-    return io::RemoveTree(copy_);
+    if (auto killed = io::KillPostgres(CopyBeside(), Milliseconds{5000}); !killed) return killed;
+    return io::RemoveTree(CopyBeside());
+}
+
+Result<void> RealStepEffects::MakeRoomForCopy() {
+    auto tablespaces = session_.value().ListTablespaces();
+    if (!tablespaces) return Pass(tablespaces);
+    if (auto chosen = place_.Choose(); !chosen) return chosen;
+    if (auto claimed = place_.ClaimTablespaces(*tablespaces); !claimed) return claimed;
+    // pg_basebackup wants an empty directory. There is no server in it that could be started.
+    if (place_.IsInPlace()) lock_.Release();
+    return place_.MakeRoom();
 }
 
 Result<void> RealStepEffects::TakeBaseBackup(const core::Peer &upstream) {
+    if (auto made = MakeRoomForCopy(); !made) return made;
     const std::string &rate = context_.config.maximum_backup_rate;
     std::vector<std::string> argv{context_.install.Tool("pg_basebackup"),
                                   "--no-password",
                                   "--dbname",
                                   UpstreamConninfo(context_, upstream),
                                   "--pgdata",
-                                  copy_,
+                                  place_.Directory(),
                                   "--wal-method=stream",
                                   "--slot",
                                   core::StandbyName(context_.input.record.node),
@@ -87,7 +127,13 @@ Result<void> RealStepEffects::TakeBaseBackup(const core::Peer &upstream) {
                                   "--progress",
                                   "--verbose"};
     if (!rate.empty() && rate != "0") argv.push_back("--max-rate=" + rate);
-    return RunCopying(std::move(argv), Show);
+    if (!place_.WalDirectory().empty()) argv.push_back("--waldir=" + place_.WalDirectory());
+    CopyProgress progress;
+    auto done =
+        RunCopying(std::move(argv), [&progress](std::string_view line) { progress.Take(line); });
+    if (!done) return done;
+    if (auto emptied = io::RemoveTree(place_.Directory() + "/log"); !emptied) return emptied;
+    return place_.IsInPlace() ? lock_.Take() : Result<void>{};
 }
 
 Result<void> RealStepEffects::MakeStandbyIn(const std::string &directory,
@@ -100,17 +146,20 @@ Result<void> RealStepEffects::MakeStandbyIn(const std::string &directory,
 }
 
 Result<void> RealStepEffects::MakeCopyOurs(const core::Peer &upstream) {
+    const std::string &copy = place_.Directory();
     if (context_.config.ssl_self_signed) {
-        (void)io::RemoveFile(copy_ + "/server.crt");  // a new pair is made when one is missing
-        (void)io::RemoveFile(copy_ + "/server.key");
+        (void)io::RemoveFile(copy + "/server.crt");  // a new pair is made when one is missing
+        (void)io::RemoveFile(copy + "/server.key");
     }
-    return MakeStandbyIn(copy_, upstream);
+    if (auto restored = place_.RestoreConfiguration(); !restored) return restored;
+    return MakeStandbyIn(copy, upstream);
 }
 
 Result<void> RealStepEffects::ExchangeDirectories() {
     if (auto done = lock_.Take(); !done) return done;
-    if (auto done = lock_.PutInto(copy_); !done) return done;
-    return io::MoveInto(copy_, context_.paths.pgdata);
+    if (place_.IsInPlace()) return {};
+    if (auto done = lock_.PutInto(place_.Directory()); !done) return done;
+    return io::MoveInto(place_.Directory(), context_.paths.pgdata);
 }
 
 bool RealStepEffects::HasWalBeyond(int timeline, core::Lsn fork) {
@@ -139,20 +188,21 @@ Result<void> RealStepEffects::RecoverInSingleUserMode() {
 // It replaces the configuration of this node by that of the source, and removes postmaster.pid,
 // with all that a base backup leaves out, when the files are in place.
 Result<void> RealStepEffects::RunPgRewind(const core::Peer &upstream) {
-    auto own = ReadConfiguration(context_.paths.pgdata);
+    auto own = TakeConfiguration(context_.paths.pgdata);
     if (!own) return Pass(own);
+    CopyProgress progress;
     auto done =
         RunCopying({context_.install.Tool("pg_rewind"), "--target-pgdata", context_.paths.pgdata,
                     "--source-server", UpstreamConninfo(context_, upstream), "--no-ensure-shutdown",
                     "--progress"},
-                   [this](std::string_view line) {
-                       Show(line);
+                   [this, &progress](std::string_view line) {
+                       progress.Take(line);
                        (void)lock_.Take();  // asked for again below
                    });
     if (!done) return done;
     if (auto locked = lock_.Take(); !locked) return locked;
-    for (const auto &[name, text] : *own) {
-        if (auto put = WriteInto(context_.paths.pgdata, name, text); !put) return put;
+    for (const OwnFile &file : *own) {
+        if (auto put = PutBack(file); !put) return put;
     }
     return {};
 }

@@ -3,6 +3,7 @@
 #include <functional>
 #include <optional>
 
+#include "node/steps/place.hpp"
 #include "node/steps/upstream.hpp"
 
 namespace pgaf::node {
@@ -22,7 +23,7 @@ class RealStepEffects final : public supervisor::StepEffects {
     Result<void> SetMarker(std::string_view what) override {
         return node::SetMarker(context_.paths, what);
     }
-    Result<void> ClearMarker() override { return node::ClearMarker(context_.paths); }
+    Result<void> ClearMarker() override;
 
     Result<void> Connect(const core::Peer &upstream) override;
     Result<supervisor::SourceIdentity> Identify() override { return session_.value().Identify(); }
@@ -56,8 +57,11 @@ class RealStepEffects final : public supervisor::StepEffects {
     Result<void> RunCopying(std::vector<std::string> argv,
                             std::function<void(std::string_view)> on_line);
 
+    [[nodiscard]] std::string CopyBeside() const { return context_.paths.pgdata + ".pgaf-clone"; }
+    Result<void> MakeRoomForCopy();
+
     const StepContext &context_;
-    std::string copy_;
+    CopyPlace place_;
     io::DirectoryLock lock_;
     std::optional<Upstream> session_;
 };

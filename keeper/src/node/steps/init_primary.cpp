@@ -1,8 +1,11 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "io/data_directory.hpp"
 #include "io/env.hpp"
 #include "io/files.hpp"
+#include "io/temporary_server.hpp"
+#include "node/adopt.hpp"
 #include "node/steps/steps.hpp"
 
 namespace pgaf::node {
@@ -31,24 +34,36 @@ std::vector<std::string> RoleCommands(const StepContext &context) {
     return commands;
 }
 
-/// Single-user servers remove the lock of PGDATA when they end.
+Result<void> MakeObjects(const StepContext &context, const io::TemporaryServer &server) {
+    const Config &config = context.config;
+    auto client = server.Connect("postgres");
+    if (!client) return Pass(client);
+    std::vector<std::string> commands = RoleCommands(context);
+    auto rows =
+        client->Query("SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1", {config.dbname});
+    if (!rows) return Pass(rows);
+    if (rows->IsEmpty()) {
+        std::string create = "CREATE DATABASE " + io::QuoteIdentifier(config.dbname);
+        if (!config.username.empty() && config.username != io::OsUser()) {
+            create += " OWNER " + io::QuoteIdentifier(config.username);
+        }
+        commands.push_back(std::move(create));
+    }
+    for (const std::string &command : commands) {
+        if (auto done = client->Query(command); !done)
+            return Pass(done, "could not set up the database");
+    }
+    return {};
+}
+
+/// Servers remove the lock of PGDATA when they end.
 Result<void> SetUpDatabase(const StepContext &context, const std::string &directory,
                            io::DirectoryLock &lock) {
-    const Config &config = context.config;
-    io::SingleUser session{.pgdata = directory, .commands = RoleCommands(context)};
-    session.commands.push_back("SELECT datname FROM pg_catalog.pg_database WHERE datname = " +
-                               io::QuoteLiteral(config.dbname));
-    auto out = io::RunSingleUser(context.install, session, context.cancel);
-    if (!out) return Pass(out);
-    if (auto locked = lock.Take(); !locked) return locked;
-    if (out->find(fmt::format("datname = \"{}\"", config.dbname)) != std::string::npos) return {};
-    std::string create = "CREATE DATABASE " + io::QuoteIdentifier(config.dbname);
-    if (!config.username.empty() && config.username != io::OsUser()) {
-        create += " OWNER " + io::QuoteIdentifier(config.username);
-    }
-    session.commands = {create};
-    auto created = io::RunSingleUser(context.install, session, context.cancel);
-    if (!created) return Pass(created);
+    auto server =
+        io::TemporaryServer::Start(context.install, directory, {.cancel = context.cancel});
+    if (!server) return Pass(server);
+    if (auto done = MakeObjects(context, **server); !done) return done;
+    if (auto stopped = (*server)->Stop(); !stopped) return stopped;
     return lock.Take();
 }
 
@@ -65,25 +80,66 @@ Result<void> WriteFiles(const StepContext &context, const std::string &directory
     return WriteInto(directory, core::kSyncFile, core::SyncText(""));
 }
 
+Result<void> MakeClusterIn(const StepContext &context, const std::string &directory,
+                           io::DirectoryLock &lock) {
+    if (auto done = InitDb(context.install, context.config, directory, context.cancel); !done)
+        return done;
+    if (auto done = WriteFiles(context, directory); !done) return done;
+    return SetUpDatabase(context, directory, lock);
+}
+
+/// Where nothing can be moved to PGDATA it is made there, with the marker.
+Result<void> CreateInPlace(const StepContext &context, io::DirectoryLock &lock) {
+    const std::string &pgdata = context.paths.pgdata;
+    if (auto done = SetMarker(context.paths, "init"); !done) return done;
+    if (auto done = io::KillPostgres(pgdata, Milliseconds{5000}); !done) return done;
+    if (auto done = io::EmptyDirectory(pgdata); !done) return done;
+    if (auto done = MakeClusterIn(context, pgdata, lock); !done) return done;
+    return ClearMarker(context.paths);
+}
+
 Result<void> CreateCluster(const StepContext &context, io::DirectoryLock &lock) {
     const std::string &pgdata = context.paths.pgdata;
-    const std::string fresh = pgdata + ".pgaf-init";
-    if (auto done = io::RemoveTree(fresh); !done) return done;
     spdlog::info("Creating a database cluster in \"{}\"", pgdata);
-    if (auto done = InitDb(context.install, context.config, fresh, context.cancel); !done)
-        return done;
-    if (auto done = WriteFiles(context, fresh); !done) return done;
-    if (auto done = SetUpDatabase(context, fresh, lock); !done) return done;
+    if (io::IsFixedDirectory(pgdata)) return CreateInPlace(context, lock);
+    const std::string fresh = pgdata + ".pgaf-init";
+    if (auto done = io::KillPostgres(fresh, Milliseconds{5000}); !done) return done;
+    if (auto done = io::RemoveTree(fresh); !done) return done;
+    if (auto done = MakeClusterIn(context, fresh, lock); !done) return done;
     if (auto done = io::MoveInto(fresh, pgdata); !done) return done;
     return io::RemoveTree(fresh);  // the empty directory that was there before
 }
 
+/// A restored backup is run to the end of its recovery, on a timeline of its own: what follows in
+/// the archive is lost otherwise, and its files would be written again with other contents.
+Result<void> FinishRecovery(const StepContext &context, io::DirectoryLock &lock) {
+    const std::string &pgdata = context.paths.pgdata;
+    spdlog::info("Finishing the recovery of the backup in \"{}\"; this may take long", pgdata);
+    const std::string libraries =
+        io::ConfiguredValue(context.install, pgdata, "shared_preload_libraries").value_or("");
+    auto server = io::TemporaryServer::Start(context.install, pgdata,
+                                             {.libraries = libraries,
+                                              .settings = {"recovery_target_action=promote"},
+                                              .has_sessions = false,
+                                              .cancel = context.cancel});
+    if (!server) {
+        Problem problem = server.error().In("the recovery of the backup did not end");
+        problem.code = ProblemCode::kRefused;
+        problem.hint =
+            "Correct restore_command and the recovery target in the configuration, and "
+            "repeat the command: it goes on with the recovery.";
+        return tl::unexpected(std::move(problem));
+    }
+    if (auto stopped = (*server)->Stop(); !stopped) return stopped;
+    spdlog::info("The recovery has ended");
+    return lock.Take();
+}
+
 Result<void> AdoptCluster(const StepContext &context, io::DirectoryLock &lock) {
     const std::string &pgdata = context.paths.pgdata;
-    if (io::Exists(pgdata + "/standby.signal") || io::Exists(pgdata + "/recovery.signal")) {
-        return Fail(ProblemCode::kBadState,
-                    fmt::format("the cluster in \"{}\" is a standby; only a primary can be adopted",
-                                pgdata));
+    if (auto fits = CheckAdoptable(pgdata); !fits) return fits;
+    if (io::Exists(pgdata + "/recovery.signal")) {
+        if (auto done = FinishRecovery(context, lock); !done) return done;
     }
     spdlog::info("Taking over the database cluster in \"{}\"", pgdata);
     if (auto done = WriteFiles(context, pgdata); !done) return done;
@@ -94,7 +150,9 @@ Result<void> AdoptCluster(const StepContext &context, io::DirectoryLock &lock) {
 
 Result<std::uint64_t> InitPrimary(const StepContext &context, io::DirectoryLock &lock) {
     const std::string &pgdata = context.paths.pgdata;
-    const io::DataDirectory kind = io::InspectDataDirectory(pgdata);
+    const bool was_interrupted = HasMarker(context.paths);
+    const io::DataDirectory kind =
+        was_interrupted ? io::DataDirectory::kEmpty : io::InspectDataDirectory(pgdata);
     if (kind == io::DataDirectory::kOther) {
         return tl::unexpected(supervisor::ForeignDirectory(pgdata));
     }

@@ -55,7 +55,11 @@ Result<void> Keep(const std::string &pg_wal, const std::vector<std::string> &seg
 
 }  // namespace
 
-std::string DiscardedDirectory(const Paths &paths) { return paths.pgdata + ".pgaf-discarded"; }
+std::string DiscardedDirectory(const Paths &paths) {
+    // Nothing can be put beside a data directory that is a volume of its own.
+    return io::IsWritable(io::ParentOf(paths.pgdata)) ? paths.pgdata + ".pgaf-discarded"
+                                                      : paths.directory + "/discarded";
+}
 
 std::string KeepDiscardedWal(const StepContext &context, const supervisor::SourceIdentity &identity,
                              const supervisor::ControlFacts &control) {

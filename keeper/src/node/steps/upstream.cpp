@@ -41,6 +41,17 @@ Result<core::UpstreamWal> Upstream::ListWal() {
     return wal;
 }
 
+Result<std::vector<std::string>> Upstream::ListTablespaces() {
+    auto rows = client_.Simple(
+        "SELECT l FROM (SELECT pg_catalog.pg_tablespace_location(oid) AS l FROM "
+        "pg_catalog.pg_tablespace) t WHERE l LIKE '/%'");
+    if (!rows) return Pass(rows);
+    std::vector<std::string> locations;
+    for (std::size_t row = 0; row < rows->rows.size(); ++row)
+        locations.push_back(rows->At(row, 0));
+    return locations;
+}
+
 Result<supervisor::SourceIdentity> Upstream::Identify() {
     auto rows = client_.Simple("IDENTIFY_SYSTEM");
     if (!rows) return Pass(rows, "could not identify the primary");

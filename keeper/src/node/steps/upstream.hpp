@@ -17,6 +17,8 @@ class Upstream {
     Result<supervisor::SourceIdentity> Identify();
     /// What it has to send.
     Result<core::UpstreamWal> ListWal();
+    /// Where its tablespaces are.
+    Result<std::vector<std::string>> ListTablespaces();
     /// Fails unless it accepts writes, or will once it is granted: it is not in recovery.
     Result<void> MustBePrimary();
     /// Makes sure that its control file shows its own timeline, without which pg_rewind compares

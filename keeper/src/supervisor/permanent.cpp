@@ -1,0 +1,47 @@
+#include "supervisor/permanent.hpp"
+
+#include <array>
+#include <string_view>
+
+namespace pgaf::supervisor {
+namespace {
+
+struct Known {
+    std::string_view said;
+    std::string_view remedy;
+};
+
+constexpr std::string_view kPassword =
+    "Give the password of role pgautofailover_replicator, as the first node has it, in the "
+    "environment: PG_AUTOCTL_REPLICATION_PASSWORD.";
+constexpr std::string_view kTablespace =
+    "A tablespace of the primary has its place there, and something else is in it: empty that "
+    "directory when it is of no use.";
+
+constexpr std::array kKnown{
+    Known{"password authentication failed", kPassword},
+    Known{"no password supplied", kPassword},
+    Known{"exists but is not empty", kTablespace},
+    Known{"is not empty", kTablespace},
+    Known{"Permission denied",
+          "Everything in and around the data directory must belong to the "
+          "user who runs PostgreSQL."},
+    Known{"No space left on device", "Make room on the disk, and repeat the command."},
+    Known{"Read-only file system", "Make the file system writable, and repeat the command."},
+    Known{"certificate verify failed",
+          "Give the authority of the other nodes' certificates with "
+          "--ssl-ca-file, or another --ssl-mode."},
+};
+
+}  // namespace
+
+std::optional<std::string> RemedyOf(const core::Problem &problem) {
+    for (const Known &known : kKnown) {
+        const bool is_said = problem.message.find(known.said) != std::string::npos ||
+                             problem.detail.find(known.said) != std::string::npos;
+        if (is_said) return std::string(known.remedy);
+    }
+    return std::nullopt;
+}
+
+}  // namespace pgaf::supervisor

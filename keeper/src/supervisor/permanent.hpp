@@ -1,0 +1,13 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "pgaf/core/result.hpp"
+
+namespace pgaf::supervisor {
+
+/// What to do about an error that time does not heal; none for one that may pass. Pure.
+std::optional<std::string> RemedyOf(const core::Problem &problem);
+
+}  // namespace pgaf::supervisor

@@ -1,0 +1,39 @@
+#include "supervisor/permanent.hpp"
+
+#include <gtest/gtest.h>
+
+namespace pgaf::supervisor {
+namespace {
+
+using core::Problem;
+using core::ProblemCode;
+
+TEST(Permanent, APasswordDoesNotGetBetterByWaiting) {
+    const Problem problem{
+        ProblemCode::kPostgres,
+        "could not connect to node 1 \"a\" (h:1): FATAL:  password authentication "
+        "failed for user \"pgautofailover_replicator\"",
+        {},
+        {}};
+    const auto remedy = RemedyOf(problem);
+    ASSERT_TRUE(remedy.has_value());
+    EXPECT_NE(remedy->find("PG_AUTOCTL_REPLICATION_PASSWORD"), std::string::npos);
+}
+
+TEST(Permanent, TheReasonMayStandInTheDetail) {
+    EXPECT_TRUE(RemedyOf({ProblemCode::kPostgres,
+                          "\"pg_basebackup\" ended with status 1",
+                          "error: directory \"/space\" exists but is not empty",
+                          {}})
+                    .has_value());
+}
+
+TEST(Permanent, AServerThatStartsIsWaitedFor) {
+    for (const char *said : {"the database system is starting up", "Connection refused",
+                             "no pg_hba.conf entry for replication connection"}) {
+        EXPECT_FALSE(RemedyOf({ProblemCode::kPostgres, said, {}, {}}).has_value()) << said;
+    }
+}
+
+}  // namespace
+}  // namespace pgaf::supervisor
