@@ -1,0 +1,107 @@
+"""What PostgreSQL really does beats what is on record: replay that stands still, a server that answers nobody, WAL
+that a disk has lost, a new primary that never comes back."""
+import os
+import pathlib
+import signal
+import time
+
+from harness import wait_for
+
+
+def outlook(cluster):
+    return cluster.monitor.sql("SELECT pgautofailover.failover_status('default')", dbname="pg_auto_failover")
+
+
+def test_a_standby_whose_replay_is_paused_is_no_candidate(cluster):
+    a, b = cluster.two_nodes()
+    cluster.wait_promotable()
+    b.sql("SELECT pg_wal_replay_pause()")
+    a.sql("CREATE TABLE t AS SELECT generate_series(1, 1000) AS id")
+
+    def is_refused():
+        refused = cluster.monitor.autoctl("perform", "switchover", check=False)
+        return refused if refused.returncode != 0 else None
+
+    refused = wait_for(is_refused, 10, "the switchover is refused")
+    assert "before it has replayed what it holds" in refused.stderr, refused.stderr
+    assert "pg_wal_replay_resume" in refused.stderr
+    # Nothing was fenced for it.
+    assert a.sql("INSERT INTO t VALUES (0) RETURNING id").startswith("0")
+    b.sql("SELECT pg_wal_replay_resume()")
+    wait_for(lambda: cluster.monitor.autoctl("perform", "switchover", check=False).returncode == 0, 30,
+             "the switchover after replay went on")
+    cluster.wait_states(a="secondary", b="primary")
+    assert b.sql("SELECT count(*) FROM t") == "1001"
+
+
+def test_a_postmaster_that_answers_nobody_is_replaced(cluster):
+    """SIGSTOP of the postmaster alone: sessions go on, and nobody new gets in."""
+    a, b = cluster.two_nodes()
+    cluster.wait_promotable()
+    witness = cluster.witness()
+    stopped = time.time()
+    os.kill(a.postmaster(), signal.SIGSTOP)
+    cluster.wait_states(a="secondary", b="primary", timeout=60)
+    witness.wait_ack_after(stopped + 1, 30)
+    witness.verify()
+    assert any("has answered no connection" in line for line in cluster.events(100).splitlines())
+
+
+def test_there_is_a_way_back_after_the_new_primary_is_lost(cluster):
+    a, b = cluster.two_nodes()
+    cluster.wait_promotable()
+    a.sql("CREATE TABLE t(id int)")
+    a.sql("INSERT INTO t VALUES (1)")
+    a.kill()
+    cluster.wait_states(b="wait_primary")
+    b.kill()
+    a.start()
+    wait_for(lambda: cluster.states()["a"][0] == "demoted", 30, "the old primary has stopped for good")
+    refused = cluster.monitor.autoctl("perform", "failover", check=False)
+    assert refused.returncode != 0
+    refused = cluster.monitor.autoctl("perform", "failover", "--allow-data-loss", check=False)
+    assert refused.returncode != 0 and "--primary-is-off" in refused.stderr, refused.stderr
+    cluster.monitor.autoctl("perform", "failover", "--allow-data-loss", "--primary-is-off")
+    cluster.wait_states(a="wait_primary")
+    wait_for(lambda: a.sql("INSERT INTO t VALUES (2) RETURNING id").startswith("2"), 30, "a accepts writes")
+    b.start()
+    cluster.wait_states(a="primary", b="secondary")
+    assert b.sql("SELECT count(*) FROM t") == "2"
+
+
+def cut_wal(node, lsn):
+    """The disk loses what it had confirmed: everything from the page after `lsn` on."""
+    segment_bytes, page = 16 * 1024 * 1024, 8192
+    high, low = (int(part, 16) for part in lsn.split("/"))
+    at = (low // page + 1) * page
+    for file in (pathlib.Path(node.pgdata) / "pg_wal").iterdir():
+        if len(file.name) != 24 or not file.is_file():
+            continue
+        log, segment = int(file.name[8:16], 16), int(file.name[16:], 16)
+        start = segment * segment_bytes
+        if log < high or (log == high and start + segment_bytes <= at):
+            continue
+        offset = max(at - start, 0) if log == high else 0
+        with file.open("r+b") as wal:
+            wal.seek(offset)
+            wal.write(bytes(segment_bytes - offset))
+
+
+def test_a_primary_that_has_lost_wal_does_not_write_beside_its_standby(cluster):
+    """The standby has what the primary's disk has lost. Nobody may choose it by itself: its priority is 0."""
+    a, b = cluster.two_nodes()
+    cluster.wait_promotable()
+    cluster.monitor.autoctl("set", "node", "candidate-priority", "0", "--name", "b")
+    a.sql("CREATE TABLE t(id int, filler text)")
+    a.sql("CHECKPOINT")
+    lsn = a.sql("SELECT pg_current_wal_insert_lsn()").strip()
+    a.sql("INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series(1, 2000) i")
+    wait_for(lambda: b.sql("SELECT count(*) FROM t") == "2000", 30, "b has everything")
+    a.kill()
+    cut_wal(a, lsn)
+    a.start()
+    wait_for(lambda: '"a", is gone' in outlook(cluster), 30, "the loss is found")
+    assert cluster.monitor.autoctl("perform", "promotion", "--name", "b", check=False).returncode in (0, 12)
+    cluster.wait_states(a="secondary", b="primary")
+    assert b.sql("SELECT count(*) FROM t") == "2000"
+    wait_for(lambda: a.sql("SELECT count(*) FROM t") == "2000", 30, "a is a copy of b")
