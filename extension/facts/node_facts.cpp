@@ -95,6 +95,9 @@ core::Report FromPlain(const NodeFacts &facts) {
                    .sealed = from.receiver_sealed};
     to.problem = from.problem;
     to.pg_version = from.pg_version;
+    to.settings_version = from.settings_version;
+    to.server_start = from.server_start;
+    if (from.has_sizes) to.sizes = from.sizes;
     return to;
 }
 
@@ -209,6 +212,10 @@ PlainReport ToPlain(const core::Report &from) {
     to.receiver_age_ms = from.receiver.stream_age.count();
     to.receiver_streaming = from.receiver.streaming;
     to.receiver_sealed = from.receiver.sealed;
+    to.settings_version = from.settings_version;
+    to.server_start = from.server_start;
+    to.has_sizes = from.sizes.has_value();
+    if (from.sizes) to.sizes = *from.sizes;
     CopyText(to.problem, sizeof to.problem, from.problem);
     CopyText(to.pg_version, sizeof to.pg_version, from.pg_version);
     return to;

@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "io/pg_client.hpp"
 #include "node/config.hpp"
@@ -73,6 +74,10 @@ Result<MonitorAccess> ConnectMonitor(const Session &session);
 Result<void> TellMonitor(const node::Paths &paths, const node::Config &config);
 /// Connection string of the monitor itself when it is local: through its socket, as its owner.
 Result<std::string> LocalMonitorConninfo(const node::Config &config);
+
+/// Prints what the monitor makes of `sql` as one JSON document.
+int PrintJson(MonitorAccess &access, const std::string &sql,
+              const std::vector<std::string> &parameters);
 
 /// `show settings`, which is also `get formation settings`.
 int ShowSettings(const Session &session);

@@ -20,8 +20,6 @@ struct FixedSetting {
 
 /// What failover depends on, and why.
 constexpr std::array kNodeSettings{
-    FixedSetting{"max_wal_senders", "72", "a group has up to 64 nodes; copies need some too"},
-    FixedSetting{"max_replication_slots", "72", ""},
     FixedSetting{"wal_log_hints", "on", "pg_rewind needs it or data checksums"},
     FixedSetting{"hot_standby", "on", ""},
     FixedSetting{"hot_standby_feedback", "on", ""},
@@ -250,6 +248,8 @@ std::string SettingsText(const ServerSettings &settings) {
     std::string text =
         "# Written by pg_autoctl; changes are overwritten. Put your own settings into "
         "postgresql.conf.\n";
+    if (!settings.is_monitor)
+        text.append("include_if_exists '").append(kGroupSettingsFile).append("'\n");
     Set(text, "shared_preload_libraries", settings.preload_libraries);
     Set(text, "listen_addresses", settings.listen_addresses);
     text.append("port = ").append(std::to_string(settings.port)).append("\n");
@@ -278,6 +278,8 @@ std::string SettingsText(const ServerSettings &settings) {
     }
     Set(text, "pgautofailover_keeper.directory", settings.keeper_directory);
     Set(text, "wal_level", settings.wal_level);
+    Set(text, "max_wal_senders", std::to_string(settings.wal_senders));
+    Set(text, "max_replication_slots", std::to_string(settings.replication_slots));
     for (const FixedSetting &fixed : kNodeSettings) {
         text.append(fixed.name).append(" = ").append(fixed.value);
         if (!fixed.why.empty()) text.append("  # ").append(fixed.why);

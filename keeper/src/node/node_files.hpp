@@ -5,6 +5,7 @@
 
 #include "io/files.hpp"
 #include "node/config.hpp"
+#include "node/group_settings.hpp"
 #include "supervisor/ports.hpp"
 
 namespace pgaf::node {
@@ -27,6 +28,8 @@ class NodeFiles final : public supervisor::Files {
     Result<std::vector<std::string>> PrepareStart(core::NodeState state,
                                                   const core::Reply *reply) override;
     Result<void> WriteSettings() override;
+    void TakeSettings(const core::Reply &reply) override { group_settings_.Take(reply); }
+    void FillSettings(core::Report &report) override { group_settings_.Fill(report); }
     void ForgetHeartbeat() override;
     std::optional<supervisor::Heartbeat> ReadHeartbeat() override;
     bool IsMarked() override;
@@ -43,6 +46,7 @@ class NodeFiles final : public supervisor::Files {
     Paths paths_;
     io::PgInstall install_;
     core::KeeperConfig keeper_;  ///< as it was last saved
+    GroupSettings group_settings_;
 };
 
 /// The lock file between the supervisor and the worker.

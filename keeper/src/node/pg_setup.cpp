@@ -25,6 +25,10 @@ bool HasSetting(std::string_view conf, std::string_view name) {
     return false;
 }
 
+int AtLeast(int least, std::string_view conf, std::string_view name) {
+    return std::max(least, core::ParseSize(core::SettingOf(conf, name)).value_or(0));
+}
+
 /// What Debian compiles in belongs to the user postgres; everybody else gets /tmp, unless the
 /// operator chose a directory.
 core::ServerSettings SettingsOf(const io::PgInstall &install, const Config &config,
@@ -42,6 +46,8 @@ core::ServerSettings SettingsOf(const io::PgInstall &install, const Config &conf
         settings.preload_libraries = core::MergeLibraries(libraries, core::kKeeperLibrary);
         const std::string level = core::SettingOf(*old, "wal_level");
         if (!level.empty()) settings.wal_level = level;
+        settings.wal_senders = AtLeast(core::kLeastWalSenders, *old, "max_wal_senders");
+        settings.replication_slots = AtLeast(core::kLeastSlots, *old, "max_replication_slots");
     }
     struct statvfs disk {};
     if (::statvfs((directory + "/pg_wal").c_str(), &disk) == 0) {
@@ -87,14 +93,37 @@ Result<std::string> AskConfiguration(const io::PgInstall &install, const std::st
     return tl::unexpected(std::move(problem));
 }
 
-Result<core::ConfiguredServer> FindConfigured(const io::PgInstall &install, const Paths &paths) {
+Result<int> AskSize(const io::PgInstall &install, const std::string &pgdata,
+                    std::string_view name) {
+    auto value = AskConfiguration(install, pgdata, std::string(name));
+    if (!value) return Pass(value);
+    return core::ParseSize(*value).value_or(0);
+}
+
+/// All five only where they matter: each question is a process.
+Result<void> FindSizes(const io::PgInstall &install, const Paths &paths,
+                       core::ConfiguredServer &found) {
+    for (std::size_t i = 0; i < core::kSizeNames.size(); ++i) {
+        const bool is_asked = found.required || core::kSizeNames.at(i) == "max_wal_senders";
+        if (!is_asked) continue;
+        auto size = AskSize(install, paths.pgdata, core::kSizeNames.at(i));
+        if (!size) return Pass(size);
+        found.sizes.at(i) = *size;
+    }
+    auto slots = AskSize(install, paths.pgdata, "max_replication_slots");
+    if (!slots) return Pass(slots);
+    found.replication_slots = *slots;
+    return {};
+}
+
+Result<core::ConfiguredServer> FindConfigured(const io::PgInstall &install, const Paths &paths,
+                                              const StartFacts &facts) {
     core::ConfiguredServer found{.libraries = {},
                                  .wal_level = {},
-                                 .has_checksums = false,
+                                 .has_checksums = facts.control.has_checksums,
                                  .keeper_directory = paths.directory};
-    auto control = io::ReadControlData(install, paths.pgdata);
-    if (!control) return Pass(control);
-    found.has_checksums = control->has_checksums;
+    if (facts.is_standby) found.required = facts.control.sizes;
+    if (auto done = FindSizes(install, paths, found); !done) return Pass(done);
     auto libraries = AskConfiguration(install, paths.pgdata, "shared_preload_libraries");
     if (!libraries) return Pass(libraries);
     found.libraries = std::move(*libraries);
@@ -104,12 +133,14 @@ Result<core::ConfiguredServer> FindConfigured(const io::PgInstall &install, cons
     return found;
 }
 
-Result<core::ConfiguredServer> AskAdministrator(const io::PgInstall &install, const Paths &paths) {
+Result<core::ConfiguredServer> AskAdministrator(const io::PgInstall &install, const Paths &paths,
+                                                const StartFacts &facts) {
     auto conf = io::ReadFile(paths.pgdata + "/postgresql.conf");
     if (!conf) return Pass(conf);
-    if (auto done = WriteInto(paths.pgdata, kAsked, core::WithoutInclude(*conf)); !done)
-        return Pass(done);
-    auto found = FindConfigured(install, paths);
+    std::string asked = core::WithoutInclude(*conf);
+    asked.append("include_if_exists '").append(core::kGroupSettingsFile).append("'\n");
+    if (auto done = WriteInto(paths.pgdata, kAsked, asked); !done) return Pass(done);
+    auto found = FindConfigured(install, paths, facts);
     if (auto done = io::RemoveFile(paths.pgdata + "/" + std::string(kAsked)); !done)
         return Pass(done);
     return found;
@@ -150,9 +181,10 @@ Result<void> WriteSettings(const core::ServerSettings &settings, const std::stri
 }  // namespace
 
 Result<std::vector<std::string>> WriteNodeServerFiles(const io::PgInstall &install,
-                                                      const Config &config, const Paths &paths) {
+                                                      const Config &config, const Paths &paths,
+                                                      const StartFacts &facts) {
     const std::string &pgdata = paths.pgdata;
-    auto configured = AskAdministrator(install, paths);
+    auto configured = AskAdministrator(install, paths, facts);
     if (!configured) return Pass(configured);
     if (auto done = WriteServerFiles(install, config, paths, pgdata); !done) return Pass(done);
     auto conf = io::ReadFile(pgdata + "/postgresql.conf");
@@ -160,6 +192,9 @@ Result<std::vector<std::string>> WriteNodeServerFiles(const io::PgInstall &insta
     core::ServerSettings settings = SettingsOf(install, config, paths, pgdata, *conf);
     settings.preload_libraries = core::MergeLibraries(configured->libraries, core::kKeeperLibrary);
     settings.wal_level = configured->wal_level == "logical" ? "logical" : "replica";
+    const int senders = configured->sizes.at(*core::FindSize("max_wal_senders"));
+    settings.wal_senders = std::max(senders, core::kLeastWalSenders);
+    settings.replication_slots = std::max(configured->replication_slots, core::kLeastSlots);
     if (auto done = WriteSettings(settings, pgdata, *conf); !done) return Pass(done);
     return core::SafetyOptions(*configured);
 }

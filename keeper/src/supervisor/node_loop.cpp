@@ -132,6 +132,7 @@ core::Report NodeLoop::MakeReport() const {
     report.problem = problem_.empty() ? trouble_ : problem_;
     report.event = event_;
     report.pg_version = options_.pg_version;
+    files_.FillSettings(report);
     return report;
 }
 
@@ -163,6 +164,7 @@ void NodeLoop::OnReply(const core::Reply &reply, int tag) {
                   (reply.reason.empty() ? "" : ": " + reply.reason));
     }
     reply_ = reply;
+    if (!running_) files_.TakeSettings(reply);
     if (running_ && reply.goal != running_->goal && reply.goal != record_.state) CancelStep();
     if (!IsStopping()) Act();
 }

@@ -11,6 +11,8 @@ using core::BootTime;
 using core::Milliseconds;
 
 constexpr Milliseconds kHeartbeatLimit{5000};
+/// An orderly end has a checkpoint in it.
+constexpr Milliseconds kShutdownLimit{60'000};
 /// So soon after its start, or after we have found it, the worker of a server shows itself.
 constexpr Milliseconds kWorkerLimit{10'000};
 constexpr Milliseconds kStreamPatience{10'000};
@@ -83,6 +85,7 @@ void NodeLoop::WatchHeartbeat(const Heartbeat &heartbeat) {
     if (is_worker_up) WatchStream(heartbeat);
     const BootTime last_sign = std::max({heartbeat.at, server_.StartedAt(), awake_since_});
     if (now - last_sign <= kHeartbeatLimit) return;
+    if (server_.IsShuttingDown() && now - last_sign <= kShutdownLimit) return;
     log_.Error("The worker in PostgreSQL (process " + std::to_string(heartbeat.pid) +
                ") gave no sign for " + std::to_string((now - last_sign).count()) +
                " ms: killing PostgreSQL");

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "worker/facts.hpp"
+#include "worker/group_settings.hpp"
 #include "worker/housekeeping.hpp"
 #include "worker/lease.hpp"
 #include "worker/ports.hpp"
@@ -54,6 +55,7 @@ class Keeper {
     void StayInState(Context &context);
     void DrainAgain(Context &context);
     core::Result<void> KeepUpstream(const Context &context);
+    void RestartWhenAsked(const ServerFacts &facts);
     void StopServer(core::NodeState record_state, const std::string &why);
     void Drop(Context &context);
 
@@ -70,6 +72,7 @@ class Keeper {
     Ages ages_;
     SyncApplier sync_;
     Housekeeping housekeeping_;
+    GroupSettings settings_;
     HistoryReader history_;
 
     core::BootTime now_;
@@ -115,6 +118,7 @@ class Keeper {
     std::string logged_problem_;
     core::BootTime logged_at_;
     std::string housekeeping_problem_;
+    std::string settings_problem_;
     std::string link_problem_;
 };
 

@@ -9,6 +9,7 @@
 #include "pgaf/core/keeper_config.hpp"
 #include "pgaf/core/protocol.hpp"
 #include "pgaf/core/result.hpp"
+#include "pgaf/core/server_options.hpp"
 
 /// Texts of the files that keepers write into PGDATA. Pure: text in, text out.
 namespace pgaf::core {
@@ -49,6 +50,8 @@ struct ServerSettings {
     std::string ssl_ca_file;
     std::string ssl_crl_file;
     bool is_monitor = false;
+    int wal_senders = kLeastWalSenders;
+    int replication_slots = kLeastSlots;
     std::int64_t slot_wal_mb = kSlotWalMostMb;  ///< WAL kept for a standby that is away
 };
 /// A quarter of the disk, and not more than kSlotWalMostMb.
