@@ -5,6 +5,7 @@
 
 #include "cli/follow.hpp"
 #include "cli/postgres.hpp"
+#include "io/env.hpp"
 #include "pgaf/core/node_state.hpp"
 
 /// restart: PostgreSQL of one node, or of all, one after the other.
@@ -149,7 +150,9 @@ int Rolling::ByHandingOver(const Server &primary) {
 
 /// The keeper writes what a restart is to bring into force as soon as its neighbours allow it.
 void Rolling::AwaitFiles(const std::string &name) {
-    for (int look = 0; look < 20; ++look) {
+    constexpr Milliseconds kPatience{5000};
+    const core::BootTime start = io::BootNow();
+    while (io::BootNow() - start < kPatience) {
         auto servers = FetchServers(access_);
         const Server *const now = servers ? Find(*servers, name) : nullptr;
         if (now == nullptr || now->is_written) return;
