@@ -154,16 +154,26 @@ REVOKE ALL ON FUNCTION pgautofailover.server_start(bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION pgautofailover.server_start(bigint) TO autoctl_node;
 COMMENT ON FUNCTION pgautofailover.server_start(bigint) IS 'When the server of a node was started, by the node''s clock in microseconds; NULL: it is down, or nothing is known.';
 
+CREATE FUNCTION pgautofailover.is_streaming(node_id bigint)
+RETURNS bool
+LANGUAGE c VOLATILE STRICT
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', $$pgautofailover_is_streaming$$;
+REVOKE ALL ON FUNCTION pgautofailover.is_streaming(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgautofailover.is_streaming(bigint) TO autoctl_node;
+COMMENT ON FUNCTION pgautofailover.is_streaming(bigint) IS 'Whether a standby receives WAL, as it has reported last.';
+
 CREATE FUNCTION pgautofailover.restart_status(formation_id text DEFAULT 'default',
     OUT group_id int, OUT node_id bigint, OUT node_name text, OUT server_start bigint,
     OUT current_group_state text, OUT assigned_group_state text, OUT candidate_priority int, OUT health int,
-    OUT is_pending bool, OUT is_lowered bool, OUT is_written bool, OUT problem text)
+    OUT is_pending bool, OUT is_lowered bool, OUT is_written bool, OUT is_streaming bool, OUT problem text)
 RETURNS SETOF record
 LANGUAGE sql STABLE STRICT SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT n.groupid, n.nodeid, n.nodename, pgautofailover.server_start(n.nodeid), n.reportedstate::text, n.goalstate::text,
-           n.candidatepriority, n.health, coalesce(p.is_pending, false), coalesce(p.is_lowered, false), coalesce(p.is_written, true), f.problem
+           n.candidatepriority, n.health, coalesce(p.is_pending, false), coalesce(p.is_lowered, false), coalesce(p.is_written, true),
+           pgautofailover.is_streaming(n.nodeid), f.problem
     FROM pgautofailover.node n LEFT JOIN pgautofailover.node_facts() f ON f.node_id = n.nodeid
     LEFT JOIN LATERAL (
         SELECT bool_or(s.pending_restart) AS is_pending,

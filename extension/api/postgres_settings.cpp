@@ -198,4 +198,9 @@ PGAF_SQL_FUNCTION(pgautofailover_server_start) {
     return Int64GetDatum(facts->report.server_start);
 }
 
+PGAF_SQL_FUNCTION(pgautofailover_is_streaming) {
+    const auto facts = facts::Find(NodeId{PG_GETARG_INT64(0)});
+    return BoolGetDatum(facts && facts->has_report && facts->report.receiver_streaming);
+}
+
 }  // namespace pgaf::api

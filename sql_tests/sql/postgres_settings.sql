@@ -63,7 +63,7 @@ SELECT mark FROM test.asks(1, 'wait_primary', test.has(:first) || jsonb_build_ob
       {"name": "huge_pages", "in_force": "try", "pending_restart": true}]'));
 SELECT mark FROM test.asks(1, 'wait_primary', test.has(:first) || '{"settings_mark": 77}');
 SELECT * FROM pgautofailover.postgres_settings('default');
-SELECT node_name, is_pending, is_lowered, is_written, server_start FROM pgautofailover.restart_status('default');
+SELECT node_name, is_pending, is_lowered, is_written, is_streaming, server_start FROM pgautofailover.restart_status('default');
 
 -- One refuses: the former value counts again, for everybody, and an event says why.
 SELECT pgautofailover.set_postgres_setting('default', 'archive_command', 'true') AS third \gset
@@ -107,7 +107,7 @@ SELECT description FROM pgautofailover.event WHERE description LIKE 'Restarting%
 SELECT r.rolname, has_function_privilege(r.rolname, f.oid, 'EXECUTE') AS may, f.proname
 FROM pg_proc f CROSS JOIN (VALUES ('autoctl_node'), ('pg_read_all_data')) r(rolname)
 WHERE f.pronamespace = 'pgautofailover'::regnamespace
-  AND f.proname IN ('set_postgres_setting', 'restart_node', 'postgres_settings', 'restart_status', 'server_start', 'postgres_setting_progress')
+  AND f.proname IN ('set_postgres_setting', 'restart_node', 'postgres_settings', 'restart_status', 'server_start', 'is_streaming', 'postgres_setting_progress')
 ORDER BY 3, 1;
 SELECT has_table_privilege('autoctl_node', 'pgautofailover.postgres_setting', 'INSERT') AS may_insert;
 

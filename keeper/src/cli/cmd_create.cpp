@@ -54,6 +54,8 @@ void AddNodeOptions(CLI::App &command, Session &session, CreateOptions &o) {
             "-w,--replication-password", o.replication_password,
             "password of the role for replication; better in PG_AUTOCTL_REPLICATION_PASSWORD")
         ->envname("PG_AUTOCTL_REPLICATION_PASSWORD");
+    command.add_flag("--no-tune", o.no_tune,
+                     "leave the settings of a new server as PostgreSQL has them");
     command.add_flag("-L,--pg-hba-lan", o.pg_hba_lan,
                      "let the local network connect to the database");
 }

@@ -30,9 +30,14 @@ struct Server {
     bool is_pending = false;
     bool is_lowered = false;  ///< a size that the primary must use first waits for its restart
     bool is_written = true;   ///< its files say what they are to say
+    bool is_streaming = false;
     std::string problem;
     [[nodiscard]] bool IsPrimary() const { return core::IsWritable(goal); }
     [[nodiscard]] bool IsStable() const { return is_healthy && reported == goal && !start.empty(); }
+    /// It is where it should be, and a standby receives WAL.
+    [[nodiscard]] bool IsCalm() const {
+        return reported == goal && (goal != core::NodeState::kSecondary || is_streaming);
+    }
     [[nodiscard]] bool CouldTakeOver() const {
         return IsStable() && goal == core::NodeState::kSecondary && priority > 0;
     }
@@ -42,7 +47,8 @@ using Servers = std::vector<Server>;
 Result<Servers> FetchServers(MonitorAccess &access) {
     auto rows = access.client.Query(
         "SELECT group_id, node_name, server_start, current_group_state, assigned_group_state, "
-        "candidate_priority, health, is_pending, is_lowered, is_written, problem "
+        "candidate_priority, health, is_pending, is_lowered, is_written, is_streaming, "
+        "problem "
         "FROM pgautofailover.restart_status($1)",
         {access.formation});
     if (!rows) return Pass(rows);
@@ -62,7 +68,8 @@ Result<Servers> FetchServers(MonitorAccess &access) {
                            .is_pending = at(7) == "t",
                            .is_lowered = at(8) == "t",
                            .is_written = at(9) == "t",
-                           .problem = at(10)});
+                           .is_streaming = at(10) == "t",
+                           .problem = at(11)});
     }
     return servers;
 }
@@ -88,6 +95,7 @@ class Rolling {
     int Await(const Nodes &before, const Server &old);
     [[nodiscard]] bool IsBack(const Server &old) const;
     void AwaitFiles(const std::string &name);
+    void SayWhatIsLeft(const std::string &name);
     [[nodiscard]] Result<Nodes> Before() { return FetchNodes(access_, group_); }
 
     MonitorAccess &access_;
@@ -103,7 +111,7 @@ bool Rolling::IsBack(const Server &old) const {
     if (now == nullptr || now->start.empty() || now->start == old.start) return false;
     const bool is_placed = now->goal == core::NodeState::kSecondary || now->goal == old.goal;
     const bool is_calm = std::all_of(servers->begin(), servers->end(), [this](const Server &one) {
-        return one.group != group_ || !one.is_healthy || one.reported == one.goal;
+        return one.group != group_ || !one.is_healthy || one.IsCalm();
     });
     return now->IsStable() && is_placed && is_calm;
 }
@@ -116,12 +124,27 @@ int Rolling::Await(const Nodes &before, const Server &old) {
                                .is_done = [&](const Nodes &) { return IsBack(old); }});
     if (status == kOk) {
         spdlog::info("PostgreSQL of node \"{}\" was restarted", old.name);
+        SayWhatIsLeft(old.name);
         return kOk;
     }
     auto servers = FetchServers(access_);
     const Server *const now = servers ? Find(*servers, old.name) : nullptr;
     if (now != nullptr && !now->problem.empty()) spdlog::error("DETAIL:  {}", now->problem);
     return status;
+}
+
+/// The new server says a moment after its start what it uses.
+void Rolling::SayWhatIsLeft(const std::string &name) {
+    constexpr Milliseconds kPatience{3000};
+    const core::BootTime start = io::BootNow();
+    while (io::BootNow() - start < kPatience) {
+        auto servers = FetchServers(access_);
+        const Server *const now = servers ? Find(*servers, name) : nullptr;
+        if (now == nullptr || !now->is_pending || !now->is_written) return;
+        (void)access_.client.AwaitNotification(Milliseconds{100});
+    }
+    spdlog::warn("Settings of node \"{}\" still wait for a restart", name);
+    spdlog::warn("HINT:  See pg_autoctl show postgres.");
 }
 
 int Rolling::InPlace(const Server &server) {
@@ -166,8 +189,7 @@ int Rolling::RestartOne(const std::string &name) {
     if (!servers) return Explain(servers.error());
     const Server *const server = Find(*servers, name);
     if (server == nullptr)
-        return Explain(
-            {ProblemCode::kMonitor, fmt::format("node \"{}\" is gone", name), "", ""});
+        return Explain({ProblemCode::kMonitor, fmt::format("node \"{}\" is gone", name), "", ""});
     if (options_.only_if_pending && !server->is_pending) {
         spdlog::info("Nothing waits for a restart of node \"{}\"", name);
         return kOk;

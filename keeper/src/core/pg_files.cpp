@@ -22,16 +22,12 @@ struct FixedSetting {
 constexpr std::array kNodeSettings{
     FixedSetting{"wal_log_hints", "on", "pg_rewind needs it or data checksums"},
     FixedSetting{"hot_standby", "on", ""},
-    FixedSetting{"hot_standby_feedback", "on", ""},
     FixedSetting{"wal_sender_timeout", "10s", ""},
     FixedSetting{"wal_receiver_timeout", "10s", ""},
     FixedSetting{"wal_receiver_status_interval", "1s",
                  "the primary knows that its standby is there"},
-    FixedSetting{"wal_keep_size", "512MB", "a short absence needs no new copy"},
     FixedSetting{"restart_after_crash", "off",
                  "a new postmaster starts the keeper before recovery"},
-    FixedSetting{"synchronous_commit", "on", ""},
-    FixedSetting{"log_lock_waits", "on", ""},
 };
 
 std::string HbaAddress(std::string_view host) {
@@ -251,7 +247,8 @@ std::string SettingsText(const ServerSettings &settings) {
     if (!settings.is_monitor)
         text.append("include_if_exists '").append(kGroupSettingsFile).append("'\n");
     Set(text, "shared_preload_libraries", settings.preload_libraries);
-    Set(text, "listen_addresses", settings.listen_addresses);
+    if (!settings.listen_addresses.empty() && settings.listen_addresses != "*")
+        Set(text, "listen_addresses", settings.listen_addresses);
     text.append("port = ").append(std::to_string(settings.port)).append("\n");
     if (!settings.unix_socket_directory.empty()) {
         Set(text, "unix_socket_directories", settings.unix_socket_directory);
@@ -266,9 +263,6 @@ std::string SettingsText(const ServerSettings &settings) {
         if (!settings.ssl_ca_file.empty()) Set(text, "ssl_ca_file", settings.ssl_ca_file);
         if (!settings.ssl_crl_file.empty()) Set(text, "ssl_crl_file", settings.ssl_crl_file);
     }
-    Set(text, "log_destination", "stderr");
-    text.append("logging_collector = on\n");
-    Set(text, "log_directory", "log");
     if (settings.is_monitor) {
         Set(text, "cluster_name", "pg_auto_failover monitor");
         // A transaction that is left open holds locks of its group: no report, and no failover.
@@ -285,8 +279,6 @@ std::string SettingsText(const ServerSettings &settings) {
         if (!fixed.why.empty()) text.append("  # ").append(fixed.why);
         text.append("\n");
     }
-    text.append("max_slot_wal_keep_size = ").append(std::to_string(settings.slot_wal_mb));
-    text.append("MB  # a dead standby must not fill the disk\n");
     for (const std::string_view file : {kStandbyFile, kSyncFile}) {
         text.append("include_if_exists '").append(file).append("'\n");
     }

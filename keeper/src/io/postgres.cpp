@@ -369,6 +369,7 @@ Result<std::string> RunSingleUser(const PgInstall &install, const SingleUser &wh
         .argv = {install.Tool("postgres"), "--single", "-D", what.pgdata, "-c", "exit_on_error=on",
                  "-c", "shared_preload_libraries=" + what.preload_libraries, "-c",
                  "synchronous_standby_names=", "-c", "logging_collector=off", "-c",
+                 "shared_buffers=16MB", "-c",
                  "log_min_messages=warning", "-c", "log_min_error_statement=panic", "-c",
                  "log_destination=stderr", what.database},
         .env = {{"LC_ALL", "C"}},

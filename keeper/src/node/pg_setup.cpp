@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 
 #include "io/files.hpp"
+#include "io/machine.hpp"
 #include "io/process.hpp"
 #include "pgaf/core/server_options.hpp"
 
@@ -48,10 +48,6 @@ core::ServerSettings SettingsOf(const io::PgInstall &install, const Config &conf
         if (!level.empty()) settings.wal_level = level;
         settings.wal_senders = AtLeast(core::kLeastWalSenders, *old, "max_wal_senders");
         settings.replication_slots = AtLeast(core::kLeastSlots, *old, "max_replication_slots");
-    }
-    struct statvfs disk {};
-    if (::statvfs((directory + "/pg_wal").c_str(), &disk) == 0) {
-        settings.slot_wal_mb = core::SlotWalMb(disk.f_blocks * disk.f_frsize);
     }
     return settings;
 }
@@ -146,7 +142,23 @@ Result<core::ConfiguredServer> AskAdministrator(const io::PgInstall &install, co
     return found;
 }
 
+/// Marks the server as one that is tuned, and takes back what initdb has chosen.
+Result<void> BeginTuning(const std::string &directory) {
+    auto conf = io::ReadFile(directory + "/postgresql.conf");
+    if (!conf) return Pass(conf);
+    if (auto done = WriteInto(directory, "postgresql.conf", core::WithoutInitdbChoices(*conf));
+        !done)
+        return done;
+    const core::Machine machine = io::ReadMachine(directory + "/pg_wal");
+    return WriteInto(directory, core::kDefaultsFile,
+                     core::DefaultsText({.tuned = core::TunedSettings(machine)}));
+}
+
 }  // namespace
+
+Result<void> WriteInto(const std::string &directory, std::string_view file, std::string_view text) {
+    return io::WriteFile(directory + "/" + std::string(file), text, 0600);
+}
 
 Result<void> InitDb(const io::PgInstall &install, const Config &config,
                     const std::string &directory, io::Cancel *cancel) {
@@ -160,20 +172,31 @@ Result<void> InitDb(const io::PgInstall &install, const Config &config,
                                 .cancel = cancel});
     if (!made)
         return Pass(made, fmt::format("could not create a database cluster in \"{}\"", directory));
-    return {};
-}
-
-Result<void> WriteInto(const std::string &directory, std::string_view file, std::string_view text) {
-    return io::WriteFile(directory + "/" + std::string(file), text, 0600);
+    return config.tune && !config.IsMonitor() ? BeginTuning(directory) : Result<void>{};
 }
 
 namespace {
 
-Result<void> WriteSettings(const core::ServerSettings &settings, const std::string &directory,
-                           const std::string &conf) {
+/// A server that was tuned when it was made is tuned anew: the machine may be another one, that of
+/// a copy, or have grown.
+core::Defaults DefaultsOf(const Config &config, const std::string &directory) {
+    const core::Machine machine = io::ReadMachine(directory + "/pg_wal");
+    core::Defaults defaults{.is_monitor = config.IsMonitor(),
+                            .ssl = config.ssl_active,
+                            .slot_wal_mb = core::SlotWalMb(machine.disk_bytes),
+                            .tuned = {}};
+    const auto old = io::ReadFile(directory + "/" + std::string(core::kDefaultsFile));
+    if (config.tune && old && core::IsTuned(*old)) defaults.tuned = core::TunedSettings(machine);
+    return defaults;
+}
+
+Result<void> WriteSettings(const core::ServerSettings &settings, const core::Defaults &defaults,
+                           const std::string &directory, const std::string &conf) {
     if (auto done = WriteInto(directory, core::kSettingsFile, core::SettingsText(settings)); !done)
         return done;
-    const std::string with_include = core::EnsureInclude(conf);
+    if (auto done = WriteInto(directory, core::kDefaultsFile, core::DefaultsText(defaults)); !done)
+        return done;
+    const std::string with_include = core::EnsureDefaultsInclude(core::EnsureInclude(conf));
     if (with_include == conf) return {};
     return WriteInto(directory, "postgresql.conf", with_include);
 }
@@ -195,7 +218,8 @@ Result<std::vector<std::string>> WriteNodeServerFiles(const io::PgInstall &insta
     const int senders = configured->sizes.at(*core::FindSize("max_wal_senders"));
     settings.wal_senders = std::max(senders, core::kLeastWalSenders);
     settings.replication_slots = std::max(configured->replication_slots, core::kLeastSlots);
-    if (auto done = WriteSettings(settings, pgdata, *conf); !done) return Pass(done);
+    if (auto done = WriteSettings(settings, DefaultsOf(config, pgdata), pgdata, *conf); !done)
+        return Pass(done);
     return core::SafetyOptions(*configured);
 }
 
@@ -206,7 +230,8 @@ Result<void> WriteServerFiles(const io::PgInstall &install, const Config &config
     }
     auto conf = io::ReadFile(directory + "/postgresql.conf");
     if (!conf) return Pass(conf);
-    return WriteSettings(SettingsOf(install, config, paths, directory, *conf), directory, *conf);
+    return WriteSettings(SettingsOf(install, config, paths, directory, *conf),
+                         DefaultsOf(config, directory), directory, *conf);
 }
 
 Result<void> WriteNodeHba(const core::KeeperConfig &keeper, const std::string &directory,

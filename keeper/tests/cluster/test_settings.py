@@ -40,6 +40,7 @@ def set_postgres(cluster, *words, verb="set", check=True):
 def test_a_setting_is_in_force_everywhere(pair):
     cluster, a, b = pair
     witness = cluster.witness(table="everywhere")
+    before = a.sql("SHOW work_mem")
     set_postgres(cluster, "work_mem=65MB", "log_line_prefix=%m 'a' \\\\x ")
     for node in (a, b):
         wait_value(node, "work_mem", "65MB")
@@ -54,7 +55,7 @@ def test_a_setting_is_in_force_everywhere(pair):
     wait_value(b, "work_mem", "65MB")
     set_postgres(cluster, "work_mem", "log_line_prefix", verb="reset")
     for node in (a, b):
-        wait_value(node, "work_mem", "4MB")
+        wait_value(node, "work_mem", before)
     witness.verify()
 
 
@@ -133,7 +134,7 @@ def test_sizes_are_raised_and_lowered_by_rolling_restarts(pair):
     assert cluster.monitor_sql("SELECT term FROM pgautofailover.group_state") == terms, "nobody took its place"
     cluster.wait_steady()
     for node in (a, b):
-        assert node.sql("SHOW max_connections") == "120"
+        assert node.sql("SHOW max_connections") == "120", done.stderr
     assert "Nothing waits" in cluster.monitor.autoctl("restart", "--all", "--only-if-pending").stderr
     set_postgres(cluster, "max_connections", verb="reset")
     witness.verify()
@@ -198,3 +199,45 @@ def test_a_primary_that_uses_more_is_followed_and_replaced(cluster):
     a.kill()
     cluster.wait_states(b="wait_primary")
     witness.verify()
+
+
+def test_a_new_server_is_tuned_and_the_administrator_wins(cluster):
+    cluster.create_monitor()
+    a = cluster.create_node("a")
+    cluster.wait_states(a="single")
+    a.wait_up()
+    assert a.sql("SHOW shared_buffers") != "128MB"
+    assert a.sql("SHOW checkpoint_timeout") == "10min"
+    conf = a.pgdata / "postgresql.conf"
+    conf.write_text(conf.read_text().replace("\n", "\nwork_mem = 77MB\nlog_lock_waits = off\n", 1))
+    a.sql("SELECT pg_reload_conf()")
+    wait_value(a, "work_mem", "77MB")
+    assert a.sql("SHOW log_lock_waits") == "off"
+    b = cluster.create_node("b", "--no-tune")
+    cluster.wait_states(a="primary", b="secondary")
+    assert b.sql("SHOW shared_buffers") == "128MB"
+    assert b.sql("SHOW checkpoint_timeout") == "5min"
+
+
+def test_adoption_says_what_it_changes_and_keeps_what_is_taste(cluster):
+    cluster.create_monitor()
+    a = cluster.node("a")
+    run = lambda *argv: subprocess.run(a.host.command(argv, a.env), check=True, capture_output=True, cwd="/tmp")  # noqa: E731
+    run(BINDIR / "initdb", "-D", a.pgdata, "--auth=trust")
+    taste = {"wal_keep_size": "2GB", "log_directory": "mine", "hot_standby_feedback": "off", "synchronous_commit": "remote_apply",
+             "listen_addresses": "127.0.0.1", "max_replication_slots": "100", "wal_level": "logical",
+             "max_slot_wal_keep_size": "3GB", "shared_buffers": "64MB"}
+    with open(a.pgdata / "postgresql.conf", "a", encoding="utf-8") as conf:
+        conf.writelines(f"{name} = '{value}'\n" for name, value in taste.items())
+        conf.write("shared_preload_libraries = 'auto_explain'\nrestart_after_crash = on\n")
+    done = cluster.node("a").autoctl(
+        "create", "postgres", "--pgport", a.port, "--hostname", a.host.address, "--name", "a", "--auth", "trust", "--no-ssl",
+        "--monitor", cluster.monitor_uri())
+    assert 'Changed the setting "restart_after_crash" from "on" to "off"' in done.stderr
+    assert 'from "auto_explain" to "auto_explain, pgautofailover_keeper"' in done.stderr
+    assert "wal_keep_size" not in done.stderr
+    a.start()
+    cluster.wait_states(a="single")
+    a.wait_up()
+    for name, value in taste.items():
+        assert a.sql(f"SHOW {name}") == value, name

@@ -39,7 +39,7 @@ struct ServerSettings {
     std::string keeper_directory;   ///< empty on the monitor
     std::string preload_libraries;  ///< ours, and the administrator's
     std::string wal_level = "replica";
-    std::string listen_addresses = "*";
+    std::string listen_addresses = "*";  ///< "*": a default, see kDefaultsFile
     int port = 5432;
     int pg_major = 15;
     std::string auth_method;
@@ -52,7 +52,6 @@ struct ServerSettings {
     bool is_monitor = false;
     int wal_senders = kLeastWalSenders;
     int replication_slots = kLeastSlots;
-    std::int64_t slot_wal_mb = kSlotWalMostMb;  ///< WAL kept for a standby that is away
 };
 /// A quarter of the disk, and not more than kSlotWalMostMb.
 std::int64_t SlotWalMb(std::uint64_t disk_bytes);
