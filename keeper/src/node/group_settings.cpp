@@ -95,7 +95,7 @@ Result<void> GroupSettings::WriteFile(const core::Reply *reply, bool is_primary,
     const std::string file(core::kGroupSettingsFile);
     const bool is_there = io::Exists(paths_.pgdata + "/" + file);
     // Without a word of the monitor nothing is known of the sizes around: the file stays as it is.
-    if ((reply == nullptr && is_there) || (settings_.items.empty() && !is_there)) return {};
+    if (reply == nullptr && is_there) return {};
     core::SizeView view = reply == nullptr
                               ? core::SizeView{.is_primary = is_primary, .own = {}, .primary = {}}
                               : ViewOf(*reply, is_primary);
