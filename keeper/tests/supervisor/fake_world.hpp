@@ -35,6 +35,7 @@ class FakeWorld final : public Clock,
     bool is_marked = false;
     bool is_out_of_recovery = false;
     bool is_configuration_broken = false;
+    bool is_shutting_down = false;
     std::optional<ControlFacts> control;
     std::optional<supervisor::Heartbeat> heartbeat;
 
@@ -87,6 +88,7 @@ class FakeWorld final : public Clock,
     [[nodiscard]] BootTime StartedAt() const override { return started_at_; }
     [[nodiscard]] bool AcceptsConnections() const override { return is_ready; }
     [[nodiscard]] bool IsOutOfRecovery() const override { return is_out_of_recovery; }
+    [[nodiscard]] bool IsShuttingDown() const override { return is_shutting_down; }
     [[nodiscard]] int ProcessId() const override { return is_running ? 50 : 0; }
     [[nodiscard]] bool IsParentOf(int pid) const override { return pid == 99; }
     core::Result<void> KillLeftovers() override {
@@ -121,6 +123,8 @@ class FakeWorld final : public Clock,
         prepared_state = state;
         return std::vector<std::string>{"-c", "what_safety=needs"};
     }
+    void TakeSettings(const core::Reply &) override { Did("take settings"); }
+    void FillSettings(core::Report &report) override { report.settings_version = 77; }
     core::Result<void> WriteSettings() override {
         Did("write settings");
         return {};
