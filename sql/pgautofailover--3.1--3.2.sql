@@ -92,7 +92,7 @@ COMMENT ON FUNCTION pgautofailover.set_postgres_setting(text, text, text, text) 
 
 CREATE FUNCTION pgautofailover.postgres_setting_progress(change_version bigint,
     OUT state text, OUT problem text, OUT waits_for text, OUT absent text)
-LANGUAGE sql STABLE STRICT SECURITY DEFINER
+LANGUAGE sql STABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT c.state, c.problem,
@@ -114,7 +114,7 @@ CREATE FUNCTION pgautofailover.postgres_settings(formation_id text DEFAULT 'defa
     OUT setting_name text, OUT setting_value text, OUT source text, OUT node_id bigint, OUT node_name text,
     OUT in_force text, OUT in_file text, OUT overridden_by text, OUT pending_restart bool)
 RETURNS SETOF record
-LANGUAGE sql STABLE STRICT SECURITY DEFINER
+LANGUAGE sql STABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT k.name, v.value, CASE WHEN v.nodeid IS NOT NULL THEN 'node' WHEN v.name IS NOT NULL THEN 'formation' END,
@@ -168,7 +168,7 @@ CREATE FUNCTION pgautofailover.restart_status(formation_id text DEFAULT 'default
     OUT current_group_state text, OUT assigned_group_state text, OUT candidate_priority int, OUT health int,
     OUT is_pending bool, OUT is_lowered bool, OUT is_written bool, OUT is_streaming bool, OUT problem text)
 RETURNS SETOF record
-LANGUAGE sql STABLE STRICT SECURITY DEFINER
+LANGUAGE sql STABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT n.groupid, n.nodeid, n.nodename, pgautofailover.server_start(n.nodeid), n.reportedstate::text, n.goalstate::text,

@@ -111,7 +111,8 @@ void Refuse(const Group &group, const store::NodeRow &row, const core::Report &r
     const SettingScope scope{group.key().formation, report.node};
     const std::string text = store::Describe(row.view) + " refuses PostgreSQL's \"" +
                              report.refused_name + "\": " + report.refusal.substr(0, 1000);
-    const auto change = store::FindPendingChange(scope, report.refused_name, row.settings_version);
+    const auto which = report.refused_at_start ? store::Which::kPresent : store::Which::kPending;
+    const auto change = store::FindChange(scope, report.refused_name, row.settings_version, which);
     if (!change) return Tell(group, report.node, text);
     store::TakeBack(*change, text);
     Tell(group, report.node,

@@ -37,7 +37,9 @@ Statement find_pending{
     "SELECT version, coalesce(nodeid, 0), value, former, value IS NULL, former IS NULL"
     " FROM pgautofailover.postgres_setting_change"
     " WHERE formationid = $1 AND coalesce(nodeid, 0) IN (0, $2) AND name = $3 AND version <= $4"
-    " AND state = 'pending' ORDER BY version DESC LIMIT 1"};
+    " AND (state = 'pending' OR ($5 AND state = 'accepted' AND EXISTS (SELECT 1"
+    " FROM pgautofailover.postgres_setting s WHERE s.version = postgres_setting_change.version)))"
+    " ORDER BY version DESC LIMIT 1"};
 Statement refuse_change{
     "UPDATE pgautofailover.postgres_setting_change SET state = 'refused', problem = $2"
     " WHERE version = $1"};
@@ -114,11 +116,11 @@ std::int64_t StoreChange(const SettingChange &change) {
     return version;
 }
 
-std::optional<SettingChange> FindPendingChange(const SettingScope &node, const std::string &name,
-                                               std::int64_t version) {
-    const Rows rows =
-        pg::Execute(find_pending, {Param::Text(node.formation), Param::Int8(node.node.value),
-                                   Param::Text(name), Param::Int8(version)});
+std::optional<SettingChange> FindChange(const SettingScope &node, const std::string &name,
+                                        std::int64_t version, Which which) {
+    const Rows rows = pg::Execute(
+        find_pending, {Param::Text(node.formation), Param::Int8(node.node.value), Param::Text(name),
+                       Param::Int8(version), Param::Bool(which == Which::kPresent)});
     if (rows.empty()) return std::nullopt;
     SettingChange change{.version = rows.Int8(0, 1),
                          .scope = {node.formation, NodeId{rows.Int8(0, 2)}},

@@ -30,9 +30,11 @@ struct SettingChange {
 };
 /// Writes it, and gives the nodes that it concerns its version, which is returned.
 std::int64_t StoreChange(const SettingChange &change);
-/// The newest change of the setting that this node has not accepted, up to a version.
-std::optional<SettingChange> FindPendingChange(const SettingScope &node, const std::string &name,
-                                               std::int64_t version);
+/// The newest change of the setting that this node may take back, up to a version: one that is
+/// pending, or with kPresent the one that made the present value.
+enum class Which { kPending, kPresent };
+std::optional<SettingChange> FindChange(const SettingScope &node, const std::string &name,
+                                        std::int64_t version, Which which);
 /// Puts the former value back under a new version.
 void TakeBack(const SettingChange &change, const std::string &problem);
 /// Changes that every node which is heard has accepted are no longer pending.

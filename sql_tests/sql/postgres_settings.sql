@@ -86,6 +86,16 @@ SELECT settings FROM test.asks(2, 'wait_standby', test.down() || test.has(:third
     jsonb_build_object('refused_settings', :present, 'refused_name', 'work_mem', 'refusal', 'no longer'));
 SELECT name, value, nodeid FROM pgautofailover.postgres_setting ORDER BY 1, 3 NULLS FIRST;
 
+-- With a value that it had accepted no server came up: it is taken back all the same.
+SELECT pgautofailover.set_postgres_setting('default', 'shared_buffers', '7TB') AS fifth \gset
+SELECT settings FROM test.asks(1, 'wait_primary', test.has(:fifth));
+SELECT settings FROM test.asks(2, 'wait_standby', test.down() || test.has(:fifth));
+SELECT state FROM pgautofailover.postgres_setting_progress(:fifth);
+SELECT settings FROM test.asks(2, 'wait_standby', test.down() || test.has(:third) || jsonb_build_object(
+    'refused_settings', :fifth, 'refused_name', 'shared_buffers', 'refusal', 'no room', 'refused_at_start', true));
+SELECT state, problem FROM pgautofailover.postgres_setting_progress(:fifth);
+SELECT name, value, nodeid FROM pgautofailover.postgres_setting ORDER BY 1, 3 NULLS FIRST;
+
 -- Reset.
 SELECT pgautofailover.set_postgres_setting('default', 'archive_command', NULL) > 0 AS changed;
 SELECT pgautofailover.set_postgres_setting('default', 'archive_command', NULL) > 0 AS changed;

@@ -96,12 +96,24 @@ class Rolling {
     [[nodiscard]] bool IsBack(const Server &old) const;
     void AwaitFiles(const std::string &name);
     void SayWhatIsLeft(const std::string &name);
+    [[nodiscard]] Result<std::pair<std::string, std::string>> Refusals();
     [[nodiscard]] Result<Nodes> Before() { return FetchNodes(access_, group_); }
 
     MonitorAccess &access_;
     int group_;
     const RestartOptions &options_;
+    std::string refusals_;  ///< how many there were before
 };
+
+/// How many changes of settings were taken back so far, and why the last one.
+Result<std::pair<std::string, std::string>> Rolling::Refusals() {
+    auto rows = access_.client.Query(
+        "SELECT count(*), (pg_catalog.array_agg(problem ORDER BY version DESC))[1] "
+        "FROM pgautofailover.postgres_setting_change WHERE formationid = $1 AND state = 'refused'",
+        {access_.formation});
+    if (!rows) return Pass(rows);
+    return std::pair(rows->At(0, 0), rows->At(0, 1));
+}
 
 /// The server is another one, and everybody in its group is where he should be.
 bool Rolling::IsBack(const Server &old) const {
@@ -123,6 +135,12 @@ int Rolling::Await(const Nodes &before, const Server &old) {
                                .what = fmt::format("node \"{}\" is not back", old.name),
                                .is_done = [&](const Nodes &) { return IsBack(old); }});
     if (status == kOk) {
+        auto refusals = Refusals();
+        if (refusals && refusals->first != refusals_)
+            return Explain({ProblemCode::kPostgres,
+                            fmt::format("node \"{}\" could not start with a new setting", old.name),
+                            "It was taken back: " + refusals->second,
+                            "See pg_autoctl show events."});
         spdlog::info("PostgreSQL of node \"{}\" was restarted", old.name);
         SayWhatIsLeft(old.name);
         return kOk;
@@ -214,6 +232,9 @@ int Rolling::RestartOne(const std::string &name) {
 }
 
 int Rolling::Run(const std::vector<std::string> &names) {
+    auto refusals = Refusals();
+    if (!refusals) return Explain(refusals.error());
+    refusals_ = refusals->first;
     auto servers = FetchServers(access_);
     if (!servers) return Explain(servers.error());
     const auto rank = [&](const std::string &name) {

@@ -119,6 +119,14 @@ Result<void> CheckPostgresSetting(std::string_view name, std::string_view value)
     return {};
 }
 
+std::optional<PostgresSetting> FirstNew(const PostgresSettings &good,
+                                        const PostgresSettings &next) {
+    for (const PostgresSetting &item : next.items) {
+        if (std::find(good.items.begin(), good.items.end(), item) == good.items.end()) return item;
+    }
+    return std::nullopt;
+}
+
 std::string Encode(const PostgresSettings &settings) {
     rapidjson::StringBuffer buffer;
     json::Writer writer(buffer);

@@ -114,6 +114,7 @@ void WriteServer(ObjectWriter &out, Writer &writer, const Report &report) {
         out.Put("refused_settings", report.refused_settings);
         out.Put("refused_name", report.refused_name);
         out.Put("refusal", report.refusal);
+        out.PutFlag("refused_at_start", report.refused_at_start);
     }
     if (report.server_start != 0) out.Put("server_start", report.server_start);
     WriteSizes(out, writer, report.sizes);
@@ -126,6 +127,7 @@ void ReadServer(ObjectReader &in, Report &report) {
     in.Get("refused_settings", report.refused_settings);
     in.Get("refused_name", report.refused_name);
     in.Get("refusal", report.refusal);
+    in.Get("refused_at_start", report.refused_at_start);
     in.Get("server_start", report.server_start);
     report.sizes = ReadSizes(in);
     in.Get("settings_mark", report.settings_mark);

@@ -13,8 +13,22 @@ namespace {
 
 constexpr Milliseconds kToolLimit{30'000};
 
-std::string MemoryOf(const Paths &paths) {
-    return paths.directory + "/" + std::string(core::kGroupSettingsMemory);
+std::string PathOf(const Paths &paths, std::string_view file) {
+    return paths.directory + "/" + std::string(file);
+}
+
+std::string MemoryOf(const Paths &paths) { return PathOf(paths, core::kGroupSettingsMemory); }
+
+std::optional<core::PostgresSettings> Read(const std::string &path) {
+    auto text = io::ReadFile(path);
+    if (!text) return std::nullopt;
+    auto settings = core::DecodePostgresSettings(*text);
+    return settings ? std::optional(std::move(*settings)) : std::nullopt;
+}
+
+void Remember(const std::string &path, const core::PostgresSettings &settings) {
+    if (auto saved = io::WriteFile(path, core::Encode(settings), 0600); !saved)
+        spdlog::warn("{}", saved.error().message);
 }
 
 core::SizeView ViewOf(const core::Reply &reply, bool is_primary) {
@@ -30,11 +44,38 @@ core::SizeView ViewOf(const core::Reply &reply, bool is_primary) {
 
 /// Anew each time: the worker writes it while the server runs.
 void GroupSettings::Load() {
-    settings_ = {};
-    auto text = io::ReadFile(MemoryOf(paths_));
-    if (!text) return;
-    auto settings = core::DecodePostgresSettings(*text);
-    if (settings) settings_ = std::move(*settings);
+    settings_ = Read(MemoryOf(paths_)).value_or(core::PostgresSettings{});
+    LoadRefused();
+}
+
+void GroupSettings::LoadRefused() {
+    const auto refused = Read(PathOf(paths_, core::kRefusedSettingsMemory));
+    if (!refused || refused->items.empty() || refused_ >= refused->version) return;
+    refused_ = refused->version;
+    refused_name_ = refused->items.front().name;
+    refusal_ = refused->items.front().value;
+    is_refused_at_start_ = true;
+}
+
+void GroupSettings::NoteStarted() {
+    const std::string path = PathOf(paths_, core::kGoodSettingsMemory);
+    if (started_ && Read(path) != started_) Remember(path, *started_);
+    started_.reset();
+}
+
+/// Whatever else may be wrong: a start without the newest settings shows whether it was they.
+void GroupSettings::NoteFailedStarts() {
+    Load();
+    const auto good = Read(PathOf(paths_, core::kGoodSettingsMemory));
+    const auto fresh = good ? core::FirstNew(*good, settings_) : std::nullopt;
+    if (!fresh) return;
+    spdlog::warn("PostgreSQL does not come up since \"{}\" is \"{}\": it is started without that",
+                 fresh->name, fresh->value);
+    Remember(PathOf(paths_, core::kRefusedSettingsMemory),
+             {settings_.version,
+              {{fresh->name, "PostgreSQL does not come up with \"" + fresh->value + "\""}}});
+    Remember(MemoryOf(paths_), *good);
+    Load();
 }
 
 /// A word of the command line is read as a line of the configuration would be. What else is wrong
@@ -57,14 +98,15 @@ Result<void> GroupSettings::Check(const core::PostgresSetting &item) const {
 }
 
 void GroupSettings::Take(const core::Reply &reply) {
-    if (!reply.settings || reply.settings_version == refused_) return;
     Load();
+    if (!reply.settings || reply.settings_version == refused_) return;
     if (reply.settings_version == settings_.version) return;
     for (const core::PostgresSetting &item : *reply.settings) {
         const auto &known = settings_.items;
         if (std::find(known.begin(), known.end(), item) != known.end()) continue;
         auto checked = Check(item);
         if (checked) continue;
+        is_refused_at_start_ = false;
         refused_ = reply.settings_version;
         refused_name_ = item.name;
         refusal_ = checked.error().message;
@@ -77,7 +119,6 @@ void GroupSettings::Take(const core::Reply &reply) {
         return;
     }
     settings_ = next;
-    refused_ = 0;
 }
 
 void GroupSettings::Fill(core::Report &report) {
@@ -87,11 +128,13 @@ void GroupSettings::Fill(core::Report &report) {
     if (refused_ == 0) return;
     report.refused_name = refused_name_;
     report.refusal = refusal_;
+    report.refused_at_start = is_refused_at_start_;
 }
 
 Result<void> GroupSettings::WriteFile(const core::Reply *reply, bool is_primary,
                                       const std::optional<core::ServerSizes> &required) {
     Load();
+    started_ = settings_;
     const std::string file(core::kGroupSettingsFile);
     const bool is_there = io::Exists(paths_.pgdata + "/" + file);
     // Without a word of the monitor nothing is known of the sizes around: the file stays as it is.

@@ -18,6 +18,9 @@ class GroupSettings {
     void Take(const core::Reply &reply);
     /// Adds to a report what it says about settings.
     void Fill(core::Report &report);
+    /// See supervisor::Files.
+    void NoteStarted();
+    void NoteFailedStarts();
     /// Writes the file in PGDATA for a server that is about to start. `required`: what the control
     /// file asks for. Without a reply the file keeps its sizes.
     Result<void> WriteFile(const core::Reply *reply, bool is_primary,
@@ -25,6 +28,7 @@ class GroupSettings {
 
  private:
     void Load();
+    void LoadRefused();
     Result<void> Check(const core::PostgresSetting &item) const;
 
     Paths paths_;
@@ -33,6 +37,8 @@ class GroupSettings {
     std::int64_t refused_ = 0;
     std::string refused_name_;
     std::string refusal_;
+    bool is_refused_at_start_ = false;
+    std::optional<core::PostgresSettings> started_;  ///< those of the last start
 };
 
 }  // namespace pgaf::node

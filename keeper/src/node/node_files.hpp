@@ -30,6 +30,8 @@ class NodeFiles final : public supervisor::Files {
     Result<void> WriteSettings() override;
     void TakeSettings(const core::Reply &reply) override { group_settings_.Take(reply); }
     void FillSettings(core::Report &report) override { group_settings_.Fill(report); }
+    void NoteStarted() override { group_settings_.NoteStarted(); }
+    void NoteFailedStarts() override { group_settings_.NoteFailedStarts(); }
     void ForgetHeartbeat() override;
     std::optional<supervisor::Heartbeat> ReadHeartbeat() override;
     bool IsMarked() override;

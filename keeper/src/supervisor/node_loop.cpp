@@ -273,6 +273,7 @@ void NodeLoop::ExitAfterReport(int status) {
 
 void NodeLoop::OnStartFailed(const core::Problem &problem) {
     trouble_ = problem.message;
+    if (FailedStarts() >= kStartsBeforeRejoin - 1) files_.NoteFailedStarts();
     if (is_keeper_) {
         Report();
         return StartServer();

@@ -91,6 +91,10 @@ class Files {
     virtual void TakeSettings(const core::Reply & /*reply*/) {}
     /// Adds to the report what it says about them.
     virtual void FillSettings(core::Report & /*report*/) {}
+    /// A server has come up with the settings of the last start; or several have not, one after
+    /// the other: then the next start has those of the last one that did.
+    virtual void NoteStarted() {}
+    virtual void NoteFailedStarts() {}
     /// Writes the settings anew, for a server that runs.
     virtual core::Result<void> WriteSettings() = 0;
     /// Removes the file: the next worker makes its own.

@@ -36,6 +36,15 @@ void GroupSettings::Load(const Ports &ports) {
     auto settings = text ? core::DecodePostgresSettings(*text) : tl::unexpected(text.error());
     // Without them the monitor sends them anew.
     if (settings) settings_ = std::move(*settings);
+    const auto refused =
+        ports.files.Read(directory_ + "/" + std::string(core::kRefusedSettingsMemory));
+    const auto decoded =
+        refused ? core::DecodePostgresSettings(*refused) : tl::unexpected(refused.error());
+    if (!decoded || decoded->items.empty()) return;
+    refused_ = decoded->version;
+    refused_name_ = decoded->items.front().name;
+    refusal_ = decoded->items.front().value;
+    is_refused_at_start_ = true;
 }
 
 void GroupSettings::Take(const Context &context) {
@@ -47,6 +56,7 @@ void GroupSettings::Take(const Context &context) {
         auto checked = core::CheckPostgresSetting(item.name, item.value);
         if (checked) checked = context.ports.server.CheckSetting(item.name, item.value);
         if (checked) continue;
+        is_refused_at_start_ = false;
         refused_ = reply.settings_version;
         refused_name_ = item.name;
         refusal_ = checked.error().message;
@@ -111,6 +121,7 @@ void GroupSettings::Fill(core::Report &report, std::int64_t known_mark) const {
     if (refused_ != 0) {
         report.refused_name = refused_name_;
         report.refusal = refusal_;
+        report.refused_at_start = is_refused_at_start_;
     }
     if (states_.empty()) return;
     report.settings_mark = static_cast<std::int64_t>(Mark(states_) >> 1);

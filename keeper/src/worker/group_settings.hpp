@@ -35,6 +35,7 @@ class GroupSettings {
     std::int64_t refused_ = 0;
     std::string refused_name_;
     std::string refusal_;
+    bool is_refused_at_start_ = false;
     std::string states_;  ///< encoded
     std::string problem_;
 };

@@ -152,6 +152,25 @@ def test_libraries_are_added_to_ours(pair):
     set_postgres(cluster, "shared_preload_libraries", "auto_explain.log_min_duration", verb="reset")
 
 
+def test_a_value_with_which_no_server_starts_is_taken_back(pair):
+    """The first node shows it: the restart ends there, and the primary is never touched."""
+    cluster, a, b = pair
+    witness = cluster.witness(table="nostart")
+    cluster.monitor.autoctl("restart", "--all", "--only-if-pending")
+    name = cluster.wait_steady()
+    primary = a if name == "a" else b
+    before = starts(cluster)
+    set_postgres(cluster, "shared_buffers=7TB")
+    done = cluster.monitor.autoctl("restart", "--all", "--only-if-pending", check=False)
+    assert done.returncode != 0 and "does not come up" in done.stderr, done.stderr
+    assert cluster.wait_steady() == name
+    assert starts(cluster)[name] == before[name]
+    assert cluster.monitor.autoctl("get", "postgres", "shared_buffers", check=False).returncode != 0
+    wait_for(lambda: show(cluster, "shared_buffers", primary) is None, MINUTE, "nothing waits for a restart")
+    assert "does not come up" in cluster.events()
+    witness.verify()
+
+
 def test_a_standby_restarts_without_a_failover(pair):
     cluster, a, b = pair
     witness = cluster.witness(table="standby")

@@ -49,6 +49,7 @@ TEST(Protocol, ReportSurvivesTheRoundTrip) {
     report.refused_settings = 22;
     report.refused_name = "work_mem";
     report.refusal = "too much";
+    report.refused_at_start = true;
     report.server_start = 777;
     report.sizes = ServerSizes{100, 8, 72, 0, 64};
     report.settings_mark = 23;

@@ -124,6 +124,8 @@ class FakeWorld final : public Clock,
         return std::vector<std::string>{"-c", "what_safety=needs"};
     }
     void TakeSettings(const core::Reply &) override { Did("take settings"); }
+    void NoteStarted() override { Did("note started"); }
+    void NoteFailedStarts() override { Did("note failed starts"); }
     void FillSettings(core::Report &report) override { report.settings_version = 77; }
     core::Result<void> WriteSettings() override {
         Did("write settings");

@@ -330,5 +330,24 @@ TEST(Settings, AreTakenFromEveryReplyBeforeAStart) {
     EXPECT_NE(started, journal.end());
 }
 
+// Before the data are suspected, the newest settings are.
+TEST(Settings, AreSuspectedAfterTwoStartsThatFailed) {
+    Bench bench;
+    bench.world.is_ready = false;
+    bench.Begin();
+    bench.EndServer();
+    EXPECT_EQ(bench.world.Count("note failed starts"), 0);
+    while (!bench.world.is_running)
+        bench.RunFor(Milliseconds{10});
+    bench.EndServer();
+    EXPECT_EQ(bench.world.Count("note failed starts"), 1);
+    EXPECT_EQ(bench.world.Count("note started"), 0);
+    bench.world.is_ready = true;
+    while (!bench.world.is_running)
+        bench.RunFor(Milliseconds{10});
+    bench.RunFor(Milliseconds{500});
+    EXPECT_EQ(bench.world.Count("note started"), 1);
+}
+
 }  // namespace
 }  // namespace pgaf::supervisor

@@ -27,6 +27,11 @@ using ServerSizes = std::array<int, kSizeNames.size()>;
 /// In the node directory, by either keeper: the settings that the node has accepted.
 inline constexpr std::string_view kGroupSettingsMemory = "postgres.settings";
 
+/// Beside it, by the supervisor: those with which a server has come up, and the first of others
+/// with which none did: {version, {name, reason}}.
+inline constexpr std::string_view kGoodSettingsMemory = "postgres.settings.good";
+inline constexpr std::string_view kRefusedSettingsMemory = "postgres.settings.refused";
+
 std::optional<std::size_t> FindSize(std::string_view name);
 
 struct PostgresSetting {
@@ -41,6 +46,9 @@ struct PostgresSettings {
     std::vector<PostgresSetting> items;
     friend bool operator==(const PostgresSettings &, const PostgresSettings &) = default;
 };
+
+/// The first setting of `next` that is not in `good` as it is there.
+std::optional<PostgresSetting> FirstNew(const PostgresSettings &good, const PostgresSettings &next);
 
 /// For the node directory. kCorrupt for a text that Encode did not make.
 std::string Encode(const PostgresSettings &settings);

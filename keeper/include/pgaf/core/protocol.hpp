@@ -82,6 +82,7 @@ struct Report {
     std::int64_t refused_settings = 0;
     std::string refused_name{};
     std::string refusal{};
+    bool refused_at_start = false;  ///< it was accepted, and no server came up with it
     /// When the server was started, in microseconds by the node's own clock: tells one run from
     /// another. 0: it is down.
     std::int64_t server_start = 0;
