@@ -49,6 +49,7 @@ class FakeWorld final : public Clock,
     };
     std::vector<Sent> sent;
     std::vector<BootTime> starts;
+    int times_ready = 0;  ///< a server has come up
     std::optional<int> exit_status;
     std::optional<core::Step> step;  ///< that was begun and has not ended
     StepInput step_input;
@@ -124,7 +125,7 @@ class FakeWorld final : public Clock,
         return std::vector<std::string>{"-c", "what_safety=needs"};
     }
     void TakeSettings(const core::Reply &) override { Did("take settings"); }
-    void NoteStarted() override { Did("note started"); }
+    void NoteStarted() override { ++times_ready; }
     void NoteFailedStarts() override { Did("note failed starts"); }
     void FillSettings(core::Report &report) override { report.settings_version = 77; }
     core::Result<void> WriteSettings() override {
