@@ -216,6 +216,9 @@ ServerFacts PgServer::Observe() {
     SetSenders(raw, facts);
     facts.receiver = ToReceiver(raw);
     SetSettings(facts);
+    facts.sizes = SizesOfServer();
+    facts.started_at = PgStartTime;
+    facts.lacks = LackOfServer();
     facts.receives_nothing = raw.in_recovery && !raw.crash_recovery &&
                              raw.startup_reads_no_upstream && facts.primary_conninfo.empty() &&
                              facts.receiver.stopped;

@@ -14,6 +14,7 @@ extern "C" {
 #endif
 #include <catalog/pg_control.h>
 #include <commands/user.h>
+#include <common/controldata_utils.h>
 #include <executor/executor.h>
 // Port keeps its layout without GSSAPI ("for extension ABI compatibility", libpq-be.h), and this
 // way Kerberos' development files are not needed.
@@ -30,8 +31,10 @@ extern "C" {
 #include <replication/walsender.h>
 #include <replication/walsender_private.h>
 #include <storage/condition_variable.h>
+#include <storage/lock.h>
 #include <storage/pmsignal.h>
 #include <utils/acl.h>
+#include <utils/guc_tables.h>
 }
 
 #undef Min

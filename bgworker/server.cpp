@@ -128,6 +128,8 @@ void PgServer::Reload() { (void)kill(PostmasterPid, SIGHUP); }
 
 void PgServer::StopImmediately() { (void)kill(PostmasterPid, SIGQUIT); }
 
+void PgServer::StopOrderly() { (void)kill(PostmasterPid, SIGINT); }
+
 void PgServer::RequestPromotion() {
     const int fd = ::open(PROMOTE_SIGNAL_FILE, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) {

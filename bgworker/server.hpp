@@ -36,7 +36,17 @@ class PgServer final : public worker::Server {
     void DropSlot(const std::string &name) override;
     std::string HbaFile() override;
     void CleanUpAfterError() override;
+    void StopOrderly() override;
+
+    // settings.cpp
+    core::Result<void> CheckSetting(const std::string &name, const std::string &value) override;
+    std::vector<core::SettingState> SettingStates(
+        const std::vector<core::PostgresSetting> &written) override;
 };
+
+/// The sizes of this server, and why its replay has stopped when they are too small.
+core::ServerSizes SizesOfServer();
+std::string LackOfServer();
 
 /// Lines of the server's log.
 class PgLog final : public worker::Log {

@@ -65,6 +65,22 @@ void Group::Reload() {
         node.report.formation = key_.formation;
         node.report.group = key_.group;
     }
+    HoldDuringRestart();
+}
+
+/// A server that the operator has restarted comes back: nobody takes its place meanwhile. A server
+/// that has not come back within a minute is lost like any other.
+void Group::HoldDuringRestart() {
+    for (const store::NodeRow &row : rows_) {
+        const core::NodeView *const node = view_.Find(row.view.id);
+        const std::int64_t runs = node->report.server_start;
+        const bool is_awaited = row.is_restart_new && (runs == 0 || runs == row.restart_of);
+        if (!is_awaited || !core::IsWritable(row.view.goal)) continue;
+        for (core::NodeView &other : view_.nodes) {
+            if (other.id != row.view.id && other.id != view_.preferred)
+                other.candidate_priority = 0;
+        }
+    }
 }
 
 void Group::RefreshFacts(NodeId id) {

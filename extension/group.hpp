@@ -41,6 +41,7 @@ class Group {
 
  private:
     explicit Group(store::GroupKey key) : key_(std::move(key)) {}
+    void HoldDuringRestart();
     void CarryAssignment(const core::Assignment &assignment);
     void CarryRemoval(core::NodeId node, const core::Decision &decision);
     void TellNotes(const core::Decision &decision) const;

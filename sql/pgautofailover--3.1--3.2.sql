@@ -1,2 +1,189 @@
 -- Version 3.2, as changes to 3.1.
 \echo Use "ALTER EXTENSION pgautofailover UPDATE TO '3.2'" to load this file. \quit
+
+-- PostgreSQL's settings, kept for the nodes of a formation.
+
+CREATE SEQUENCE pgautofailover.postgres_setting_version_seq MINVALUE 2;
+
+ALTER TABLE pgautofailover.node
+    ADD COLUMN settingsversion bigint NOT NULL DEFAULT 1,
+    ADD COLUMN settingsreported bigint NOT NULL DEFAULT 0,
+    ADD COLUMN settingsmark bigint NOT NULL DEFAULT 0,
+    ADD COLUMN restartof bigint NOT NULL DEFAULT 0,
+    ADD COLUMN restartasked timestamptz;
+ALTER TABLE pgautofailover.node
+    ALTER COLUMN settingsversion SET DEFAULT nextval('pgautofailover.postgres_setting_version_seq');
+COMMENT ON COLUMN pgautofailover.node.settingsversion IS 'Version of PostgreSQL''s settings that the node is to have.';
+COMMENT ON COLUMN pgautofailover.node.settingsreported IS 'Version that the node has accepted; negative: that it refuses.';
+COMMENT ON COLUMN pgautofailover.node.settingsmark IS 'Which state of its settings the node has reported last.';
+COMMENT ON COLUMN pgautofailover.node.restartof IS 'The server of the node, by its start, that is to be restarted; 0: none.';
+COMMENT ON COLUMN pgautofailover.node.restartasked IS 'When that was asked for.';
+
+CREATE TABLE pgautofailover.postgres_setting (
+    formationid text NOT NULL REFERENCES pgautofailover.formation (formationid) ON DELETE CASCADE,
+    nodeid bigint REFERENCES pgautofailover.node (nodeid) ON DELETE CASCADE,
+    name text NOT NULL,
+    value text NOT NULL,
+    version bigint NOT NULL
+);
+CREATE UNIQUE INDEX postgres_setting_key ON pgautofailover.postgres_setting (formationid, coalesce(nodeid, 0), name);
+COMMENT ON TABLE pgautofailover.postgres_setting IS 'Settings of PostgreSQL that nodes are to have.';
+COMMENT ON COLUMN pgautofailover.postgres_setting.formationid IS 'Formation.';
+COMMENT ON COLUMN pgautofailover.postgres_setting.nodeid IS 'The only node that is to have it; NULL: every node that has none of its own.';
+COMMENT ON COLUMN pgautofailover.postgres_setting.name IS 'Name, in lower case.';
+COMMENT ON COLUMN pgautofailover.postgres_setting.value IS 'Value, as it was set.';
+COMMENT ON COLUMN pgautofailover.postgres_setting.version IS 'Number of the change that made it.';
+
+CREATE TABLE pgautofailover.postgres_setting_change (
+    version bigint PRIMARY KEY,
+    formationid text NOT NULL REFERENCES pgautofailover.formation (formationid) ON DELETE CASCADE,
+    nodeid bigint REFERENCES pgautofailover.node (nodeid) ON DELETE CASCADE,
+    name text NOT NULL,
+    value text,
+    former text,
+    state text NOT NULL CHECK (state IN ('pending', 'accepted', 'refused')),
+    problem text,
+    changed_by text NOT NULL DEFAULT session_user,
+    changed_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX postgres_setting_change_pending ON pgautofailover.postgres_setting_change (formationid) WHERE state = 'pending';
+COMMENT ON TABLE pgautofailover.postgres_setting_change IS 'The last changes of PostgreSQL''s settings, and whether the nodes took them.';
+COMMENT ON COLUMN pgautofailover.postgres_setting_change.version IS 'Number of the change.';
+COMMENT ON COLUMN pgautofailover.postgres_setting_change.formationid IS 'Formation.';
+COMMENT ON COLUMN pgautofailover.postgres_setting_change.nodeid IS 'Node; NULL: the whole formation.';
+COMMENT ON COLUMN pgautofailover.postgres_setting_change.name IS 'Name of the setting.';
+COMMENT ON COLUMN pgautofailover.postgres_setting_change.value IS 'New value; NULL: reset.';
+COMMENT ON COLUMN pgautofailover.postgres_setting_change.former IS 'Value before; NULL: none was set.';
+COMMENT ON COLUMN pgautofailover.postgres_setting_change.state IS 'pending until every node that is heard has accepted it; refused: it was taken back.';
+COMMENT ON COLUMN pgautofailover.postgres_setting_change.problem IS 'Which node refused it, and why.';
+COMMENT ON COLUMN pgautofailover.postgres_setting_change.changed_by IS 'Role that asked for it.';
+COMMENT ON COLUMN pgautofailover.postgres_setting_change.changed_at IS 'When.';
+
+CREATE TABLE pgautofailover.postgres_setting_state (
+    nodeid bigint NOT NULL REFERENCES pgautofailover.node (nodeid) ON DELETE CASCADE,
+    name text NOT NULL,
+    in_force text NOT NULL,
+    in_file text,
+    overridden_by text,
+    pending_restart bool NOT NULL,
+    PRIMARY KEY (nodeid, name)
+);
+COMMENT ON TABLE pgautofailover.postgres_setting_state IS 'What nodes have reported last of settings that are kept here, or that wait for a restart.';
+COMMENT ON COLUMN pgautofailover.postgres_setting_state.nodeid IS 'Node.';
+COMMENT ON COLUMN pgautofailover.postgres_setting_state.name IS 'Name of the setting.';
+COMMENT ON COLUMN pgautofailover.postgres_setting_state.in_force IS 'Value that its server uses.';
+COMMENT ON COLUMN pgautofailover.postgres_setting_state.in_file IS 'Value that its keeper has written for it; NULL: none.';
+COMMENT ON COLUMN pgautofailover.postgres_setting_state.overridden_by IS 'Where another value comes from that wins, a file of the administrator for instance; NULL: nothing.';
+COMMENT ON COLUMN pgautofailover.postgres_setting_state.pending_restart IS 'Another value is configured, and needs a restart of the server.';
+
+GRANT SELECT ON pgautofailover.postgres_setting, pgautofailover.postgres_setting_change, pgautofailover.postgres_setting_state TO autoctl_node;
+SELECT pg_catalog.pg_extension_config_dump('pgautofailover.postgres_setting_version_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('pgautofailover.postgres_setting', '');
+SELECT pg_catalog.pg_extension_config_dump('pgautofailover.postgres_setting_change', '');
+
+CREATE FUNCTION pgautofailover.set_postgres_setting(formation_id text, setting_name text, setting_value text, node_name text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE c VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', $$pgautofailover_set_postgres_setting$$;
+REVOKE ALL ON FUNCTION pgautofailover.set_postgres_setting(text, text, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgautofailover.set_postgres_setting(text, text, text, text) TO autoctl_node;
+COMMENT ON FUNCTION pgautofailover.set_postgres_setting(text, text, text, text) IS 'Sets a setting of PostgreSQL for all nodes of a formation, or for one; a NULL value resets it. Returns the number of the change, 0 when there is nothing to change.';
+
+CREATE FUNCTION pgautofailover.postgres_setting_progress(change_version bigint,
+    OUT state text, OUT problem text, OUT waits_for text, OUT absent text)
+LANGUAGE sql STABLE STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT c.state, c.problem,
+           string_agg(n.nodename, ', ' ORDER BY n.nodeid) FILTER (WHERE n.is_late AND n.is_heard),
+           string_agg(n.nodename, ', ' ORDER BY n.nodeid) FILTER (WHERE n.is_late AND NOT n.is_heard)
+    FROM pgautofailover.postgres_setting_change c LEFT JOIN (
+        SELECT m.formationid, m.nodeid, m.nodename, m.settingsreported,
+               coalesce(f.report_time > now() - interval '10 s', false) AS is_heard, abs(m.settingsreported) < change_version AS is_late
+        FROM pgautofailover.node m LEFT JOIN pgautofailover.node_facts() f ON f.node_id = m.nodeid
+        WHERE m.goalstate <> 'dropped') n
+        ON n.formationid = c.formationid AND (c.nodeid IS NULL OR n.nodeid = c.nodeid)
+    WHERE c.version = change_version GROUP BY c.version, c.state, c.problem
+$$;
+REVOKE ALL ON FUNCTION pgautofailover.postgres_setting_progress(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgautofailover.postgres_setting_progress(bigint) TO autoctl_node;
+COMMENT ON FUNCTION pgautofailover.postgres_setting_progress(bigint) IS 'How far a change of a setting has come: which nodes that are heard have not answered yet, and which nodes are not heard.';
+
+CREATE FUNCTION pgautofailover.postgres_settings(formation_id text DEFAULT 'default',
+    OUT setting_name text, OUT setting_value text, OUT source text, OUT node_id bigint, OUT node_name text,
+    OUT in_force text, OUT in_file text, OUT overridden_by text, OUT pending_restart bool)
+RETURNS SETOF record
+LANGUAGE sql STABLE STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT k.name, v.value, CASE WHEN v.nodeid IS NOT NULL THEN 'node' WHEN v.name IS NOT NULL THEN 'formation' END,
+           n.nodeid, n.nodename, s.in_force, s.in_file, s.overridden_by, coalesce(s.pending_restart, false)
+    FROM pgautofailover.node n CROSS JOIN LATERAL (
+        SELECT p.name FROM pgautofailover.postgres_setting p
+        WHERE p.formationid = n.formationid AND (p.nodeid IS NULL OR p.nodeid = n.nodeid)
+        UNION
+        SELECT t.name FROM pgautofailover.postgres_setting_state t WHERE t.nodeid = n.nodeid AND t.pending_restart
+    ) k LEFT JOIN LATERAL (
+        SELECT p.name, p.value, p.nodeid FROM pgautofailover.postgres_setting p
+        WHERE p.formationid = n.formationid AND (p.nodeid IS NULL OR p.nodeid = n.nodeid) AND p.name = k.name
+        ORDER BY p.nodeid NULLS LAST LIMIT 1
+    ) v ON true LEFT JOIN pgautofailover.postgres_setting_state s ON s.nodeid = n.nodeid AND s.name = k.name
+    WHERE n.formationid = postgres_settings.formation_id AND n.goalstate <> 'dropped'
+    ORDER BY 1, n.nodeid
+$$;
+REVOKE ALL ON FUNCTION pgautofailover.postgres_settings(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgautofailover.postgres_settings(text) TO autoctl_node;
+COMMENT ON FUNCTION pgautofailover.postgres_settings(text) IS 'What every node is to have, and has: settings that are kept here, and others that wait for a restart.';
+
+CREATE FUNCTION pgautofailover.restart_node(formation_id text, node_name text)
+RETURNS bigint
+LANGUAGE c VOLATILE STRICT SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', $$pgautofailover_restart_node$$;
+REVOKE ALL ON FUNCTION pgautofailover.restart_node(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgautofailover.restart_node(text, text) TO autoctl_node;
+COMMENT ON FUNCTION pgautofailover.restart_node(text, text) IS 'Restarts PostgreSQL of a node where it is; a primary is not replaced meanwhile. Returns the start of the server that is to end, by the node''s clock in microseconds.';
+
+CREATE FUNCTION pgautofailover.server_start(node_id bigint)
+RETURNS bigint
+LANGUAGE c VOLATILE STRICT
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', $$pgautofailover_server_start$$;
+REVOKE ALL ON FUNCTION pgautofailover.server_start(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgautofailover.server_start(bigint) TO autoctl_node;
+COMMENT ON FUNCTION pgautofailover.server_start(bigint) IS 'When the server of a node was started, by the node''s clock in microseconds; NULL: it is down, or nothing is known.';
+
+CREATE FUNCTION pgautofailover.is_streaming(node_id bigint)
+RETURNS bool
+LANGUAGE c VOLATILE STRICT
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', $$pgautofailover_is_streaming$$;
+REVOKE ALL ON FUNCTION pgautofailover.is_streaming(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgautofailover.is_streaming(bigint) TO autoctl_node;
+COMMENT ON FUNCTION pgautofailover.is_streaming(bigint) IS 'Whether a standby receives WAL, as it has reported last.';
+
+CREATE FUNCTION pgautofailover.restart_status(formation_id text DEFAULT 'default',
+    OUT group_id int, OUT node_id bigint, OUT node_name text, OUT server_start bigint,
+    OUT current_group_state text, OUT assigned_group_state text, OUT candidate_priority int, OUT health int,
+    OUT is_pending bool, OUT is_lowered bool, OUT is_written bool, OUT is_streaming bool, OUT problem text)
+RETURNS SETOF record
+LANGUAGE sql STABLE STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT n.groupid, n.nodeid, n.nodename, pgautofailover.server_start(n.nodeid), n.reportedstate::text, n.goalstate::text,
+           n.candidatepriority, n.health, coalesce(p.is_pending, false), coalesce(p.is_lowered, false), coalesce(p.is_written, true),
+           pgautofailover.is_streaming(n.nodeid), f.problem
+    FROM pgautofailover.node n LEFT JOIN pgautofailover.node_facts() f ON f.node_id = n.nodeid
+    LEFT JOIN LATERAL (
+        SELECT bool_or(s.pending_restart) AS is_pending,
+               bool_or(s.pending_restart AND s.in_force ~ '^\d+$' AND s.in_file ~ '^\d+$' AND s.in_file::bigint < s.in_force::bigint
+                       AND s.setting_name IN ('max_connections', 'max_worker_processes', 'max_wal_senders', 'max_prepared_transactions', 'max_locks_per_transaction')) AS is_lowered,
+               bool_and(s.setting_value IS NULL OR s.in_file IS NOT DISTINCT FROM s.setting_value) AS is_written
+        FROM pgautofailover.postgres_settings(restart_status.formation_id) s WHERE s.node_id = n.nodeid) p ON true
+    WHERE n.formationid = restart_status.formation_id AND n.goalstate <> 'dropped'
+    ORDER BY n.groupid, n.nodeid
+$$;
+REVOKE ALL ON FUNCTION pgautofailover.restart_status(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgautofailover.restart_status(text) TO autoctl_node;
+COMMENT ON FUNCTION pgautofailover.restart_status(text) IS 'What pg_autoctl restart looks at: which server of each node runs, and whether settings wait for a restart of it.';

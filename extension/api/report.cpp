@@ -1,5 +1,6 @@
 #include "pg/report.hpp"
 #include "api/arguments.hpp"
+#include "api/postgres_settings.hpp"
 #include "facts/node_facts.hpp"
 #include "facts/workers.hpp"
 #include "group.hpp"
@@ -140,6 +141,7 @@ Group Process(Report &report, Reporter reporter, const std::string &replication_
     group.RefreshFacts(report.node);
     StoreRow(group, report, change, replication_state);
     StoreEvent(group, report);
+    if (reporter == Reporter::kOurs) NoteSettings(group, report);
     if (change.timeline) store::AddTimelines(report.node, report.timeline, report.history);
     if (const auto confirmed = core::ConfirmSync(group.view(), report)) group.StoreSync(*confirmed);
     group.Settle();
@@ -151,6 +153,7 @@ core::Reply Answer(const Group &group, const Report &report) {
     core::Reply reply = core::BuildReply(group.view(), report.node, report.holder);
     const std::optional<facts::NodeFacts> facts = facts::Find(report.node);
     if (facts) reply.reason = facts->goal_reason;
+    AnswerSettings(group, report, reply);
     const core::BootTime now = pg::BootNow();
     const core::Reply *const granted = &reply;
     const bool is_recorded = facts::Update(

@@ -101,6 +101,9 @@ core::Report FromPlain(const NodeFacts &facts) {
     to.stall_age = Milliseconds{from.stall_ms};
     to.problem = from.problem;
     to.pg_version = from.pg_version;
+    to.settings_version = from.settings_version;
+    to.server_start = from.server_start;
+    if (from.has_sizes) to.sizes = from.sizes;
     return to;
 }
 
@@ -222,6 +225,10 @@ PlainReport ToPlain(const core::Report &from) {
     to.replay_lsn = from.receiver.replay_lsn.value;
     to.replay_paused = from.receiver.replay_paused;
     to.stall_ms = from.stall_age.count();
+    to.settings_version = from.settings_version;
+    to.server_start = from.server_start;
+    to.has_sizes = from.sizes.has_value();
+    if (from.sizes) to.sizes = *from.sizes;
     CopyText(to.problem, sizeof to.problem, from.problem);
     CopyText(to.pg_version, sizeof to.pg_version, from.pg_version);
     return to;

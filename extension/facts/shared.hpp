@@ -70,6 +70,10 @@ struct PlainReport {
     std::array<PlainStandby, kStandbysMax> standbys;
     char problem[256];
     char pg_version[32];
+    std::int64_t settings_version;
+    std::int64_t server_start;
+    bool has_sizes;
+    core::ServerSizes sizes;
 };
 
 /// What is known of one node beyond its row. Instants are CLOCK_BOOTTIME nanoseconds.

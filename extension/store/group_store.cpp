@@ -69,7 +69,9 @@ Statement select_group{
 Statement select_nodes{
     "SELECT nodeid, nodename, nodehost, nodeport, reportedstate, goalstate, candidatepriority,"
     " replicationquorum, health, sysidentifier, keeperepoch, reportedtli, reportedlsn,"
-    " reportedrepstate, reportedpgisrunning, goalversion, replication_stall_since IS NOT NULL"
+    " reportedrepstate, reportedpgisrunning, goalversion, replication_stall_since IS NOT NULL,"
+    " settingsversion, settingsreported, settingsmark, restartof,"
+    " coalesce(restartasked > pg_catalog.now() - interval '60 s', false)"
     " FROM pgautofailover.node"
     " WHERE formationid = $1 AND groupid = $2 ORDER BY nodeid"};
 Statement next_node_id{"SELECT pg_catalog.nextval('pgautofailover.node_nodeid_seq')"};
@@ -168,6 +170,11 @@ NodeRow ReadNode(const Rows &rows, std::uint64_t i) {
     row.pg_running = rows.Bool(i, 15);
     view.goal_version = rows.Int8(i, 16);
     row.is_stalled = rows.Bool(i, 17);
+    row.settings_version = rows.Int8(i, 18);
+    row.settings_reported = rows.Int8(i, 19);
+    row.settings_mark = rows.Int8(i, 20);
+    row.restart_of = rows.Int8(i, 21);
+    row.is_restart_new = rows.Bool(i, 22);
     return row;
 }
 

@@ -36,7 +36,12 @@ struct NodeRow {
     core::Lsn lsn;
     std::string replication_state;
     bool pg_running = true;
-    bool is_stalled = false;  ///< no synchronous standby confirms
+    bool is_stalled = false;             ///< no synchronous standby confirms
+    std::int64_t settings_version = 0;   ///< of PostgreSQL's settings that it is to have
+    std::int64_t settings_reported = 0;  ///< that it has accepted; negative: that it refuses
+    std::int64_t settings_mark = 0;      ///< of the state that it has reported last
+    std::int64_t restart_of = 0;         ///< the server that is to be restarted
+    bool is_restart_new = false;         ///< that was asked for not long ago
 };
 
 struct GroupRows {

@@ -67,6 +67,8 @@ void AddNodeOptions(CLI::App &command, Session &session, CreateOptions &o) {
         "PG_AUTOCTL_REPLICATION_QUORUM");
     command.add_option("-R,--maximum-backup-rate", o.maximum_backup_rate,
                        "limit for copying the primary");
+    command.add_flag("--no-tune", o.no_tune,
+                     "leave the settings of a new server as PostgreSQL has them");
     command.add_flag("-L,--pg-hba-lan", o.pg_hba_lan,
                      "let the local network connect to the database");
     command.add_flag("--replace", o.replace,

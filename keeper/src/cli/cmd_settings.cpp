@@ -5,6 +5,7 @@
 
 #include "cli/follow.hpp"
 #include "cli/json.hpp"
+#include "cli/postgres.hpp"
 
 /// get and set: settings of nodes and formations, which the monitor keeps. create and drop
 /// formation.
@@ -153,6 +154,7 @@ CLI::App *AddNodeProperty(CLI::App &parent, Session &session, const NodeProperty
 void AddGet(CLI::App &app, Session &session) {
     CLI::App *get = AddCommand(app, session, "get", "settings that the monitor keeps");
     get->require_subcommand(1);
+    AddGetPostgres(*get, session);
     CLI::App *node = AddCommand(*get, session, "node", "settings of a node");
     node->require_subcommand(1);
     for (const NodeProperty &property : kNodeProperties) {
@@ -178,6 +180,7 @@ void AddGet(CLI::App &app, Session &session) {
 void AddSet(CLI::App &app, Session &session) {
     CLI::App *set = AddCommand(app, session, "set", "change settings on the monitor");
     set->require_subcommand(1);
+    AddSetPostgres(*set, session);
     CLI::App *node = AddCommand(*set, session, "node", "settings of a node");
     node->require_subcommand(1);
     for (const NodeProperty &property : kNodeProperties) {

@@ -5,6 +5,7 @@
 
 #include "cli/create.hpp"
 #include "cli/json.hpp"
+#include "cli/postgres.hpp"
 #include "cli/session.hpp"
 #include "cli/table.hpp"
 #include "io/env.hpp"
@@ -18,19 +19,6 @@ using Command = int (*)(const Session &);
 
 std::string GroupFilter(const MonitorAccess &access) {
     return access.group ? fmt::format(" WHERE group_id = {}", *access.group) : "";
-}
-
-/// Prints what the monitor makes of `sql` as one JSON document.
-int PrintJson(MonitorAccess &access, const std::string &sql,
-              const std::vector<std::string> &parameters) {
-    auto rows = access.client.Query(
-        "SELECT pg_catalog.jsonb_pretty(coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(r)), "
-        "'[]')) FROM (" +
-            sql + ") r",
-        parameters);
-    if (!rows) return Explain(rows.error());
-    fmt::print("{}\n", rows->At(0, 0));
-    return kOk;
 }
 
 std::string ConnectionOf(std::string_view state, std::string_view health) {
@@ -320,6 +308,18 @@ void AddShowFile(CLI::App &show, Session &session) {
 
 }  // namespace
 
+int PrintJson(MonitorAccess &access, const std::string &sql,
+              const std::vector<std::string> &parameters) {
+    auto rows = access.client.Query(
+        "SELECT pg_catalog.jsonb_pretty(coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(r)), "
+        "'[]')) FROM (" +
+            sql + ") r",
+        parameters);
+    if (!rows) return Explain(rows.error());
+    fmt::print("{}\n", rows->At(0, 0));
+    return kOk;
+}
+
 int ShowSettings(const Session &session) {
     auto access = ConnectToFormation(session);
     if (!access) return Explain(access.error());
@@ -356,6 +356,7 @@ void AddShow(CLI::App &app, Session &session) {
     AddShowCommand(*show, session, "settings", "the settings for replication", ShowSettings);
     AddShowCommand(*show, session, "standby-names", "synchronous_standby_names of the primary",
                    ShowStandbyNames);
+    AddShowPostgres(*show, session);
     AddShowFile(*show, session);
     CLI::App *systemd = AddCommand(*show, session, "systemd", "a unit for systemd");
     AddPgData(*systemd, session);

@@ -13,6 +13,7 @@ struct CreateOptions {
     std::string pg_ctl;
     std::optional<int> port;
     std::string listen;
+    bool no_tune = false;
     std::string hostname;
     std::string auth;
     bool skip_pg_hba = false;

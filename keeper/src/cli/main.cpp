@@ -6,6 +6,7 @@
 #include <exception>
 #include <span>
 
+#include "cli/postgres.hpp"
 #include "cli/session.hpp"
 #include "io/log.hpp"
 #include "pgaf/core/pg_files.hpp"
@@ -34,7 +35,9 @@ void Build(CLI::App &app, Session &session) {
     AddShow(app, session);
     AddEnable(app, session);
     AddGetSet(app, session);
+    AddReset(app, session);
     AddPerform(app, session);
+    AddRestart(app, session);
     AddRun(app, session);
     AddReinit(app, session);
     AddAzure(app, session);

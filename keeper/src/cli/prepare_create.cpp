@@ -118,6 +118,7 @@ void ApplyNames(const Session &session, const CreateOptions &o, node::Config &co
     };
     if (o.port) config.port = *o.port;
     set(config.listen_addresses, o.listen);
+    if (o.no_tune) config.tune = false;
     set(config.hostname, o.hostname);
     set(config.monitor, session.monitor);
     set(config.formation, session.formation);

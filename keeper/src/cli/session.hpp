@@ -96,6 +96,10 @@ Result<void> TellMonitor(const node::Paths &paths, const node::Config &config);
 /// Connection string of the monitor itself when it is local: through its socket, as its owner.
 Result<std::string> LocalMonitorConninfo(const node::Config &config);
 
+/// Prints what the monitor makes of `sql` as one JSON document.
+int PrintJson(MonitorAccess &access, const std::string &sql,
+              const std::vector<std::string> &parameters);
+
 /// `show settings`, which is also `get formation settings`.
 int ShowSettings(const Session &session);
 

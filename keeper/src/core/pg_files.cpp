@@ -20,20 +20,14 @@ struct FixedSetting {
 
 /// What failover depends on, and why.
 constexpr std::array kNodeSettings{
-    FixedSetting{"max_wal_senders", "72", "a group has up to 64 nodes; copies need some too"},
-    FixedSetting{"max_replication_slots", "72", ""},
     FixedSetting{"wal_log_hints", "on", "pg_rewind needs it or data checksums"},
     FixedSetting{"hot_standby", "on", ""},
-    FixedSetting{"hot_standby_feedback", "on", ""},
     FixedSetting{"wal_sender_timeout", "10s", ""},
     FixedSetting{"wal_receiver_timeout", "10s", ""},
     FixedSetting{"wal_receiver_status_interval", "1s",
                  "the primary knows that its standby is there"},
-    FixedSetting{"wal_keep_size", "512MB", "a short absence needs no new copy"},
     FixedSetting{"restart_after_crash", "off",
                  "a new postmaster starts the keeper before recovery"},
-    FixedSetting{"synchronous_commit", "on", ""},
-    FixedSetting{"log_lock_waits", "on", ""},
 };
 
 std::string HbaAddress(std::string_view host) {
@@ -250,8 +244,11 @@ std::string SettingsText(const ServerSettings &settings) {
     std::string text =
         "# Written by pg_autoctl; changes are overwritten. Put your own settings into "
         "postgresql.conf.\n";
+    if (!settings.is_monitor)
+        text.append("include_if_exists '").append(kGroupSettingsFile).append("'\n");
     Set(text, "shared_preload_libraries", settings.preload_libraries);
-    Set(text, "listen_addresses", settings.listen_addresses);
+    if (!settings.listen_addresses.empty() && settings.listen_addresses != "*")
+        Set(text, "listen_addresses", settings.listen_addresses);
     text.append("port = ").append(std::to_string(settings.port)).append("\n");
     if (!settings.unix_socket_directory.empty()) {
         Set(text, "unix_socket_directories", settings.unix_socket_directory);
@@ -266,9 +263,6 @@ std::string SettingsText(const ServerSettings &settings) {
         if (!settings.ssl_ca_file.empty()) Set(text, "ssl_ca_file", settings.ssl_ca_file);
         if (!settings.ssl_crl_file.empty()) Set(text, "ssl_crl_file", settings.ssl_crl_file);
     }
-    Set(text, "log_destination", "stderr");
-    text.append("logging_collector = on\n");
-    Set(text, "log_directory", "log");
     if (settings.is_monitor) {
         Set(text, "cluster_name", "pg_auto_failover monitor");
         // A transaction that is left open holds locks of its group: no report, and no failover.
@@ -278,13 +272,13 @@ std::string SettingsText(const ServerSettings &settings) {
     }
     Set(text, "pgautofailover_keeper.directory", settings.keeper_directory);
     Set(text, "wal_level", settings.wal_level);
+    Set(text, "max_wal_senders", std::to_string(settings.wal_senders));
+    Set(text, "max_replication_slots", std::to_string(settings.replication_slots));
     for (const FixedSetting &fixed : kNodeSettings) {
         text.append(fixed.name).append(" = ").append(fixed.value);
         if (!fixed.why.empty()) text.append("  # ").append(fixed.why);
         text.append("\n");
     }
-    text.append("max_slot_wal_keep_size = ").append(std::to_string(settings.slot_wal_mb));
-    text.append("MB  # a dead standby must not fill the disk\n");
     for (const std::string_view file : {kStandbyFile, kSyncFile}) {
         text.append("include_if_exists '").append(file).append("'\n");
     }

@@ -68,6 +68,76 @@ ReceiverFact ReadReceiver(const rapidjson::Value &value, std::string &problem) {
     return fact;
 }
 
+void WriteSizes(ObjectWriter &out, Writer &writer, const std::optional<ServerSizes> &sizes) {
+    if (!sizes) return;
+    out.Name("sizes");
+    writer.StartArray();
+    for (const int size : *sizes)
+        writer.Int(size);
+    writer.EndArray();
+}
+
+/// A list of another length is of another version, and says nothing.
+std::optional<ServerSizes> ReadSizes(ObjectReader &in) {
+    const auto *const array = in.FindArray("sizes");
+    if (array == nullptr || array->Size() != kSizeNames.size()) return std::nullopt;
+    ServerSizes sizes{};
+    for (rapidjson::SizeType i = 0; i < array->Size(); ++i) {
+        if (!(*array)[i].IsInt()) return std::nullopt;
+        sizes.at(i) = (*array)[i].GetInt();
+    }
+    return sizes;
+}
+
+void WriteSettings(Writer &writer, const std::vector<PostgresSetting> &settings) {
+    writer.StartArray();
+    for (const PostgresSetting &setting : settings) {
+        ObjectWriter out(writer);
+        out.Put("name", setting.name);
+        out.Put("value", setting.value);
+    }
+    writer.EndArray();
+}
+
+std::vector<PostgresSetting> ReadSettings(const rapidjson::Value &array, std::string &problem) {
+    std::vector<PostgresSetting> settings;
+    for (const auto &value : array.GetArray()) {
+        ObjectReader in(value, problem);
+        PostgresSetting setting;
+        in.Required("name");
+        in.Get("name", setting.name);
+        in.Get("value", setting.value);
+        settings.push_back(std::move(setting));
+    }
+    return settings;
+}
+
+void WriteServer(ObjectWriter &out, Writer &writer, const Report &report) {
+    if (report.settings_version != 0) out.Put("settings_version", report.settings_version);
+    if (report.refused_settings != 0) {
+        out.Put("refused_settings", report.refused_settings);
+        out.Put("refused_name", report.refused_name);
+        out.Put("refusal", report.refusal);
+        out.PutFlag("refused_at_start", report.refused_at_start);
+    }
+    if (report.server_start != 0) out.Put("server_start", report.server_start);
+    WriteSizes(out, writer, report.sizes);
+    if (report.settings_mark != 0) out.Put("settings_mark", report.settings_mark);
+    if (!report.settings_state.empty()) out.Put("settings_state", report.settings_state);
+}
+
+void ReadServer(ObjectReader &in, Report &report) {
+    in.Get("settings_version", report.settings_version);
+    in.Get("refused_settings", report.refused_settings);
+    in.Get("refused_name", report.refused_name);
+    in.Get("refusal", report.refusal);
+    in.Get("refused_at_start", report.refused_at_start);
+    in.Get("server_start", report.server_start);
+    report.sizes = ReadSizes(in);
+    in.Get("settings_mark", report.settings_mark);
+    in.Get("settings_state", report.settings_state);
+}
+
 void WritePeer(Writer &writer, const Peer &peer) {
     ObjectWriter out(writer);
     out.Put("node_id", peer.node);
@@ -78,6 +148,7 @@ void WritePeer(Writer &writer, const Peer &peer) {
     out.PutFlag("primary", peer.is_primary);
     out.PutFlag("promotable", peer.is_promotable);
     out.Put("lsn", peer.lsn);
+    WriteSizes(out, writer, peer.sizes);
     if (peer.timeline == 0) return;
     out.Put("timeline", peer.timeline);
     out.Put("history", EncodeHistory(peer.history));
@@ -103,6 +174,7 @@ Peer ReadPeer(const rapidjson::Value &value, std::string &problem) {
     in.Get("lsn", peer.lsn);
     in.Get("timeline", peer.timeline);
     peer.history = ReadHistory(in);
+    peer.sizes = ReadSizes(in);
     return peer;
 }
 
@@ -180,6 +252,7 @@ std::string Encode(const Report &report) {
         if (!report.problem.empty()) out.Put("problem", report.problem);
         if (!report.event.empty()) out.Put("event", report.event);
         if (!report.pg_version.empty()) out.Put("pg_version", report.pg_version);
+        WriteServer(out, writer, report);
     }
     return {buffer.GetString(), buffer.GetSize()};
 }
@@ -234,6 +307,7 @@ Result<Report> DecodeReport(std::string_view text) {
         in.Get("problem", report.problem);
         in.Get("event", report.event);
         in.Get("pg_version", report.pg_version);
+        ReadServer(in, report);
     }
     if (!problem.empty()) return Fail(ProblemCode::kCorrupt, "invalid report: " + problem);
     return report;
@@ -269,6 +343,13 @@ std::string Encode(const Reply &reply) {
         out.PutFlag("replication_quorum", reply.replication_quorum);
         out.Put("channel", reply.channel);
         out.Put("reason", reply.reason);
+        if (reply.settings_version != 0) out.Put("settings_version", reply.settings_version);
+        if (reply.settings) {
+            out.Name("settings");
+            WriteSettings(writer, *reply.settings);
+        }
+        if (reply.settings_mark != 0) out.Put("settings_mark", reply.settings_mark);
+        if (reply.restart_of != 0) out.Put("restart_of", reply.restart_of);
     }
     return {buffer.GetString(), buffer.GetSize()};
 }
@@ -310,6 +391,11 @@ Result<Reply> DecodeReply(std::string_view text) {
         in.Get("replication_quorum", reply.replication_quorum);
         in.Get("channel", reply.channel);
         in.Get("reason", reply.reason);
+        in.Get("settings_version", reply.settings_version);
+        if (const auto *settings = in.FindArray("settings"))
+            reply.settings = ReadSettings(*settings, problem);
+        in.Get("settings_mark", reply.settings_mark);
+        in.Get("restart_of", reply.restart_of);
     }
     if (!problem.empty()) return Fail(ProblemCode::kCorrupt, "invalid reply: " + problem);
     return reply;

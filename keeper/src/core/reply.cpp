@@ -29,6 +29,9 @@ Peer PeerOf(const GroupView &view, const NodeView &node, const NodeView *primary
     peer.is_primary = primary != nullptr && primary->id == node.id;
     peer.is_promotable = IsPromotable(view, node);
     peer.lsn = node.report.lsn;
+    // Who has not been heard for a while holds nobody up; its sizes are raised before it starts.
+    constexpr Milliseconds kHeard{10'000};
+    if (node.has_report && node.report_age < kHeard) peer.sizes = node.report.sizes;
     return peer;
 }
 

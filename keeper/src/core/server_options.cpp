@@ -97,6 +97,14 @@ std::vector<std::string> SafetyOptions(const ConfiguredServer &configured) {
     set("hot_standby", "on");
     set("wal_level", configured.wal_level == "logical" ? "logical" : "replica");
     if (!configured.has_checksums) set("wal_log_hints", "on");
+    ServerSizes least{};
+    if (configured.required) least = *configured.required;
+    int &senders = least.at(*FindSize("max_wal_senders"));
+    senders = std::max(senders, kLeastWalSenders);
+    for (const PostgresSetting &size : MissingSizes(configured.sizes, least))
+        set(size.name, size.value);
+    if (configured.replication_slots < kLeastSlots)
+        set("max_replication_slots", std::to_string(kLeastSlots));
     return options;
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstring>
 #include <filesystem>
@@ -130,6 +131,14 @@ Result<void> CheckMajorVersion(const PgInstall &install, const std::string &pgda
                 fmt::format("Give the path of pg_ctl of PostgreSQL {} with --pgctl.", major));
 }
 
+namespace {
+
+constexpr std::array<const char *, 5> kControlSizes{
+    "max_connections setting", "max_worker_processes setting", "max_wal_senders setting",
+    "max_prepared_xacts setting", "max_locks_per_xact setting"};
+
+}  // namespace
+
 Result<ControlData> ParseControlData(std::string_view text) {
     std::map<std::string, std::string, std::less<>> values;
     std::stringstream lines{std::string(text)};
@@ -149,6 +158,11 @@ Result<ControlData> ParseControlData(std::string_view text) {
     data.control_version = ToNumber<int>(values["pg_control version number"]);
     data.has_checksums = ToNumber<int>(values["Data page checksum version"]) != 0;
     data.catalog_version = ToNumber<int>(values["Catalog version number"]);
+    if (values.contains(kControlSizes.front())) {
+        data.sizes = core::ServerSizes{};
+        for (std::size_t i = 0; i < kControlSizes.size(); ++i)
+            data.sizes->at(i) = ToNumber<int>(values[kControlSizes.at(i)]);
+    }
     if (data.system_identifier == 0 || data.timeline == 0) {
         return Fail(ProblemCode::kCorrupt,
                     "pg_controldata shows no system identifier and timeline");
@@ -354,15 +368,30 @@ Result<std::string> RunSingleUser(const PgInstall &install, const SingleUser &wh
     std::string input;
     for (const std::string &command : what.commands)
         input += command + "\n";
-    Command command{
-        .argv = {install.Tool("postgres"), "--single", "-D", what.pgdata, "-c", "exit_on_error=on",
-                 "-c", "shared_preload_libraries=" + what.preload_libraries, "-c",
-                 "synchronous_standby_names=", "-c", "logging_collector=off", "-c",
-                 "log_min_messages=warning", "-c", "log_min_error_statement=panic", "-c",
-                 "log_destination=stderr", what.database},
-        .env = {{"LC_ALL", "C"}},
-        .input = std::move(input),
-        .cancel = cancel};
+    Command command{.argv = {install.Tool("postgres"),
+                             "--single",
+                             "-D",
+                             what.pgdata,
+                             "-c",
+                             "exit_on_error=on",
+                             "-c",
+                             "shared_preload_libraries=" + what.preload_libraries,
+                             "-c",
+                             "synchronous_standby_names=",
+                             "-c",
+                             "logging_collector=off",
+                             "-c",
+                             "shared_buffers=16MB",
+                             "-c",
+                             "log_min_messages=warning",
+                             "-c",
+                             "log_min_error_statement=panic",
+                             "-c",
+                             "log_destination=stderr",
+                             what.database},
+                    .env = {{"LC_ALL", "C"}},
+                    .input = std::move(input),
+                    .cancel = cancel};
     auto out = RunChecked(command);
     if (!out) return Pass(out, "could not set up the database");
     return out;

@@ -10,6 +10,7 @@
 
 #include "io/common.hpp"
 #include "io/process.hpp"
+#include "pgaf/core/postgres_settings.hpp"
 
 /// PostgreSQL from outside: its programs, its data directory, its processes.
 namespace pgaf::io {
@@ -38,6 +39,8 @@ struct ControlData {
     int control_version = 0;
     int catalog_version = 0;
     bool has_checksums = false;
+    /// Of the server that wrote its WAL, as far as it was replayed.
+    std::optional<core::ServerSizes> sizes{};
 };
 Result<ControlData> ReadControlData(const PgInstall &install, const std::string &pgdata);
 /// The same's "in production", read from the file itself: it is asked for all the time.

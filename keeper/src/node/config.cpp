@@ -31,6 +31,7 @@ void ForEach(C &config, Fn fn) {
     fn("postgresql.host", config.pg_host);
     fn("postgresql.port", config.port);
     fn("postgresql.listen_addresses", config.listen_addresses);
+    fn("postgresql.tune", config.tune);
     fn("postgresql.auth_method", config.auth_method);
     fn("postgresql.hba_level", config.hba_level);
     fn("ssl.active", config.ssl_active);

@@ -28,6 +28,7 @@ struct Config {
     std::string pg_host;
     int port = 5432;
     std::string listen_addresses = "*";
+    bool tune = true;  ///< a server that we initialise is tuned to its machine
     std::string auth_method;
     std::string username;
     std::string dbname = "postgres";

@@ -65,7 +65,10 @@ Result<supervisor::ControlFacts> ReadControlFacts(const io::PgInstall &install,
 }
 
 NodeFiles::NodeFiles(Config config, Paths paths, io::PgInstall install)
-    : config_(std::move(config)), paths_(std::move(paths)), install_(std::move(install)) {
+    : config_(std::move(config)),
+      paths_(std::move(paths)),
+      install_(std::move(install)),
+      group_settings_(paths_, install_) {
     if (auto keeper = LoadKeeperConfig(paths_)) keeper_ = *keeper;
 }
 
@@ -110,7 +113,13 @@ Result<std::vector<std::string>> NodeFiles::PrepareStart(core::NodeState state,
                                                          const core::Reply *reply) {
     io::DirectoryLock lock(paths_.pgdata);
     if (auto done = lock.Take(); !done) return Pass(done);
-    auto options = WriteNodeServerFiles(install_, config_, paths_);
+    auto control = io::ReadControlData(install_, paths_.pgdata);
+    if (!control) return Pass(control);
+    const bool is_standby = core::IsStandby(state);
+    if (auto done = group_settings_.WriteFile(reply, !is_standby, control->sizes); !done)
+        return Pass(done);
+    auto options = WriteNodeServerFiles(install_, config_, paths_,
+                                        {.control = *control, .is_standby = is_standby});
     if (!options) return options;
     if (core::IsStandby(state)) {
         if (auto done = WriteInto(paths_.pgdata, "standby.signal", ""); !done) return Pass(done);

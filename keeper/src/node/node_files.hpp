@@ -5,6 +5,7 @@
 
 #include "io/files.hpp"
 #include "node/config.hpp"
+#include "node/group_settings.hpp"
 #include "node/leave.hpp"
 #include "supervisor/ports.hpp"
 
@@ -29,6 +30,10 @@ class NodeFiles final : public supervisor::Files {
                                                   const core::Reply *reply) override;
     Result<void> WriteSettings() override;
     Result<void> LeaveOrdinary() override { return node::LeaveOrdinary(paths_); }
+    void TakeSettings(const core::Reply &reply) override { group_settings_.Take(reply); }
+    void FillSettings(core::Report &report) override { group_settings_.Fill(report); }
+    void NoteStarted() override { group_settings_.NoteStarted(); }
+    void NoteFailedStarts() override { group_settings_.NoteFailedStarts(); }
     void ForgetHeartbeat() override;
     std::optional<supervisor::Heartbeat> ReadHeartbeat() override;
     bool IsMarked() override;
@@ -53,6 +58,7 @@ class NodeFiles final : public supervisor::Files {
     Paths paths_;
     io::PgInstall install_;
     core::KeeperConfig keeper_;  ///< as it was last saved
+    GroupSettings group_settings_;
 };
 
 /// The lock file between the supervisor and the worker.

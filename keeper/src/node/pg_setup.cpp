@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 
 #include "io/files.hpp"
+#include "io/machine.hpp"
 #include "io/process.hpp"
 #include "pgaf/core/leave.hpp"
 #include "pgaf/core/server_options.hpp"
@@ -26,6 +26,10 @@ bool HasSetting(std::string_view conf, std::string_view name) {
     return false;
 }
 
+int AtLeast(int least, std::string_view conf, std::string_view name) {
+    return std::max(least, core::ParseSize(core::SettingOf(conf, name)).value_or(0));
+}
+
 /// What Debian compiles in belongs to the user postgres; everybody else gets a directory of his
 /// own, unless the operator chose one: in /tmp anybody could pretend to be this server.
 core::ServerSettings SettingsOf(const io::PgInstall &install, const Config &config,
@@ -43,10 +47,8 @@ core::ServerSettings SettingsOf(const io::PgInstall &install, const Config &conf
         settings.preload_libraries = core::MergeLibraries(libraries, core::kKeeperLibrary);
         const std::string level = core::SettingOf(*old, "wal_level");
         if (!level.empty()) settings.wal_level = level;
-    }
-    struct statvfs disk {};
-    if (::statvfs((directory + "/pg_wal").c_str(), &disk) == 0) {
-        settings.slot_wal_mb = core::SlotWalMb(disk.f_blocks * disk.f_frsize);
+        settings.wal_senders = AtLeast(core::kLeastWalSenders, *old, "max_wal_senders");
+        settings.replication_slots = AtLeast(core::kLeastSlots, *old, "max_replication_slots");
     }
     return settings;
 }
@@ -88,14 +90,37 @@ Result<std::string> AskConfiguration(const io::PgInstall &install, const std::st
     return tl::unexpected(std::move(problem));
 }
 
-Result<core::ConfiguredServer> FindConfigured(const io::PgInstall &install, const Paths &paths) {
+Result<int> AskSize(const io::PgInstall &install, const std::string &pgdata,
+                    std::string_view name) {
+    auto value = AskConfiguration(install, pgdata, std::string(name));
+    if (!value) return Pass(value);
+    return core::ParseSize(*value).value_or(0);
+}
+
+/// All five only where they matter: each question is a process.
+Result<void> FindSizes(const io::PgInstall &install, const Paths &paths,
+                       core::ConfiguredServer &found) {
+    for (std::size_t i = 0; i < core::kSizeNames.size(); ++i) {
+        const bool is_asked = found.required || core::kSizeNames.at(i) == "max_wal_senders";
+        if (!is_asked) continue;
+        auto size = AskSize(install, paths.pgdata, core::kSizeNames.at(i));
+        if (!size) return Pass(size);
+        found.sizes.at(i) = *size;
+    }
+    auto slots = AskSize(install, paths.pgdata, "max_replication_slots");
+    if (!slots) return Pass(slots);
+    found.replication_slots = *slots;
+    return {};
+}
+
+Result<core::ConfiguredServer> FindConfigured(const io::PgInstall &install, const Paths &paths,
+                                              const StartFacts &facts) {
     core::ConfiguredServer found{.libraries = {},
                                  .wal_level = {},
-                                 .has_checksums = false,
+                                 .has_checksums = facts.control.has_checksums,
                                  .keeper_directory = paths.directory};
-    auto control = io::ReadControlData(install, paths.pgdata);
-    if (!control) return Pass(control);
-    found.has_checksums = control->has_checksums;
+    if (facts.is_standby) found.required = facts.control.sizes;
+    if (auto done = FindSizes(install, paths, found); !done) return Pass(done);
     auto libraries = AskConfiguration(install, paths.pgdata, "shared_preload_libraries");
     if (!libraries) return Pass(libraries);
     found.libraries = std::move(*libraries);
@@ -105,18 +130,36 @@ Result<core::ConfiguredServer> FindConfigured(const io::PgInstall &install, cons
     return found;
 }
 
-Result<core::ConfiguredServer> AskAdministrator(const io::PgInstall &install, const Paths &paths) {
+Result<core::ConfiguredServer> AskAdministrator(const io::PgInstall &install, const Paths &paths,
+                                                const StartFacts &facts) {
     auto conf = io::ReadFile(paths.pgdata + "/postgresql.conf");
     if (!conf) return Pass(conf);
-    if (auto done = WriteInto(paths.pgdata, kAsked, core::WithoutInclude(*conf)); !done)
-        return Pass(done);
-    auto found = FindConfigured(install, paths);
+    std::string asked = core::WithoutInclude(*conf);
+    asked.append("include_if_exists '").append(core::kGroupSettingsFile).append("'\n");
+    if (auto done = WriteInto(paths.pgdata, kAsked, asked); !done) return Pass(done);
+    auto found = FindConfigured(install, paths, facts);
     if (auto done = io::RemoveFile(paths.pgdata + "/" + std::string(kAsked)); !done)
         return Pass(done);
     return found;
 }
 
+/// Marks the server as one that is tuned, and takes back what initdb has chosen.
+Result<void> BeginTuning(const std::string &directory) {
+    auto conf = io::ReadFile(directory + "/postgresql.conf");
+    if (!conf) return Pass(conf);
+    if (auto done = WriteInto(directory, "postgresql.conf", core::WithoutInitdbChoices(*conf));
+        !done)
+        return done;
+    const core::Machine machine = io::ReadMachine(directory + "/pg_wal");
+    return WriteInto(directory, core::kDefaultsFile,
+                     core::DefaultsText({.tuned = core::TunedSettings(machine)}));
+}
+
 }  // namespace
+
+Result<void> WriteInto(const std::string &directory, std::string_view file, std::string_view text) {
+    return io::WriteFile(directory + "/" + std::string(file), text, 0600);
+}
 
 Result<void> InitDb(const io::PgInstall &install, const Config &config,
                     const std::string &directory, io::Cancel *cancel) {
@@ -130,20 +173,32 @@ Result<void> InitDb(const io::PgInstall &install, const Config &config,
                                 .cancel = cancel});
     if (!made)
         return Pass(made, fmt::format("could not create a database cluster in \"{}\"", directory));
-    return {};
-}
-
-Result<void> WriteInto(const std::string &directory, std::string_view file, std::string_view text) {
-    return io::WriteFile(directory + "/" + std::string(file), text, 0600);
+    return config.tune && !config.IsMonitor() ? BeginTuning(directory) : Result<void>{};
 }
 
 namespace {
 
-Result<void> WriteSettings(const core::ServerSettings &settings, const std::string &directory,
-                           const std::string &conf) {
+/// A server that was tuned when it was made is tuned anew: the machine may be another one, that of
+/// a copy, or have grown.
+core::Defaults DefaultsOf(const Config &config, const std::string &directory) {
+    const core::Machine machine = io::ReadMachine(directory + "/pg_wal");
+    core::Defaults defaults{.is_monitor = config.IsMonitor(),
+                            .ssl = config.ssl_active,
+                            .slot_wal_mb = core::SlotWalMb(machine.disk_bytes),
+                            .tuned = {}};
+    const auto old = io::ReadFile(directory + "/" + std::string(core::kDefaultsFile));
+    if (config.tune && old && core::IsTuned(*old)) defaults.tuned = core::TunedSettings(machine);
+    return defaults;
+}
+
+Result<void> WriteSettings(const core::ServerSettings &settings, const core::Defaults &defaults,
+                           const std::string &directory, const std::string &conf) {
     if (auto done = WriteInto(directory, core::kSettingsFile, core::SettingsText(settings)); !done)
         return done;
-    const std::string with_include = core::EnsureInclude(core::WithoutKeptSettings(conf));
+    if (auto done = WriteInto(directory, core::kDefaultsFile, core::DefaultsText(defaults)); !done)
+        return done;
+    const std::string with_include =
+        core::EnsureDefaultsInclude(core::EnsureInclude(core::WithoutKeptSettings(conf)));
     if (with_include == conf) return {};
     return WriteInto(directory, "postgresql.conf", with_include);
 }
@@ -151,9 +206,10 @@ Result<void> WriteSettings(const core::ServerSettings &settings, const std::stri
 }  // namespace
 
 Result<std::vector<std::string>> WriteNodeServerFiles(const io::PgInstall &install,
-                                                      const Config &config, const Paths &paths) {
+                                                      const Config &config, const Paths &paths,
+                                                      const StartFacts &facts) {
     const std::string &pgdata = paths.pgdata;
-    auto configured = AskAdministrator(install, paths);
+    auto configured = AskAdministrator(install, paths, facts);
     if (!configured) return Pass(configured);
     if (auto done = WriteServerFiles(install, config, paths, pgdata); !done) return Pass(done);
     auto conf = io::ReadFile(pgdata + "/postgresql.conf");
@@ -161,7 +217,11 @@ Result<std::vector<std::string>> WriteNodeServerFiles(const io::PgInstall &insta
     core::ServerSettings settings = SettingsOf(install, config, paths, pgdata, *conf);
     settings.preload_libraries = core::MergeLibraries(configured->libraries, core::kKeeperLibrary);
     settings.wal_level = configured->wal_level == "logical" ? "logical" : "replica";
-    if (auto done = WriteSettings(settings, pgdata, *conf); !done) return Pass(done);
+    const int senders = configured->sizes.at(*core::FindSize("max_wal_senders"));
+    settings.wal_senders = std::max(senders, core::kLeastWalSenders);
+    settings.replication_slots = std::max(configured->replication_slots, core::kLeastSlots);
+    if (auto done = WriteSettings(settings, DefaultsOf(config, pgdata), pgdata, *conf); !done)
+        return Pass(done);
     return core::SafetyOptions(*configured);
 }
 
@@ -176,7 +236,7 @@ Result<void> WriteServerFiles(const io::PgInstall &install, const Config &config
     if (settings.unix_socket_directory == paths.sockets) {
         if (auto made = MakeSocketDirectory(paths); !made) return made;
     }
-    return WriteSettings(settings, directory, *conf);
+    return WriteSettings(settings, DefaultsOf(config, directory), directory, *conf);
 }
 
 Result<void> WriteNodeHba(const core::KeeperConfig &keeper, const std::string &directory,

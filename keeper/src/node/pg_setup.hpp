@@ -19,11 +19,18 @@ Result<void> InitDb(const io::PgInstall &install, const Config &config,
 Result<void> WriteServerFiles(const io::PgInstall &install, const Config &config,
                               const Paths &paths, const std::string &directory);
 
+/// What is known of a server that is about to start.
+struct StartFacts {
+    io::ControlData control;
+    bool is_standby = false;
+};
+
 /// The same for a node that is about to be started in PGDATA, with the libraries and the wal_level
 /// that its administrator has configured, wherever that is. Returns what must stand on the server's
 /// command line; fails with PostgreSQL's own words when the configuration is broken.
 Result<std::vector<std::string>> WriteNodeServerFiles(const io::PgInstall &install,
-                                                      const Config &config, const Paths &paths);
+                                                      const Config &config, const Paths &paths,
+                                                      const StartFacts &facts);
 
 /// HBA lines for the keeper's peers.
 Result<void> WriteNodeHba(const core::KeeperConfig &keeper, const std::string &directory,

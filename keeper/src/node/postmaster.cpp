@@ -82,6 +82,11 @@ bool Postmaster::IsOutOfRecovery() const {
     return file && file->pid == pid_ && file->status == "ready" && io::IsInProduction(pgdata_);
 }
 
+bool Postmaster::IsShuttingDown() const {
+    const auto file = io::ReadPostmasterFile(pgdata_);
+    return file && file->pid == pid_ && file->status == "stopping";
+}
+
 bool Postmaster::IsParentOf(int pid) const {
     return pid_ > 0 && io::InspectProcess(pid).parent == pid_;
 }

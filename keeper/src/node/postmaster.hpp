@@ -30,6 +30,7 @@ class Postmaster final : public supervisor::Server {
     [[nodiscard]] core::BootTime StartedAt() const override { return started_at_; }
     [[nodiscard]] bool AcceptsConnections() const override;
     [[nodiscard]] bool IsOutOfRecovery() const override;
+    [[nodiscard]] bool IsShuttingDown() const override;
     [[nodiscard]] int ProcessId() const override { return pid_; }
     [[nodiscard]] bool IsParentOf(int pid) const override;
     Result<void> KillLeftovers() override;

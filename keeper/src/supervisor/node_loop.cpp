@@ -131,6 +131,7 @@ core::Report NodeLoop::MakeReport() const {
     report.problem = problem_.empty() ? trouble_ : problem_;
     report.event = event_;
     report.pg_version = options_.pg_version;
+    files_.FillSettings(report);
     return report;
 }
 
@@ -162,6 +163,7 @@ void NodeLoop::OnReply(const core::Reply &reply, int tag) {
                   (reply.reason.empty() ? "" : ": " + reply.reason));
     }
     reply_ = reply;
+    if (!running_) files_.TakeSettings(reply);
     if (running_ && reply.goal != running_->goal && reply.goal != record_.state) CancelStep();
     if (!IsStopping()) Act();
 }
@@ -276,6 +278,7 @@ void NodeLoop::ExitAfterReport(int status) {
 
 void NodeLoop::OnStartFailed(const core::Problem &problem) {
     trouble_ = problem.message;
+    if (FailedStarts() >= kStartsBeforeRejoin - 1) files_.NoteFailedStarts();
     if (!is_keeper_) return BecomeKeeper();
     Report();
     return files_.HasNoData() ? Act() : StartServer();

@@ -54,6 +54,7 @@ class NodeLoop final : public ServerLoop {
  protected:
     void OnBegin() override;
     void OnDown() override;
+    void OnReady() override { files_.NoteStarted(); }
     void OnStopped() override;
     void OnStopRequest() override;
     void OnTick() override;

@@ -98,6 +98,7 @@ void NodeLoop::OnDown() {
         const auto control = files_.ReadControl();
         has_own_writes_ = has_own_writes_ || (control && !control->IsStandbys());
     }
+    if (FailedStarts() >= kStartsBeforeRejoin - 1) files_.NoteFailedStarts();
     if (!is_keeper_) return BecomeKeeper();
     control_ = files_.ReadControl();
     Report();

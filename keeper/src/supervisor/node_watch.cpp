@@ -14,6 +14,8 @@ constexpr Milliseconds kHeartbeatLimit{5000};
 /// How often the postmaster is asked, and how long it may be mute: then no client gets in.
 constexpr Milliseconds kAskPeriod{2000};
 constexpr Milliseconds kMuteLimit{8000};
+/// An orderly end has a checkpoint in it.
+constexpr Milliseconds kShutdownLimit{60'000};
 /// So soon after its start, or after we have found it, the worker of a server shows itself.
 constexpr Milliseconds kWorkerLimit{10'000};
 constexpr Milliseconds kStreamPatience{10'000};
@@ -108,6 +110,7 @@ void NodeLoop::WatchHeartbeat(const Heartbeat &heartbeat) {
     if (is_worker_up) WatchStream(heartbeat);
     const BootTime last_sign = std::max({heartbeat.at, server_.StartedAt(), awake_since_});
     if (now - last_sign <= kHeartbeatLimit) return;
+    if (server_.IsShuttingDown() && now - last_sign <= kShutdownLimit) return;
     log_.Error("The worker in PostgreSQL (process " + std::to_string(heartbeat.pid) +
                ") gave no sign for " + std::to_string((now - last_sign).count()) +
                " ms: killing PostgreSQL");

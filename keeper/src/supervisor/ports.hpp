@@ -54,6 +54,8 @@ class Server {
     [[nodiscard]] virtual bool AcceptsConnections() const = 0;
     /// Recovery has ended and it accepts writes.
     [[nodiscard]] virtual bool IsOutOfRecovery() const = 0;
+    /// An orderly end has begun: the server writes what it must, and its worker is gone.
+    [[nodiscard]] virtual bool IsShuttingDown() const { return false; }
     /// For the operator; 0 when none is watched.
     [[nodiscard]] virtual int ProcessId() const = 0;
     /// The process was started by the postmaster that is watched.
@@ -89,6 +91,14 @@ class Files {
     /// on its command line. No server may run.
     virtual core::Result<std::vector<std::string>> PrepareStart(core::NodeState state,
                                                                 const core::Reply *reply) = 0;
+    /// Remembers the settings of PostgreSQL that the reply brings, if it brings any.
+    virtual void TakeSettings(const core::Reply & /*reply*/) {}
+    /// Adds to the report what it says about them.
+    virtual void FillSettings(core::Report & /*report*/) {}
+    /// A server has come up with the settings of the last start; or several have not, one after
+    /// the other: then the next start has those of the last one that did.
+    virtual void NoteStarted() {}
+    virtual void NoteFailedStarts() {}
     /// Writes the settings anew, for a server that runs.
     virtual core::Result<void> WriteSettings() = 0;
     /// The node was dropped: PGDATA becomes that of an ordinary PostgreSQL. No server may run.

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "pgaf/core/postgres_settings.hpp"
 #include "pgaf/core/types.hpp"
 
 namespace pgaf::worker {
@@ -72,6 +73,9 @@ struct ServerFacts {
     int sync_k = 0;                       ///< how many of sync_members must confirm
     std::vector<core::NodeId> sync_members;
     std::string primary_conninfo;
+    std::optional<core::ServerSizes> sizes;  ///< see core::kSizeNames
+    std::int64_t started_at = 0;             ///< microseconds, by the clock of the node
+    std::string lacks;  ///< why replay has stopped: a size that the primary's WAL asks for
     std::vector<SenderFact> senders;
     std::vector<SlotFact> slots;
     ReceiverState receiver;

@@ -29,7 +29,10 @@ bool AwaitsStandby(core::NodeState state) {
 }  // namespace
 
 Keeper::Keeper(std::string directory, const Ports &ports)
-    : directory_(std::move(directory)), ports_(ports), lease_(ports.gate, ports.clock) {}
+    : directory_(std::move(directory)),
+      ports_(ports),
+      lease_(ports.gate, ports.clock),
+      settings_(directory_) {}
 
 bool Keeper::LoadRecord() {
     if (record_) return true;
@@ -389,9 +392,11 @@ void Keeper::Iterate() {
                         *config_, record_->state, sync_, sealed_lsn_, history_.Of(facts.timeline)};
         if (step_ == nullptr || !step_->IsUrgent()) {
             housekeeping_problem_ = housekeeping_.Poll(context);
+            settings_problem_ = settings_.Poll(context);
         }
         Advance(context);
         RecordSyncVersion();
+        RestartWhenAsked(facts);
     }
     if (stopping_ && now_ >= stop_again_at_) {
         stop_again_at_ = now_ + core::Milliseconds{1000};

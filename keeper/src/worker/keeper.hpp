@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "worker/facts.hpp"
+#include "worker/group_settings.hpp"
 #include "worker/housekeeping.hpp"
 #include "worker/lease.hpp"
 #include "worker/ports.hpp"
@@ -56,6 +57,7 @@ class Keeper {
     void StayInState(Context &context);
     void DrainAgain(Context &context);
     core::Result<void> KeepUpstream(const Context &context);
+    void RestartWhenAsked(const ServerFacts &facts);
     void StopServer(core::NodeState record_state, const std::string &why);
     void Drop(Context &context);
 
@@ -72,6 +74,7 @@ class Keeper {
     Ages ages_;
     SyncApplier sync_;
     Housekeeping housekeeping_;
+    GroupSettings settings_;
     HistoryReader history_;
     WriteProbe write_probe_;
 
@@ -123,6 +126,7 @@ class Keeper {
     std::string logged_problem_;
     core::BootTime logged_at_;
     std::string housekeeping_problem_;
+    std::string settings_problem_;
     std::string link_problem_;
 };
 

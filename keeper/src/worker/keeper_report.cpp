@@ -37,6 +37,9 @@ std::string SignatureOf(const core::Report &report) {
     add(report.receiver.upstream.value);
     add(report.receiver.streaming);
     add(report.receiver.sealed);
+    add(report.settings_version);
+    add(report.refused_settings);
+    add(report.settings_mark);
     for (const core::StandbyFact &standby : report.standbys) {
         add(standby.node.value);
         add(standby.streaming);
@@ -115,7 +118,11 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
     if (report.problem.empty() && facts.is_crash_recovery) {
         report.problem = "PostgreSQL is in crash recovery";
     }
+    if (report.problem.empty()) report.problem = settings_problem_;
     report.pg_version = ports_.server.Version();
+    report.server_start = facts.started_at;
+    report.sizes = facts.sizes;
+    settings_.Fill(report, reply_ ? reply_->settings_mark : 0);
     return report;
 }
 

@@ -128,6 +128,11 @@ void Keeper::StayInState(Context &context) {
                    "PostgreSQL has left recovery, and this node is a standby");
         return;
     }
+    if (Follows(record_->state) && !context.facts.lacks.empty()) {
+        // Its replay never goes on in this server. The supervisor starts it with what it lacks.
+        StopServer(record_->state, context.facts.lacks);
+        return;
+    }
     if (core::IsWritable(record_->state) && !context.facts.in_recovery) {
         const std::int64_t before = sync_.confirmed_version();
         const Progress progress = sync_.Poll(context);
@@ -155,6 +160,16 @@ core::Result<void> Keeper::KeepUpstream(const Context &context) {
     step_retry_at_ = now_ + core::Milliseconds{500};
     if (!pointed) return tl::unexpected(pointed.error());
     return PointAtUpstream(context);
+}
+
+void Keeper::RestartWhenAsked(const ServerFacts &facts) {
+    constexpr core::Milliseconds kOrderlyLimit{60'000};
+    const bool is_asked = reply_->restart_of != 0 && reply_->restart_of == facts.started_at;
+    if (!is_asked || stopping_ || step_ != nullptr || record_->state != reply_->goal) return;
+    ports_.log.Line("restarting PostgreSQL, as the operator wants");
+    stopping_ = true;
+    stop_again_at_ = now_ + kOrderlyLimit;
+    ports_.server.StopOrderly();
 }
 
 void Keeper::StopServer(core::NodeState record_state, const std::string &why) {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "pgaf/core/protocol.hpp"
 #include "pgaf/core/result.hpp"
@@ -95,6 +96,20 @@ class Server {
     /// Of an inactive slot: dead rows are no longer kept for it.
     virtual void ReleaseSlotXmin(const std::string &name) = 0;
     virtual void DropSlot(const std::string &name) = 0;
+    /// What the server says against a setting in its configuration, when it cannot have it.
+    [[nodiscard]] virtual core::Result<void> CheckSetting(const std::string & /*name*/,
+                                                          const std::string & /*value*/) {
+        return {};
+    }
+    /// The settings that were written, and all others that wait for a restart, as they are in
+    /// force.
+    [[nodiscard]] virtual std::vector<core::SettingState> SettingStates(
+        const std::vector<core::PostgresSetting> & /*written*/) {
+        return {};
+    }
+    /// Ends this server in an orderly way; the supervisor starts it again.
+    virtual void StopOrderly() { StopImmediately(); }
+
     /// Path of pg_hba.conf; empty when there is none.
     [[nodiscard]] virtual std::string HbaFile() = 0;
     /// Releases what an exception left behind.

@@ -64,7 +64,8 @@ TEST(SafetyOptions, NameEverySettingThatSafetyNeeds) {
     EXPECT_EQ(options, (std::vector<std::string>{
                            "-c", "shared_preload_libraries=a, pgautofailover_keeper", "-c",
                            "pgautofailover_keeper.directory=/n", "-c", "restart_after_crash=off",
-                           "-c", "hot_standby=on", "-c", "wal_level=replica"}));
+                           "-c", "hot_standby=on", "-c", "wal_level=replica", "-c",
+                           "max_wal_senders=72", "-c", "max_replication_slots=72"}));
 }
 
 }  // namespace

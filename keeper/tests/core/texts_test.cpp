@@ -45,11 +45,22 @@ TEST(Protocol, ReportSurvivesTheRoundTrip) {
     report.standbys = {{NodeId{2}, true, true, Lsn{5}, Milliseconds{3}}};
     report.receiver = {NodeId{3}, true, Milliseconds{17}, true};
     report.problem = "no room";
+    report.settings_version = 21;
+    report.refused_settings = 22;
+    report.refused_name = "work_mem";
+    report.refusal = "too much";
+    report.refused_at_start = true;
+    report.server_start = 777;
+    report.sizes = ServerSizes{100, 8, 72, 0, 64};
+    report.settings_mark = 23;
+    report.settings_state = "[]";
     const auto decoded = DecodeReport(Encode(report));
     ASSERT_TRUE(decoded.has_value());
     EXPECT_EQ(Encode(*decoded), Encode(report));
     EXPECT_EQ(decoded->system_identifier, report.system_identifier);
     EXPECT_EQ(decoded->history, report.history);
+    EXPECT_EQ(decoded->sizes, report.sizes);
+    EXPECT_EQ(decoded->refusal, report.refusal);
 }
 
 TEST(Protocol, ReportOfAGivenUpConnectionIsOvertaken) {
@@ -85,10 +96,17 @@ TEST(Protocol, ReplySurvivesTheRoundTrip) {
     reply.sync_names = "ANY 1 (pgautofailover_standby_2)";
     reply.peers = {Peer{NodeId{2}, "b", "h", 5432, NodeState::kSecondary, false, true, Lsn{9}}};
     reply.channel = "c";
+    reply.peers.at(0).sizes = ServerSizes{200, 8, 72, 0, 64};
+    reply.settings_version = 21;
+    reply.settings = std::vector<PostgresSetting>{{"work_mem", "64MB"}};
+    reply.settings_mark = 23;
+    reply.restart_of = 777;
     const auto decoded = DecodeReply(Encode(reply));
     ASSERT_TRUE(decoded.has_value());
     EXPECT_EQ(Encode(*decoded), Encode(reply));
     EXPECT_TRUE(decoded->peers.at(0).is_promotable);
+    EXPECT_EQ(decoded->peers.at(0).sizes, reply.peers.at(0).sizes);
+    EXPECT_EQ(decoded->settings, reply.settings);
 }
 
 TEST(Protocol, BadTextIsRefusedAndNamed) {

@@ -36,6 +36,7 @@ class FakeWorld final : public Clock,
     bool is_marked = false;
     bool is_out_of_recovery = false;
     bool is_configuration_broken = false;
+    bool is_shutting_down = false;
     std::optional<ControlFacts> control;
     std::optional<supervisor::Heartbeat> heartbeat;
 
@@ -49,6 +50,7 @@ class FakeWorld final : public Clock,
     };
     std::vector<Sent> sent;
     std::vector<BootTime> starts;
+    int times_ready = 0;  ///< a server has come up
     std::optional<int> exit_status;
     std::optional<core::Step> step;  ///< that was begun and has not ended
     StepInput step_input;
@@ -92,6 +94,7 @@ class FakeWorld final : public Clock,
     [[nodiscard]] BootTime StartedAt() const override { return started_at_; }
     [[nodiscard]] bool AcceptsConnections() const override { return is_ready; }
     [[nodiscard]] bool IsOutOfRecovery() const override { return is_out_of_recovery; }
+    [[nodiscard]] bool IsShuttingDown() const override { return is_shutting_down; }
     [[nodiscard]] int ProcessId() const override { return is_running ? 50 : 0; }
     [[nodiscard]] bool IsParentOf(int pid) const override { return pid == 99; }
     core::Result<void> KillLeftovers() override {
@@ -126,6 +129,10 @@ class FakeWorld final : public Clock,
         prepared_state = state;
         return std::vector<std::string>{"-c", "what_safety=needs"};
     }
+    void TakeSettings(const core::Reply &) override { Did("take settings"); }
+    void NoteStarted() override { ++times_ready; }
+    void NoteFailedStarts() override { Did("note failed starts"); }
+    void FillSettings(core::Report &report) override { report.settings_version = 77; }
     core::Result<void> WriteSettings() override {
         Did("write settings");
         return {};

@@ -304,5 +304,50 @@ TEST(Watchman, AStandbyWhoseWorkerHasWrittenNothingIsLeftAlone) {
     EXPECT_EQ(bench.world.Count("stop fast"), 0);
 }
 
+TEST(Hang, AnOrderlyEndHasTimeForItsCheckpoint) {
+    Bench bench;
+    bench.world.runs_already = true;
+    bench.world.heartbeat = Heartbeat{.pid = 99, .at = bench.world.now};
+    bench.Begin();
+    bench.world.is_shutting_down = true;
+    bench.RunFor(Milliseconds{59'000});
+    EXPECT_EQ(bench.world.Count("kill"), 0);
+    bench.RunFor(Milliseconds{3000});
+    EXPECT_GE(bench.world.Count("kill"), 1);
+}
+
+// Goal: what the formation has set is there when a server starts, and is said in every report.
+TEST(Settings, AreTakenFromEveryReplyBeforeAStart) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kPrimary;
+    bench.Begin();
+    EXPECT_EQ(bench.world.sent.back().report.settings_version, 77);
+    bench.Answer(NodeState::kPrimary);
+    const auto &journal = bench.world.journal;
+    const auto taken = std::find(journal.begin(), journal.end(), "take settings");
+    const auto started = std::find(journal.begin(), journal.end(), "start");
+    EXPECT_LT(taken - journal.begin(), started - journal.begin());
+    EXPECT_NE(started, journal.end());
+}
+
+// Before the data are suspected, the newest settings are.
+TEST(Settings, AreSuspectedAfterTwoStartsThatFailed) {
+    Bench bench;
+    bench.world.is_ready = false;
+    bench.Begin();
+    bench.EndServer();
+    EXPECT_EQ(bench.world.Count("note failed starts"), 0);
+    while (!bench.world.is_running)
+        bench.RunFor(Milliseconds{10});
+    bench.EndServer();
+    EXPECT_EQ(bench.world.Count("note failed starts"), 1);
+    EXPECT_EQ(bench.world.times_ready, 0);
+    bench.world.is_ready = true;
+    while (!bench.world.is_running)
+        bench.RunFor(Milliseconds{10});
+    bench.RunFor(Milliseconds{500});
+    EXPECT_EQ(bench.world.times_ready, 1);
+}
+
 }  // namespace
 }  // namespace pgaf::supervisor

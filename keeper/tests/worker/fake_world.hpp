@@ -54,6 +54,8 @@ class FakeWorld final : public Clock,
     bool admits_standbys = false;
     std::uint32_t checkpoints_done = 0;
     std::string hba_file;
+    std::string cannot_have;  ///< the name of a setting
+    std::vector<core::SettingState> states;
     /// Answers every report at once; without it the monitor is silent.
     std::optional<core::Reply> monitor;
     std::optional<Link::Answer> answer;
@@ -194,6 +196,15 @@ class FakeWorld final : public Clock,
         Did("drop " + name);
         std::erase_if(facts.slots, [&name](const SlotFact &slot) { return slot.name == name; });
     }
+    core::Result<void> CheckSetting(const std::string &name, const std::string &) override {
+        if (name == cannot_have) return core::Fail(core::ProblemCode::kPostgres, "it cannot");
+        return {};
+    }
+    std::vector<core::SettingState> SettingStates(
+        const std::vector<core::PostgresSetting> &) override {
+        return states;
+    }
+    void StopOrderly() override { Did("stop in order"); }
     std::string HbaFile() override { return hba_file; }
     void CleanUpAfterError() override { Did("clean up"); }
 

@@ -9,6 +9,7 @@
 #include "pgaf/core/keeper_config.hpp"
 #include "pgaf/core/protocol.hpp"
 #include "pgaf/core/result.hpp"
+#include "pgaf/core/server_options.hpp"
 
 /// Texts of the files that keepers write into PGDATA. Pure: text in, text out.
 namespace pgaf::core {
@@ -38,7 +39,7 @@ struct ServerSettings {
     std::string keeper_directory;   ///< empty on the monitor
     std::string preload_libraries;  ///< ours, and the administrator's
     std::string wal_level = "replica";
-    std::string listen_addresses = "*";
+    std::string listen_addresses = "*";  ///< "*": a default, see kDefaultsFile
     int port = 5432;
     int pg_major = 15;
     std::string auth_method;
@@ -49,7 +50,8 @@ struct ServerSettings {
     std::string ssl_ca_file;
     std::string ssl_crl_file;
     bool is_monitor = false;
-    std::int64_t slot_wal_mb = kSlotWalMostMb;  ///< WAL kept for a standby that is away
+    int wal_senders = kLeastWalSenders;
+    int replication_slots = kLeastSlots;
 };
 /// A quarter of the disk, and not more than kSlotWalMostMb.
 std::int64_t SlotWalMb(std::uint64_t disk_bytes);

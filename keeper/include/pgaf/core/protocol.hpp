@@ -1,10 +1,12 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "pgaf/core/node_state.hpp"
+#include "pgaf/core/postgres_settings.hpp"
 #include "pgaf/core/result.hpp"
 #include "pgaf/core/sync_set.hpp"
 #include "pgaf/core/timeline.hpp"
@@ -84,6 +86,20 @@ struct Report {
     /// What happened once and belongs into the monitor's events; repeated until it is answered.
     std::string event{};
     std::string pg_version;
+    /// PostgreSQL's settings of the formation: the version that the node has accepted, and the one
+    /// that it cannot, with the name of the setting and the reason; 0: none.
+    std::int64_t settings_version = 0;
+    std::int64_t refused_settings = 0;
+    std::string refused_name{};
+    std::string refusal{};
+    bool refused_at_start = false;  ///< it was accepted, and no server came up with it
+    /// When the server was started, in microseconds by the node's own clock: tells one run from
+    /// another. 0: it is down.
+    std::int64_t server_start = 0;
+    std::optional<ServerSizes> sizes{};  ///< in force; none: it is down
+    /// A mark of `settings_state`, which is sent as long as the monitor does not know it.
+    std::int64_t settings_mark = 0;
+    std::string settings_state{};  ///< see EncodeSettingStates
 };
 
 enum class GrantKind { kNone, kTimed, kUnlimited };
@@ -100,6 +116,7 @@ struct Peer {
     /// Of the upstream only: whoever follows it must be a prefix of this.
     int timeline = 0;
     TimelineHistory history{};
+    std::optional<ServerSizes> sizes{};  ///< in force; none: it does not run, or was not heard
 };
 
 /// What comes down.
@@ -131,6 +148,13 @@ struct Reply {
     /// LISTEN here; a notification means: report now. Empty: the session is notified without that.
     std::string channel;
     std::string reason;  ///< why the goal is what it is
+    /// PostgreSQL's settings that the node is to have, 0: none are known; their items come along
+    /// when the node has reported another version.
+    std::int64_t settings_version = 0;
+    std::optional<std::vector<PostgresSetting>> settings{};
+    std::int64_t settings_mark = 0;  ///< of the state that the monitor knows
+    /// The operator wants the server that was started then to be restarted; 0: none.
+    std::int64_t restart_of = 0;
 };
 
 /// JSON texts. Decoding ignores unknown members (a newer peer may send them), and fails with

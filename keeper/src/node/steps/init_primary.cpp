@@ -6,6 +6,7 @@
 #include "io/files.hpp"
 #include "io/temporary_server.hpp"
 #include "node/adopt.hpp"
+#include "node/adoption.hpp"
 #include "node/steps/steps.hpp"
 
 namespace pgaf::node {
@@ -142,7 +143,14 @@ Result<void> AdoptCluster(const StepContext &context, io::DirectoryLock &lock) {
         if (auto done = FinishRecovery(context, lock); !done) return done;
     }
     spdlog::info("Taking over the database cluster in \"{}\"", pgdata);
+    const ConfiguredValues before = ReadConfigured(context.install, pgdata, {});
     if (auto done = WriteFiles(context, pgdata); !done) return done;
+    auto control = io::ReadControlData(context.install, pgdata);
+    if (!control) return Pass(control);
+    auto options =
+        WriteNodeServerFiles(context.install, context.config, context.paths, {.control = *control});
+    if (!options) return Pass(options);
+    SayWhatChanged(before, ReadConfigured(context.install, pgdata, *options));
     return SetUpDatabase(context, pgdata, lock);
 }
 

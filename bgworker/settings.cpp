@@ -1,0 +1,216 @@
+#include "headers.hpp"
+
+#include <algorithm>
+
+#include "pg/guard.hpp"
+#include "pgaf/core/server_options.hpp"
+#include "server.hpp"
+
+/// PostgreSQL's settings as this process has read them; the caller reloads on SIGHUP.
+namespace pgaf::keeper {
+namespace {
+
+using core::PostgresSetting;
+using core::SettingState;
+
+struct Variables {
+    config_generic **list;
+    int count;
+};
+
+Variables AllVariablesUnsafe() {
+#if PG_VERSION_NUM >= 160000
+    Variables all{};
+    all.list = get_guc_variables(&all.count);
+    return all;
+#else
+    return {get_guc_variables(), GetNumConfigOptions()};
+#endif
+}
+
+std::string UnitOf(const config_generic &variable) {
+    switch (variable.flags & GUC_UNIT) {
+        case GUC_UNIT_BYTE:
+            return "B";
+        case GUC_UNIT_KB:
+            return "kB";
+        case GUC_UNIT_MB:
+            return "MB";
+        case GUC_UNIT_BLOCKS:
+            return std::to_string(BLCKSZ / 1024) + "kB";
+        case GUC_UNIT_XBLOCKS:
+            return std::to_string(XLOG_BLCKSZ / 1024) + "kB";
+        case GUC_UNIT_MS:
+            return "ms";
+        case GUC_UNIT_S:
+            return "s";
+        case GUC_UNIT_MIN:
+            return "min";
+        default:
+            return "";
+    }
+}
+
+/// Reads what a user would see, without the show hooks: some of them look into catalogs.
+std::string InForce(const config_generic &variable) {
+    switch (variable.vartype) {
+        case PGC_BOOL:
+            return *reinterpret_cast<const config_bool &>(variable).variable ? "on" : "off";
+        case PGC_INT:
+            return core::WithUnit(*reinterpret_cast<const config_int &>(variable).variable,
+                                  UnitOf(variable));
+        case PGC_REAL: {
+            char text[64];
+            (void)pg_snprintf(text, sizeof text, "%g%s",
+                              *reinterpret_cast<const config_real &>(variable).variable,
+                              UnitOf(variable).c_str());
+            return text;
+        }
+        case PGC_STRING: {
+            const char *const text = *reinterpret_cast<const config_string &>(variable).variable;
+            return text == nullptr ? "" : text;
+        }
+        case PGC_ENUM: {
+            const auto &chosen = reinterpret_cast<const config_enum &>(variable);
+            for (const config_enum_entry *entry = chosen.options; entry->name != nullptr; ++entry)
+                if (entry->val == *chosen.variable) return entry->name;
+            return "";
+        }
+    }
+    return "";
+}
+
+/// The server uses something else than `value` means.
+bool Differs(const config_generic &variable, const std::string &value) {
+    const char *const text = value.c_str();
+    switch (variable.vartype) {
+        case PGC_BOOL: {
+            bool meant = false;
+            return !parse_bool(text, &meant) ||
+                   meant != *reinterpret_cast<const config_bool &>(variable).variable;
+        }
+        case PGC_INT: {
+            int meant = 0;
+            const bool is_read = pg::CallPg([&] {
+                const char *hint = nullptr;
+                return parse_int(text, &meant, variable.flags, &hint);
+            });
+            return !is_read || meant != *reinterpret_cast<const config_int &>(variable).variable;
+        }
+        case PGC_REAL: {
+            double meant = 0;
+            const bool is_read = pg::CallPg([&] {
+                const char *hint = nullptr;
+                return parse_real(text, &meant, variable.flags, &hint);
+            });
+            return !is_read || meant != *reinterpret_cast<const config_real &>(variable).variable;
+        }
+        case PGC_STRING:
+            if (strcmp(variable.name, "shared_preload_libraries") == 0)
+                return core::MergeLibraries(value, core::kKeeperLibrary) != InForce(variable);
+            return value != InForce(variable);
+        case PGC_ENUM: {
+            const auto &chosen = reinterpret_cast<const config_enum &>(variable);
+            int meant = 0;
+            return !pg::CallPg([&] {
+                for (const config_enum_entry *entry = chosen.options; entry->name != nullptr;
+                     ++entry) {
+                    if (pg_strcasecmp(entry->name, text) != 0) continue;
+                    meant = entry->val;
+                    return true;
+                }
+                return false;
+            }) || meant != *chosen.variable;
+        }
+    }
+    return false;
+}
+
+std::string BaseName(const char *path) {
+    const std::string whole = path == nullptr ? "" : path;
+    return whole.substr(whole.rfind('/') + 1);
+}
+
+/// Where a value comes from that is not what we have written.
+std::string SourceOf(const config_generic &variable) {
+    if (variable.source == PGC_S_FILE) return BaseName(variable.sourcefile);
+    return GucSource_Names[variable.source];
+}
+
+SettingState StateOf(const config_generic &variable, const PostgresSetting *written) {
+    SettingState state{.name = variable.name,
+                       .in_force = InForce(variable),
+                       .in_file = written == nullptr ? "" : written->value,
+                       .overridden_by = {},
+                       .pending_restart = (variable.status & GUC_PENDING_RESTART) != 0};
+    if (written == nullptr || !Differs(variable, written->value)) return state;
+    const bool needs_restart = variable.context == PGC_POSTMASTER;
+    const std::string source = SourceOf(variable);
+    // On the command line stands what was in our file, or another, at the last start.
+    const bool is_ours = source == core::kGroupSettingsFile || variable.source == PGC_S_ARGV;
+    if (needs_restart) state.pending_restart = true;
+    if (!is_ours && (!needs_restart || source == "postgresql.auto.conf"))
+        state.overridden_by = source;
+    return state;
+}
+
+bool HasLackUnsafe(core::ServerSizes &required) {
+    if (!RecoveryInProgress() || GetRecoveryPauseState() != RECOVERY_PAUSED) return false;
+    bool is_whole = false;
+    ControlFileData *const control = get_controlfile(DataDir, &is_whole);
+    required = {control->MaxConnections, control->max_worker_processes, control->max_wal_senders,
+                control->max_prepared_xacts, control->max_locks_per_xact};
+    pfree(control);
+    return is_whole;
+}
+
+}  // namespace
+
+core::ServerSizes SizesOfServer() {
+    return {MaxConnections, max_worker_processes, max_wal_senders, max_prepared_xacts,
+            max_locks_per_xact};
+}
+
+std::string LackOfServer() {
+    core::ServerSizes required{};
+    core::ServerSizes *const out = &required;
+    if (!pg::CallPg([out] { return HasLackUnsafe(*out); })) return "";
+    const auto missing = core::MissingSizes(SizesOfServer(), required);
+    if (missing.empty()) return "";
+    return "replay has stopped: the primary uses \"" + missing.front().name + "\" " +
+           missing.front().value + ", and a standby needs at least that";
+}
+
+core::Result<void> PgServer::CheckSetting(const std::string &name, const std::string &value) {
+    const char *const setting = name.c_str();
+    const char *const text = value.c_str();
+    try {
+        pg::CallPg([setting, text] {
+            (void)set_config_option(setting, text, PGC_POSTMASTER, PGC_S_FILE, GUC_ACTION_SET,
+                                    false, ERROR, false);
+        });
+    } catch (const pg::PgError &error) {
+        return core::Fail(core::ProblemCode::kPostgres, error.what());
+    }
+    return {};
+}
+
+std::vector<SettingState> PgServer::SettingStates(const std::vector<PostgresSetting> &written) {
+    std::vector<SettingState> states;
+    const Variables all = pg::CallPg([] { return AllVariablesUnsafe(); });
+    for (int i = 0; i < all.count; ++i) {
+        const config_generic &variable = *all.list[i];
+        const auto found =
+            std::find_if(written.begin(), written.end(), [&variable](const PostgresSetting &one) {
+                return pg_strcasecmp(one.name.c_str(), variable.name) == 0;
+            });
+        const bool is_written = found != written.end();
+        if (!is_written && (variable.status & GUC_PENDING_RESTART) == 0) continue;
+        SettingState state = StateOf(variable, is_written ? &*found : nullptr);
+        state.name = core::FoldName(state.name);
+        states.push_back(std::move(state));
+    }
+    return states;
+}
+
+}  // namespace pgaf::keeper
