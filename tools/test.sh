@@ -74,7 +74,7 @@ fi
 
 if has proof; then
   echo '=== simulation with fresh seeds'
-  build/cmake/pgaf_simulate --known keeper/sim/known_faults.txt --first now --seeds "${SIMULATE_SEEDS:-2000}"
+  build/cmake/pgaf_simulate --known keeper/sim/known_faults.txt --first now --seeds "${SIMULATE_SEEDS:-4000}"
   echo '=== mutants'
   /usr/bin/python3 tools/mutate.py
   /usr/bin/python3 tools/mutate.py --count 12 --seconds "${MUTATE_SECONDS:-180}"

@@ -34,7 +34,7 @@ class Result:
 class Judge:
     def __init__(self, workshop, seeds):
         self.workshop = workshop
-        self.runs = {program: runs_of(program, seeds) for program in workshop.programs}
+        self.runs = {program: runs_of(program, seeds, workshop.known_faults) for program in workshop.programs}
         self.limits = {}
         self._measure()
 

@@ -42,9 +42,9 @@ class Outcome:
     seconds: float = 0.0
 
 
-def runs_of(program, seeds):
+def runs_of(program, seeds, known_faults):
     if program == SIMULATION:
-        return [Run("simulation", program, ("--known", str(KNOWN_FAULTS), "--seeds", str(seeds)))]
+        return [Run("simulation", program, ("--known", str(known_faults), "--seeds", str(seeds)))]
     unit = Run("unit", program, ("--gtest_brief=1", "--gtest_fail_fast", "--gtest_filter=-Closure.*"))
     if program != "core_tests":
         return [unit]
@@ -78,6 +78,9 @@ class Workshop:
 
     def __init__(self, directory):
         self.directory = directory
+        # Of its own: a change of the tree while this runs is no mutant's fault.
+        self.known_faults = directory / KNOWN_FAULTS.name
+        shutil.copy2(KNOWN_FAULTS, self.known_faults)
         self.commands, self.links = {}, {}
         self._build()
         self._read_links()

@@ -140,8 +140,8 @@ def test_time_ends_the_deal():
 
 
 def test_a_failed_run_is_told_in_few_words():
-    unit, enumeration = runs_of("core_tests", 100)
-    [simulation] = runs_of("pgaf_simulate", 100)
+    unit, enumeration = runs_of("core_tests", 100, "known")
+    [simulation] = runs_of("pgaf_simulate", 100, "known")
     done = subprocess.CompletedProcess([], 1, "noise\n[  FAILED  ] Decide.Something (3 ms)\n[  FAILED  ] 1 test\n", "")
     assert first_words(unit, done) == first_words(enumeration, done) == "Decide.Something"
     assert first_words(unit, subprocess.CompletedProcess([], -11, "", "")) == "ended by signal 11"

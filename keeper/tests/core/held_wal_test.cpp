@@ -1,0 +1,165 @@
+// Goal: a node that has less than it had is recognised by its position, and never by a guess.
+// Method: reports in a row.
+#include "pgaf/core/held_wal.hpp"
+#include "group_builder.hpp"
+#include "pgaf/core/intake.hpp"
+
+namespace pgaf::core::test {
+namespace {
+
+Report Primary(std::uint64_t lsn, std::uint64_t begun_at = 0x1000) {
+    Report report;
+    report.state = NodeState::kPrimary;
+    report.pg_running = true;
+    report.timeline = 1;
+    report.lsn = {lsn};
+    report.begun_at = {begun_at};
+    return report;
+}
+
+Report Standby(std::uint64_t lsn, bool is_sealed = false) {
+    Report report;
+    report.state = NodeState::kSecondary;
+    report.pg_running = report.in_recovery = true;
+    report.timeline = 1;
+    report.lsn = {lsn};
+    report.receiver.streaming = !is_sealed;
+    report.receiver.sealed = is_sealed;
+    return report;
+}
+
+TEST(HeldWal, APrimaryThatBeginsBeforeWhatOthersHaveIsBehindThem) {
+    HeldWal held;
+    NoteHeld(held, Primary(0x5000), {});
+    NoteHeld(held, Primary(0x4800, 0x4000), Lsn{0x5000});
+    EXPECT_TRUE(held.is_behind_others);
+    EXPECT_EQ(held.lost_from, Lsn{0x4000});
+    // What it writes later does not make up for it.
+    NoteHeld(held, Primary(0x9000, 0x4000), Lsn{0x5000});
+    EXPECT_TRUE(held.is_behind_others);
+}
+
+TEST(HeldWal, WhatNobodyHasIsGoneAndIsNoReasonToStop) {
+    HeldWal held;
+    NoteHeld(held, Primary(0x5000), {});
+    NoteHeld(held, Primary(0x4800, 0x4000), Lsn{0x3000});
+    EXPECT_FALSE(held.is_behind_others);
+    EXPECT_FALSE(held.lost_from.IsValid());
+}
+
+TEST(HeldWal, ARestartWithEverythingIsNone) {
+    HeldWal held;
+    NoteHeld(held, Primary(0x5000), {});
+    NoteHeld(held, Primary(0x5100, 0x5000), Lsn{0x5000});
+    EXPECT_FALSE(held.is_behind_others);
+}
+
+TEST(HeldWal, AStandbyThatStreamsGetsBackWhatItHadLost) {
+    HeldWal held;
+    NoteHeld(held, Standby(0x5000), {});
+    NoteHeld(held, Standby(0x3000, true), {});
+    EXPECT_EQ(held.lost_from, Lsn{0x3000});
+    EXPECT_FALSE(held.is_behind_others);
+    NoteHeld(held, Standby(0x5000), {});
+    EXPECT_FALSE(held.lost_from.IsValid());
+}
+
+TEST(HeldWal, ACopyBeginsAnew) {
+    HeldWal held;
+    NoteHeld(held, Primary(0x5000), {});
+    NoteHeld(held, Primary(0x4800, 0x4000), Lsn{0x5000});
+    Report copied = Standby(0x4900);
+    copied.copies = 1;
+    NoteHeld(held, copied, {});
+    EXPECT_FALSE(held.is_behind_others);
+    EXPECT_EQ(held.lsn, Lsn{0x4900});
+}
+
+TEST(HeldWal, ASupervisorsControlFileAndAStandbyThatStillReadsSayNothing) {
+    HeldWal held;
+    NoteHeld(held, Standby(0x5000), {});
+    Report down = Standby(0x1000);
+    down.holder = KeeperHolder::kSupervisor;
+    down.pg_running = false;
+    NoteHeld(held, down, {});
+    Report starting = Standby(0x1000);
+    starting.receiver.streaming = false;
+    NoteHeld(held, starting, {});
+    EXPECT_FALSE(held.lost_from.IsValid());
+}
+
+TEST(HeldWal, OnlyWhatOthersHadBeforeTheServerBeganIsComparedWithIt) {
+    GroupView view = Steady(2);
+    view.Find(kB)->held = {
+        .timeline = 1, .lsn = {0x5000}, .begun_at = {}, .copies = 0, .lost_from = {}};
+    Report report = Primary(0x6000, 0x4000);
+    report.node = kA;
+    report.begun_age = Milliseconds{100};
+    view.Find(kB)->report_age = Milliseconds{300};
+    EXPECT_EQ(HeldByOthers(view, report), Lsn{0x5000 - 512});
+    view.Find(kB)->report_age = Milliseconds{50};  // may have streamed from it already
+    EXPECT_FALSE(HeldByOthers(view, report).IsValid());
+}
+
+TEST(Behind, APrimaryThatIsGetsNoGrantAndItsStandbyTakesOver) {
+    GroupView view = Steady(2);
+    view.Find(kA)->held.lost_from = Lsn{0x2000000};
+    view.Find(kA)->held.is_behind_others = true;
+    EXPECT_EQ(BuildReply(view, kA, KeeperHolder::kWorker).grant, GrantKind::kNone);
+    EXPECT_EQ(HealthOf(view, *view.Find(kA)), 0);
+    Apply(Decide(view), view);
+    EXPECT_EQ(view.Find(kB)->goal, NodeState::kPreparePromotion);
+    EXPECT_EQ(view.Find(kA)->goal, NodeState::kDemoteTimeout);
+    EXPECT_EQ(BuildReply(view, kB, KeeperHolder::kWorker).needed_copy, 0);
+}
+
+TEST(Stall, APrimaryWhoseWalDoesNotReachItsDiskIsReplaced) {
+    GroupView view = Steady(2);
+    view.Find(kA)->report.stall_age = Milliseconds{7'900};
+    EXPECT_TRUE(Decide(view).assignments.empty());
+    view.Find(kA)->report.stall_age = Milliseconds{8'000};
+    EXPECT_EQ(HealthOf(view, *view.Find(kA)), 0);
+    Apply(Decide(view), view);
+    EXPECT_EQ(view.Find(kB)->goal, NodeState::kPreparePromotion);
+}
+
+TEST(Stall, WithoutASuccessorThePrimaryStays) {
+    GroupView view = Steady(2);
+    view.Find(kB)->candidate_priority = 0;
+    view.Find(kA)->report.stall_age = Milliseconds{60'000};
+    EXPECT_TRUE(Decide(view).assignments.empty());
+}
+
+TEST(Replay, OneThatIsPausedIsChosenLastAndNotHandedOverTo) {
+    GroupView view = Steady(3);
+    view.Find(kB)->candidate_priority = 90;
+    view.Find(kB)->report.receiver.replay_paused = true;
+    EXPECT_EQ(OutlookOf(view).candidate, kC);
+    EXPECT_FALSE(IsPromotable(view, *view.Find(kB)));
+    const auto to_b = RequestFailover(view, {.preferred = kB});
+    ASSERT_FALSE(to_b);
+    EXPECT_EQ(to_b.error().code, ProblemCode::kRefused);
+    EXPECT_TRUE(RequestFailover(view, {.preferred = kC}));
+}
+
+TEST(Replay, AHandOverIsRefusedWhileItsCandidateHasMuchToReplay) {
+    GroupView view = Steady(2);
+    ReceiverFact &receiver = view.Find(kB)->report.receiver;
+    view.Find(kB)->report.lsn = view.Find(kA)->report.lsn = Lsn{0x10000000};
+    Stream(view, kA, kB);
+    receiver.replay_lsn = Lsn{0x10000000 - 64 * 1024 * 1024};
+    EXPECT_TRUE(RequestFailover(view));
+    receiver.replay_lsn = Lsn{0x10000000 - 64 * 1024 * 1024 - 1};
+    EXPECT_FALSE(RequestFailover(view));
+    EXPECT_FALSE(RequestMaintenance(view, kA, nullptr));
+    EXPECT_FALSE(RequestRemoval(view, kA, false));
+}
+
+TEST(Removal, AMemberIsNotDroppedWhileThePrimaryIsAway) {
+    GroupView view = Steady(3);
+    view.Find(kA)->report_age = Milliseconds{60'000};
+    EXPECT_FALSE(RequestRemoval(view, kB, false));
+}
+
+}  // namespace
+}  // namespace pgaf::core::test
