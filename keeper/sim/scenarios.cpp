@@ -227,6 +227,22 @@ std::string UpstreamBehind(std::uint64_t seed, Story &story) {
     return stage.Verdict();
 }
 
+/// As before, and the monitor has not heard of what is lost: neither from the primary nor from the
+/// standby that has it.
+std::string UpstreamBehindUnheard(std::uint64_t seed, Story &story) {
+    Stage stage(seed, 2, story);
+    stage.world.monitor().SetPriority(stage.world.At(2).node, 0);
+    stage.Run(1'000);
+    stage.Cut(kMonitorPlace, 1);
+    stage.Cut(kMonitorPlace, 2);
+    stage.Run(1'500);
+    stage.world.LoseTail(stage.world.At(1), 5);
+    stage.Mend(kMonitorPlace, 1);
+    stage.world.At(1).PowerOn();
+    (void)stage.Serves(20'000);
+    return stage.Verdict();
+}
+
 std::string FrozenDisk(std::uint64_t seed, Story &story) {
     Stage stage(seed, 2, story);
     stage.world.Tell("fault: disk of machine 1 frozen");
@@ -467,6 +483,8 @@ constexpr std::array kScenarios{
              OldDiskPromoted},
     Scenario{"N3", "a node that was set back to an old disk comes back", OldDiskReturns},
     Scenario{"N4", "a monitor from an older backup learns what it lacks", OldMonitorLearns},
+    Scenario{"N10", "nor when the monitor has not heard of what its upstream has lost",
+             UpstreamBehindUnheard},
     Scenario{"N5", "a standby that was promoted by hand does not block an election",
              PromotedByHandAndPrimaryLost},
 };
