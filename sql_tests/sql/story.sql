@@ -54,7 +54,7 @@ SELECT * FROM test.nodes;
 SELECT * FROM test.report(1, 'draining', '{"sync_version": 2, "sealed_lsn": "0/7000000", "lsn": "0/7000000"}');
 SELECT * FROM test.report(2, 'secondary', test.streams_from(1));
 SELECT (pgautofailover.report(test.facts(2, 'secondary', test.streams_from(1)))::jsonb)->>'target_lsn' AS target;
-SELECT * FROM test.report(2, 'prepare_promotion', test.sealed());
+SELECT * FROM test.report(2, 'prepare_promotion', test.sealed() || '{"lsn": "0/6000000"}');
 SELECT * FROM test.report(2, 'prepare_promotion', test.sealed() || '{"lsn": "0/7000000"}');
 SELECT * FROM test.nodes;
 SELECT * FROM test.report(2, 'wait_primary', '{"timeline": 2, "lsn": "0/7000100", "term": 1}');
