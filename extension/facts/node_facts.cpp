@@ -77,7 +77,6 @@ core::Report FromPlain(const NodeFacts &facts) {
     }
     to.lsn = {from.lsn};
     to.begun_at = {from.begun_at};
-    to.begun_age = Milliseconds{from.begun_ms};
     to.system_identifier = from.system_identifier;
     to.fenced = from.fenced;
     to.sealed_lsn = {from.sealed_lsn};
@@ -198,7 +197,6 @@ PlainReport ToPlain(const core::Report &from) {
     to.timeline = from.timeline;
     to.lsn = from.lsn.value;
     to.begun_at = from.begun_at.value;
-    to.begun_ms = from.begun_age.count();
     to.system_identifier = from.system_identifier;
     to.fenced = from.fenced;
     to.sealed_lsn = from.sealed_lsn.value;

@@ -47,7 +47,6 @@ struct PlainReport {
     std::int64_t known_sync_version;
     std::uint64_t lsn;
     std::uint64_t begun_at;
-    std::int64_t begun_ms;
     std::uint64_t sealed_lsn;
     std::uint64_t system_identifier;
     std::int64_t receiver_upstream;

@@ -84,9 +84,7 @@ void NoteReply(NodeRecord &record, const Reply &reply) {
 Lsn HeldByOthers(const GroupView &view, const Report &report) {
     Lsn most;
     for (const NodeView &node : view.nodes) {
-        const bool is_from_before = node.has_report && node.report_age > report.begun_age;
-        if (node.id == report.node || node.held.timeline != report.timeline || !is_from_before)
-            continue;
+        if (node.id == report.node || node.held.timeline != report.timeline) continue;
         if (node.held.lsn.value <= view.timeouts.last_record_bytes) continue;
         most = std::max(most, Lsn{node.held.lsn.value - view.timeouts.last_record_bytes});
     }

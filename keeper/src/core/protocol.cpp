@@ -231,10 +231,7 @@ std::string Encode(const Report &report) {
         out.Put("timeline", report.timeline);
         if (!report.history.empty()) out.Put("history", EncodeHistory(report.history));
         out.Put("lsn", report.lsn);
-        if (report.begun_at.IsValid()) {
-            out.Put("begun_at", report.begun_at);
-            out.Put("begun_ms", report.begun_age);
-        }
+        if (report.begun_at.IsValid()) out.Put("begun_at", report.begun_at);
         out.Put("system_identifier", std::to_string(report.system_identifier));
         out.PutFlag("fenced", report.fenced);
         out.Put("sealed_lsn", report.sealed_lsn);
@@ -288,7 +285,6 @@ Result<Report> DecodeReport(std::string_view text) {
         report.history = ReadHistory(in);
         in.Get("lsn", report.lsn);
         in.Get("begun_at", report.begun_at);
-        in.Get("begun_ms", report.begun_age);
         ReadSystemIdentifier(in, report.system_identifier);
         in.Get("fenced", report.fenced);
         in.Get("sealed_lsn", report.sealed_lsn);

@@ -37,6 +37,7 @@ std::string SignatureOf(const core::Report &report) {
     add(report.receiver.upstream.value);
     add(report.receiver.streaming);
     add(report.receiver.sealed);
+    add(report.receiver.replay_paused);
     add(report.settings_version);
     add(report.refused_settings);
     add(report.settings_mark);
@@ -80,10 +81,7 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
     report.timeline = facts.timeline;
     report.history = history_.Of(facts.timeline);
     report.lsn = facts.lsn;
-    if (!facts.in_recovery && begun_at_.IsValid()) {
-        report.begun_at = begun_at_;
-        report.begun_age = now_ - begun_seen_;
-    }
+    if (!facts.in_recovery) report.begun_at = begun_at_;
     report.system_identifier = ports_.server.SystemIdentifier();
     report.fenced = is_closed && ports_.gate.CommittingCount() == 0;
     if (report.fenced && core::IsHandingOver(report.state)) report.sealed_lsn = sealed_lsn_;

@@ -21,6 +21,9 @@ NEEDS = {
     "set node replication-quorum": ["true", "--name", "x"],
     "set node region": ["x", "--name", "x"],
     "set formation number-sync-standbys": ["0"],
+    "get postgres": ["work_mem"],
+    "set postgres": ["work_mem=8MB"],
+    "reset postgres": ["work_mem"],
 }
 # Restored by those who add commands with other needs.
 NAMED = {"get node candidate-priority", "get node replication-quorum", "get node region"}

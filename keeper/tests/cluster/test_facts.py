@@ -8,6 +8,11 @@ import time
 from harness import wait_for
 
 
+def health(cluster, name):
+    return cluster.monitor.sql(f"SELECT health FROM pgautofailover.current_state() WHERE nodename = '{name}'",
+                               dbname="pg_auto_failover")
+
+
 def outlook(cluster):
     return cluster.monitor.sql("SELECT pgautofailover.failover_status('default')", dbname="pg_auto_failover")
 
@@ -18,11 +23,9 @@ def test_a_standby_whose_replay_is_paused_is_no_candidate(cluster):
     b.sql("SELECT pg_wal_replay_pause()")
     a.sql("CREATE TABLE t AS SELECT generate_series(1, 1000) AS id")
 
-    def is_refused():
-        refused = cluster.monitor.autoctl("perform", "switchover", check=False)
-        return refused if refused.returncode != 0 else None
-
-    refused = wait_for(is_refused, 10, "the switchover is refused")
+    wait_for(lambda: health(cluster, "b") == "0", 10, "the monitor knows that replay is paused")
+    refused = cluster.monitor.autoctl("perform", "switchover", check=False)
+    assert refused.returncode != 0
     assert "before it has replayed what it holds" in refused.stderr, refused.stderr
     assert "pg_wal_replay_resume" in refused.stderr
     # Nothing was fenced for it.
@@ -59,8 +62,12 @@ def test_there_is_a_way_back_after_the_new_primary_is_lost(cluster):
     wait_for(lambda: cluster.states()["a"][0] == "demoted", 30, "the old primary has stopped for good")
     refused = cluster.monitor.autoctl("perform", "failover", check=False)
     assert refused.returncode != 0
-    refused = cluster.monitor.autoctl("perform", "failover", "--allow-data-loss", check=False)
-    assert refused.returncode != 0 and "--primary-is-off" in refused.stderr, refused.stderr
+
+    def asks_whether_it_is_off():
+        refused = cluster.monitor.autoctl("perform", "failover", "--allow-data-loss", check=False)
+        return refused.returncode != 0 and "--primary-is-off" in refused.stderr
+
+    wait_for(asks_whether_it_is_off, 20, "the loss of b is known, and its lease has no end")
     cluster.monitor.autoctl("perform", "failover", "--allow-data-loss", "--primary-is-off")
     cluster.wait_states(a="wait_primary")
     wait_for(lambda: a.sql("INSERT INTO t VALUES (2) RETURNING id").startswith("2"), 30, "a accepts writes")

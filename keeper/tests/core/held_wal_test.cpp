@@ -88,16 +88,23 @@ TEST(HeldWal, ASupervisorsControlFileAndAStandbyThatStillReadsSayNothing) {
     EXPECT_FALSE(held.lost_from.IsValid());
 }
 
-TEST(HeldWal, OnlyWhatOthersHadBeforeTheServerBeganIsComparedWithIt) {
+TEST(HeldWal, AStandbyThatLostItsStreamSaysHowMuchItHas) {
+    HeldWal held;
+    NoteHeld(held, Standby(0x5000), {});
+    Report cut = Standby(0x6000);
+    cut.receiver.streaming = false;
+    NoteHeld(held, cut, {});
+    EXPECT_EQ(held.lsn, Lsn{0x6000});
+}
+
+TEST(HeldWal, OthersAreComparedButForTheLastRecordOfAnOrderlyEnd) {
     GroupView view = Steady(2);
-    view.Find(kB)->held = {
-        .timeline = 1, .lsn = {0x5000}, .begun_at = {}, .copies = 0, .lost_from = {}};
+    view.Find(kB)->held.timeline = 1;
+    view.Find(kB)->held.lsn = Lsn{0x5000};
     Report report = Primary(0x6000, 0x4000);
     report.node = kA;
-    report.begun_age = Milliseconds{100};
-    view.Find(kB)->report_age = Milliseconds{300};
     EXPECT_EQ(HeldByOthers(view, report), Lsn{0x5000 - 512});
-    view.Find(kB)->report_age = Milliseconds{50};  // may have streamed from it already
+    view.Find(kB)->held.timeline = 2;
     EXPECT_FALSE(HeldByOthers(view, report).IsValid());
 }
 

@@ -29,12 +29,16 @@ constexpr bool TellsItsEnd(const Report &report) {
 }
 
 /// With every report of the node that counts, before decisions. `others_hold`: what other nodes are
-/// known to have on the report's timeline from before its server began to write.
+/// known to have had on the report's timeline.
 constexpr void NoteHeld(HeldWal &held, const Report &report, Lsn others_hold) {
     if (report.copies > held.copies) {
         held = {};
         held.copies = report.copies;
     }
+    // Who has so much has at least so much.
+    const bool has_more = report.holder == KeeperHolder::kWorker && report.pg_running &&
+                          report.timeline == held.timeline && report.lsn > held.lsn;
+    if (has_more && report.in_recovery) held.lsn = report.lsn;
     if (!TellsItsEnd(report)) return;
     if (report.timeline < held.timeline) {
         held.lost_from = report.lsn;

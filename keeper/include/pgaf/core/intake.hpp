@@ -55,8 +55,8 @@ void NoteReply(NodeRecord &record, const Reply &reply);
 /// A node that has obeyed newer rows than these; null: there is none.
 const NodeView *NewerThanRows(const GroupView &view);
 
-/// For NoteHeld, from what was known before the report: the furthest that another node had on its
-/// timeline before its server began to write.
+/// For NoteHeld: the furthest that another node has had on the timeline of the report. In the first
+/// report of a server none of it comes from this server: it sends nothing before the answer.
 Lsn HeldByOthers(const GroupView &view, const Report &report);
 
 /// The grant that a node may hold from before a restart of the monitor, which has forgotten it.

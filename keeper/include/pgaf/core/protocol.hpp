@@ -64,7 +64,6 @@ struct Report {
     /// Where this server began to write: the end of the WAL that it found at its start; 0: not
     /// known.
     Lsn begun_at;
-    Milliseconds begun_age{0};  ///< since that was seen
     std::uint64_t system_identifier = 0;
     /// The gate is closed and every commit that passed it has ended: nothing is acknowledged any
     /// more until a new grant. True also when PostgreSQL and all its processes are gone.
