@@ -142,8 +142,9 @@ class Workshop:
         if file.suffix == ".cpp":
             return [file]
         wanted = {part for parts in self.parts.values() for part in parts}
+        as_in_rules = str(file).replace(" ", "\\ ")  # the files of dependencies are read by make
         return [source for source, compiled in self.commands.items()
-                if any(output in wanted and str(file) in (BUILD / (output + ".d")).read_text()
+                if any(output in wanted and as_in_rules in (BUILD / (output + ".d")).read_text()
                        for output, _ in compiled if (BUILD / (output + ".d")).exists())]
 
     def _compile(self, source, output, replaced):
