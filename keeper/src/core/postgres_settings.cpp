@@ -20,7 +20,6 @@ constexpr std::string_view kSafety =
 constexpr std::string_view kPlace = "It differs from node to node.";
 constexpr std::string_view kConfig =
     "Use \"pg_autoctl config set\" on the node; \"pg_autoctl config get\" lists its settings.";
-constexpr std::string_view kTls = "Use \"pg_autoctl enable ssl\" on the node.";
 constexpr std::string_view kFollow =
     "Whom a standby follows is decided by the monitor: pg_autoctl show state.";
 constexpr std::string_view kNobody = "It cannot be changed.";
@@ -51,11 +50,11 @@ constexpr std::array kOwned{
     Owned{"ident_file", kPlace, kNobody},
     Owned{"external_pid_file", kPlace, kNobody},
     Owned{"password_encryption", "It follows from the authentication method of the node.", kConfig},
-    Owned{"ssl", kPlace, kTls},
-    Owned{"ssl_cert_file", kPlace, kTls},
-    Owned{"ssl_key_file", kPlace, kTls},
-    Owned{"ssl_ca_file", kPlace, kTls},
-    Owned{"ssl_crl_file", kPlace, kTls},
+    Owned{"ssl", kPlace, kConfig},
+    Owned{"ssl_cert_file", kPlace, kConfig},
+    Owned{"ssl_key_file", kPlace, kConfig},
+    Owned{"ssl_ca_file", kPlace, kConfig},
+    Owned{"ssl_crl_file", kPlace, kConfig},
 };
 
 bool Covers(const Owned &owned, std::string_view name) {
