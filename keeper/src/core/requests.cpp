@@ -227,15 +227,18 @@ Result<void> CheckReplay(const GroupView &view) {
     const std::uint64_t lag = ReplayLag(*node);
     const bool is_stuck = IsReplayStuck(view, *node);
     if (!is_stuck && lag <= view.timeouts.replay_lag_bytes) return {};
-    return Fail(ProblemCode::kRefused,
-                "cannot hand over to " + Describe(*node) + " before it has replayed what it holds",
-                (node->report.receiver.replay_paused ? "Its replay is paused"
-                 : is_stuck                          ? "Its replay does not go on"
-                                                     : "Its replay is late") +
-                    std::string(", and ") + Megabytes(lag) +
-                    " of WAL would be replayed while nobody accepts writes.",
-                is_stuck ? "Let it go on, on that node: SELECT pg_wal_replay_resume()."
-                         : "Ask again later: pg_autoctl show state shows how far it is.");
+    return Fail(
+        ProblemCode::kRefused,
+        "cannot hand over to " + Describe(*node) + " before it has replayed what it holds",
+        (node->report.receiver.replay_paused ? "Its replay is paused"
+         : is_stuck                          ? "Its replay does not go on"
+                                             : "Its replay is late") +
+            std::string(", and ") + Megabytes(lag) +
+            " of WAL would be replayed while nobody accepts writes.",
+        node->report.receiver.replay_paused
+            ? "If somebody has paused it, let it go on there: SELECT pg_wal_replay_resume()."
+        : is_stuck ? "Look for a query that holds it up: pg_stat_activity on that node."
+                   : "Ask again later.");
 }
 
 Result<NodeState> GoalForNewNode(const GroupView &view) {
