@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "pgaf/core/lines.hpp"
 #include "pgaf/core/pg_files.hpp"
 
 namespace pgaf::core {
@@ -24,13 +25,6 @@ constexpr std::array<std::string_view, 11> kKept{"port",
                                                  "ssl_crl_file",
                                                  "max_wal_senders",
                                                  "max_replication_slots"};
-
-std::string_view TakeLine(std::string_view &text) {
-    const std::size_t end = text.find('\n');
-    const std::string_view line = text.substr(0, end);
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    return line;
-}
 
 bool IsKept(std::string_view line) {
     const std::string_view name = line.substr(0, line.find_first_of(" ="));

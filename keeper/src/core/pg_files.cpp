@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "pgaf/core/lines.hpp"
+
 namespace pgaf::core {
 namespace {
 
@@ -171,9 +173,7 @@ namespace {
 std::string ReplaceInclude(std::string_view conf, std::string_view by) {
     std::string out;
     while (!conf.empty()) {
-        const std::size_t end = conf.find('\n');
-        const std::string_view line = conf.substr(0, end);
-        conf.remove_prefix(end == std::string_view::npos ? conf.size() : end + 1);
+        const std::string_view line = TakeLine(conf);
         const bool is_ours = line.starts_with("include ") && line.find(kSettingsFile) != line.npos;
         if (is_ours) {
             out.append(by);
@@ -348,9 +348,7 @@ std::string BeforeRejects(std::string_view hba) {
     std::string moved;
     std::string after;
     while (!hba.empty()) {
-        const std::size_t end = hba.find('\n');
-        const std::string_view line = hba.substr(0, end);
-        hba.remove_prefix(end == std::string_view::npos ? hba.size() : end + 1);
+        const std::string_view line = TakeLine(hba);
         const bool is_after = !after.empty() || Rejects(line);
         std::string &to = !is_after ? before : IsForOurRoles(line) ? moved : after;
         to.append(line).append("\n");
@@ -367,9 +365,7 @@ std::string EnsureHba(std::string_view pg_hba_conf, const KeeperConfig &config,
     std::string out;
     std::string_view rest = pg_hba_conf;
     while (!rest.empty()) {
-        const std::size_t end = rest.find('\n');
-        const std::string_view line = rest.substr(0, end);
-        rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+        const std::string_view line = TakeLine(rest);
         const auto known = std::find(wanted.begin(), wanted.end(), line);
         const bool is_peer_line =
             line.ends_with(kMark) && line.find(QuoteHba(kReplicatorRole)) != std::string_view::npos;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "pgaf/core/lines.hpp"
 #include "pgaf/core/pg_files.hpp"
 
 namespace pgaf::core {
@@ -82,9 +83,7 @@ bool Sets(std::string_view line, std::string_view name) {
 template <typename Visit>
 void ForEachLine(std::string_view text, Visit visit) {
     while (!text.empty()) {
-        const std::size_t end = text.find('\n');
-        visit(text.substr(0, end));
-        text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+        visit(TakeLine(text));
     }
 }
 
