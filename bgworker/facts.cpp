@@ -139,6 +139,7 @@ void SetPosition(const RawFacts &raw, ServerFacts &facts) {
     facts.slots_ready = !raw.in_recovery || raw.replay != InvalidXLogRecPtr;
     facts.replay_lsn = {raw.in_recovery ? raw.replay : InvalidXLogRecPtr};
     facts.redo_lsn = {raw.redo};
+    facts.flush_delay = core::Milliseconds{WalWriterDelay};
     facts.replay_paused = raw.replay_paused;
     facts.delays_replay = recovery_min_apply_delay > 0;
     if (!raw.in_recovery) {

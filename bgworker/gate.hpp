@@ -50,6 +50,7 @@ class SharedGate final : public worker::Gate {
     void TerminateSyncWaiters() override;
     void RequireSync(bool is_required) override;
     void AdmitStandbys() override;
+    [[nodiscard]] bool AdmitsStandbys() const override { return gate::AdmitsStandbys(); }
     [[nodiscard]] std::uint32_t CheckpointsDone() const override;
 };
 

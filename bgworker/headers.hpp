@@ -25,6 +25,7 @@ extern "C" {
 #pragma pop_macro("ENABLE_GSS")
 #include <postmaster/bgwriter.h>
 #include <postmaster/postmaster.h>
+#include <postmaster/walwriter.h>
 #include <replication/slot.h>
 #include <replication/syncrep.h>
 #include <replication/walreceiver.h>

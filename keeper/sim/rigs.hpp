@@ -44,6 +44,7 @@ class WorkerRig final : worker::Clock,
     void TerminateSyncWaiters() override;
     void RequireSync(bool is_required) override { S().is_sync_required = is_required; }
     void AdmitStandbys() override { S().admits_standbys = true; }
+    [[nodiscard]] bool AdmitsStandbys() const override { return S().admits_standbys; }
     [[nodiscard]] std::uint32_t CheckpointsDone() const override { return S().checkpoints_done; }
 
     worker::ServerFacts Observe() override;

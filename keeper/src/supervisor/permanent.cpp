@@ -15,13 +15,12 @@ constexpr std::string_view kPassword =
     "Give the password of role pgautofailover_replicator, as the first node has it, in the "
     "environment: PG_AUTOCTL_REPLICATION_PASSWORD.";
 constexpr std::string_view kTablespace =
-    "A tablespace of the primary has its place there, and something else is in it: empty that "
-    "directory when it is of no use.";
+    "A tablespace of the primary has its place there, and something else is in it: move that "
+    "elsewhere.";
 
 constexpr std::array kKnown{
     Known{"password authentication failed", kPassword},
     Known{"no password supplied", kPassword},
-    Known{"exists but is not empty", kTablespace},
     Known{"is not empty", kTablespace},
     Known{"Permission denied",
           "Everything in and around the data directory must belong to the "

@@ -64,6 +64,8 @@ struct ServerFacts {
     int timeline = 0;
     core::Lsn lsn;       ///< primary: flushed; standby: received or replayed, whichever is further
     core::Lsn redo_lsn;  ///< of a primary: where its last checkpoint begins
+    /// wal_writer_delay: so long a record that nobody waits for may lie before it is flushed.
+    core::Milliseconds flush_delay{0};
     core::Lsn replay_lsn;        ///< of a standby
     bool replay_paused = false;  ///< it will not go on by itself
     bool delays_replay = false;  ///< recovery_min_apply_delay is set

@@ -182,11 +182,10 @@ bool Keeper::AcceptReply(const core::Reply &reply) {
 
 /// The monitor gives no grant to a primary that came back with less than its standbys have.
 void Keeper::AdmitStandbys(const ServerFacts &facts) {
-    if (admits_standbys_) return;
+    if (ports_.gate.AdmitsStandbys()) return;
     const bool is_standby = facts.in_recovery && !facts.is_crash_recovery;
     if (is_fresh_server_ && !is_standby && !is_judged_) return;
     ports_.gate.AdmitStandbys();
-    admits_standbys_ = true;
 }
 
 void Keeper::KeepLease(const ServerFacts &facts) {
@@ -291,7 +290,7 @@ void Keeper::OpenIfGranted(const ServerFacts &facts) {
     if (fence == Fence::kOpen || fence == Fence::kHeld || !reply_ || stopping_) return;
     if (!core::IsWritable(record_->state) || !core::IsWritable(reply_->goal)) return;
     if (reply_->grant == core::GrantKind::kNone || ports_.gate.Deadline() <= now_) return;
-    if (!admits_standbys_) return;
+    if (!ports_.gate.AdmitsStandbys()) return;
     if (!MayShow(facts)) return;
     ports_.gate.SetFence(Fence::kOpen);
     expired_at_ = {};
@@ -373,7 +372,9 @@ void Keeper::Iterate() {
     next_wake_ = now_ + kTick;
     LoadConfig();
     if (!config_ || !LoadRecord()) return;
-    if (is_fresh_server_ && !facts.in_recovery && !begun_at_.IsValid()) {
+    // What standbys may have had from this server already is not compared with it.
+    const bool is_unseen = is_fresh_server_ && !ports_.gate.AdmitsStandbys();
+    if (is_unseen && !facts.in_recovery && !begun_at_.IsValid()) {
         begun_at_ = facts.redo_lsn;
         begun_seen_ = now_;
     }

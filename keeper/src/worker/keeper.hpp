@@ -103,8 +103,7 @@ class Keeper {
     core::Lsn
         begun_at_;  ///< of a fresh server: its first checkpoint is the first that it has written
     core::BootTime begun_seen_;
-    bool is_judged_ = false;  ///< the monitor knows begun_at_, and gives a grant
-    bool admits_standbys_ = false;
+    bool is_judged_ = false;     ///< the monitor knows begun_at_, and gives a grant
     std::string contradiction_;  ///< what PostgreSQL does that is not on record; empty: nothing
 
     std::unique_ptr<StepMachine> step_;

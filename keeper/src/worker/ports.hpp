@@ -41,6 +41,7 @@ class Gate {
     /// From now on standbys may stream from this server. One that has restarted as a primary does
     /// not know whether they have more than it has, and would overwrite that.
     virtual void AdmitStandbys() = 0;
+    [[nodiscard]] virtual bool AdmitsStandbys() const = 0;
     /// Grows with every checkpoint that StartCheckpointProcess has begun and that has ended.
     [[nodiscard]] virtual std::uint32_t CheckpointsDone() const = 0;
 };

@@ -19,11 +19,12 @@ void WriteProbe::Poll(Server &server, const ServerFacts &facts, core::BootTime n
     if (awaited_.IsValid() && facts.lsn >= awaited_) awaited_ = {};
     if (awaited_.IsValid() || now - moved_at_ < kQuiet) return;
     awaited_ = server.WriteMarker();
-    written_at_ = now;
+    due_at_ = now + facts.flush_delay;
 }
 
 core::Milliseconds WriteProbe::Age(core::BootTime now) const {
-    return awaited_.IsValid() ? now - written_at_ : core::Milliseconds{0};
+    const bool is_late = awaited_.IsValid() && now > due_at_;
+    return is_late ? now - due_at_ : core::Milliseconds{0};
 }
 
 core::BootTime WriteProbe::NextWake() const {

@@ -12,15 +12,15 @@ class WriteProbe {
  public:
     /// In every turn. Writes on a primary only.
     void Poll(Server &server, const ServerFacts &facts, core::BootTime now);
-    /// How long a record has waited to be flushed; 0: none waits.
+    /// How long a record has waited longer than it may to be flushed; 0: none has.
     [[nodiscard]] core::Milliseconds Age(core::BootTime now) const;
     [[nodiscard]] core::BootTime NextWake() const;
 
  private:
     core::Lsn flushed_;
     core::BootTime moved_at_;
-    core::Lsn awaited_;  ///< end of the record that has not been flushed; 0: none
-    core::BootTime written_at_;
+    core::Lsn awaited_;      ///< end of the record that has not been flushed; 0: none
+    core::BootTime due_at_;  ///< when it may be expected to be flushed
 };
 
 }  // namespace pgaf::worker

@@ -176,6 +176,19 @@ class Program:
         return done.stdout.strip()
 
 
+def open_session(cluster, node):
+    """An interactive psql that stays connected to one node."""
+    command = node.host.command(
+        [BINDIR / "psql", "-XAtq", "-h", node.host.address, "-p", node.port, "-U", USER, "-d", "postgres"],
+        cluster.client_env())
+    session = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True, bufsize=1, cwd="/tmp")
+    session.stdin.write("SELECT 'ready';\n")
+    session.stdin.flush()
+    assert session.stdout.readline().strip() == "ready"
+    return session
+
+
 class Witness:
     """A client that writes and keeps a log of what was acknowledged."""
 

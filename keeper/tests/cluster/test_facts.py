@@ -5,7 +5,7 @@ import pathlib
 import signal
 import time
 
-from harness import wait_for
+from harness import open_session, wait_for
 
 
 def health(cluster, name):
@@ -35,6 +35,29 @@ def test_a_standby_whose_replay_is_paused_is_no_candidate(cluster):
              "the switchover after replay went on")
     cluster.wait_states(a="secondary", b="primary")
     assert b.sql("SELECT count(*) FROM t") == "1001"
+
+
+def test_a_query_that_holds_up_replay_makes_no_candidate(cluster):
+    """A lock of the primary waits behind a reader of the standby, for ever: nobody has paused anything."""
+    a, b = cluster.two_nodes()
+    cluster.wait_promotable()
+    a.sql("CREATE TABLE t(id int)")
+    wait_for(lambda: b.sql("SELECT count(*) FROM t") == "0", 10, "b has the table")
+    b.sql("ALTER SYSTEM SET max_standby_streaming_delay = -1")
+    b.sql("SELECT pg_reload_conf()")
+    reader = open_session(cluster, b)
+    reader.stdin.write("BEGIN; SELECT count(*) FROM t;\n")
+    reader.stdin.flush()
+    assert reader.stdout.readline().strip() == "0"
+    try:
+        a.sql("DROP TABLE t")
+        wait_for(lambda: health(cluster, "b") == "0", 30, "replay stands still")
+        refused = cluster.monitor.autoctl("perform", "switchover", check=False)
+        assert refused.returncode != 0 and "pg_stat_activity" in refused.stderr, refused.stderr
+    finally:
+        reader.kill()
+        reader.wait()
+    wait_for(lambda: health(cluster, "b") == "1", 30, "replay goes on")
 
 
 def test_a_postmaster_that_answers_nobody_is_replaced(cluster):

@@ -1,10 +1,9 @@
 """Switchover and failover of two nodes under a writing client, on one host."""
 import signal
-import subprocess
 import time
 
 from faults import is_alive, signal_all
-from harness import BINDIR, USER, wait_for
+from harness import open_session, wait_for
 
 
 def was_rewound(node):
@@ -70,19 +69,6 @@ def test_node_dies_twice_in_a_row(cluster):
     b.start()
     cluster.wait_states(a="primary", b="secondary")
     witness.verify()
-
-
-def open_session(cluster, node):
-    """An interactive psql that stays connected to one node."""
-    command = node.host.command(
-        [BINDIR / "psql", "-XAtq", "-h", node.host.address, "-p", node.port, "-U", USER, "-d", "postgres"],
-        cluster.client_env())
-    session = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, text=True, bufsize=1, cwd="/tmp")
-    session.stdin.write("SELECT 'ready';\n")
-    session.stdin.flush()
-    assert session.stdout.readline().strip() == "ready"
-    return session
 
 
 def test_frozen_primary_acknowledges_nothing_after_thaw(cluster):

@@ -52,6 +52,7 @@ class FakeWorld final : public Clock,
     int committing = 0;
     int sessions = 0;
     bool admits_standbys = false;
+    bool disk_answers = true;  ///< what is written is flushed at once
     std::uint32_t checkpoints_done = 0;
     std::string hba_file;
     std::string cannot_have;  ///< the name of a setting
@@ -135,6 +136,7 @@ class FakeWorld final : public Clock,
     void TerminateSyncWaiters() override { Did("terminate waiters"); }
     void RequireSync(bool is_required) override { sync_is_required = is_required; }
     void AdmitStandbys() override { admits_standbys = true; }
+    [[nodiscard]] bool AdmitsStandbys() const override { return admits_standbys; }
     [[nodiscard]] std::uint32_t CheckpointsDone() const override { return checkpoints_done; }
 
     // Server.
@@ -173,8 +175,9 @@ class FakeWorld final : public Clock,
     Lsn WriteMarker() override {
         Did("marker");
         now = now + marker_takes;
-        facts.lsn.value += 0x100;
-        return facts.lsn;
+        const Lsn end{facts.lsn.value + 0x100};
+        if (disk_answers) facts.lsn = end;
+        return end;
     }
     void CreateSlot(const std::string &name) override {
         Did("create " + name);
