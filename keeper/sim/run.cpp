@@ -99,6 +99,8 @@ Outcome Execute(const Plan &plan) {
     if (!world.Violation().empty()) return end(world.Violation());
     if (world.HasLostWal() || world.IsAnyGone()) AcceptLoss(world);
     if (!world.Violation().empty()) return end(world.Violation());
+    // Every node was dropped, or is gone and was dropped in the end.
+    if (world.monitor().Rows().nodes.empty()) return end(world.Violation());
     if (!world.IsConverged())
         return end("no convergence after everything healed:" + world.Summary());
     return end(Judge(world));

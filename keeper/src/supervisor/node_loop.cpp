@@ -200,6 +200,7 @@ bool NodeLoop::ActOnce() {
                     .had_peer = record_.had_peer,
                     .is_marked = files_.IsMarked(),
                     .failed_starts = FailedStarts(),
+                    .has_upstream = !reply_ || reply_->upstream.IsValid(),
                     .must_copy = MustCopy(),
                     .has_no_data = files_.HasNoData(),
                     .is_wal_gone = is_wal_gone_,

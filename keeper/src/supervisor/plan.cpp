@@ -23,10 +23,13 @@ bool IsFollower(NodeState state) {
     return state == NodeState::kSecondary || state == NodeState::kCatchingup;
 }
 
-/// Its data cannot follow, or must be compared with the primary's first.
+/// Its data cannot follow, or must be compared with the primary's first. Why a server does not
+/// start may be another thing: without a primary it is started again, because an election may wait
+/// for it.
 bool NeedsRejoin(const PlanFacts &facts) {
+    const bool fails = facts.failed_starts >= kStartsBeforeRejoin && facts.has_upstream;
     return facts.is_marked || facts.must_copy || facts.has_no_data || facts.is_wal_gone ||
-           facts.has_own_writes || facts.failed_starts >= kStartsBeforeRejoin;
+           facts.has_own_writes || fails;
 }
 
 Plan WithoutMonitor(const PlanFacts &facts) {

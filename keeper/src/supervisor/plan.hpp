@@ -15,6 +15,7 @@ struct PlanFacts {
     bool had_peer = false;
     bool is_marked = false;       ///< PGDATA is incomplete
     int failed_starts = 0;        ///< in a row
+    bool has_upstream = true;     ///< there is a primary to be compared with
     bool must_copy = false;       ///< the monitor says that these data are of no use
     bool has_no_data = false;     ///< no cluster is there, or none that can be read
     bool is_wal_gone = false;     ///< the upstream no longer has the WAL that this standby needs

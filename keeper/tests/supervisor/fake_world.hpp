@@ -168,6 +168,8 @@ class FakeWorld final : public Clock,
 
 inline core::Reply ReplyOf(NodeState goal, std::int64_t term = 0) {
     core::Reply reply;
+    const bool follows = goal == NodeState::kCatchingup || goal == NodeState::kSecondary;
+    if (follows) reply.upstream = {1};
     reply.goal = goal;
     reply.term = term;
     return reply;

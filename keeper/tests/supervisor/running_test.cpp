@@ -58,6 +58,24 @@ TEST(Restarts, AStandbyThatNeverBecomesReadyIsComparedWithThePrimary) {
     EXPECT_EQ(bench.world.disk.state, NodeState::kCatchingup);
 }
 
+TEST(Restarts, WithoutAPrimaryAStandbyThatFailedIsStartedAgain) {
+    // Its disk may answer by now, and the election may need what it has.
+    Bench bench;
+    bench.world.is_ready = false;
+    bench.Begin();
+    for (int i = 0; i < kStartsBeforeRejoin; ++i) {
+        while (!bench.world.is_running)
+            bench.RunFor(Milliseconds{10});
+        bench.EndServer();
+    }
+    core::Reply reply = ReplyOf(NodeState::kSecondary);
+    reply.upstream = {};
+    bench.Loop().OnReply(reply, bench.world.sent.back().tag);
+    bench.RunFor(Milliseconds{30'000});
+    EXPECT_FALSE(bench.world.step);
+    EXPECT_TRUE(bench.world.is_running);
+}
+
 TEST(Stop, EscalatesUntilPostgresIsGone) {
     Bench bench;
     bench.world.runs_already = true;
