@@ -97,16 +97,11 @@ void CutPath(World &world, const Fault &fault, Way way) {
                                        : " unreachable"));
 }
 
-void Alter(World &world, Machine &machine, const std::string &name, const std::string &value) {
-    if (!machine.data) return;
-    SetAutomatically(*machine.data, name, value);
-    world.Tell("operator: ALTER SYSTEM SET " + name + " = '" + value + "' on " + machine.Who());
-    machine.Reload();
-}
-
 void ChangeMembership(World &world, Machine &machine, bool force) {
     if (!world.monitor().IsUp()) return;
     if (!machine.is_registered) {
+        // On an empty monitor it would be the first of another group.
+        if (world.monitor().Rows().nodes.empty()) return;
         if (machine.supervisor || !machine.is_up) return;
         (void)world.Create(machine);
         return;
@@ -230,12 +225,12 @@ void InjectOperator(World &world, const Fault &fault, Machine &machine) {
         case kMembership:
             return ChangeMembership(world, machine, false);
         case kAlterSync:
-            return Alter(world, machine, "synchronous_standby_names", "");
+            return AlterSystem(world, machine, "synchronous_standby_names", "");
         case kAlterConninfo:
-            return Alter(world, machine, "primary_conninfo",
-                         machine.server ? machine.server->worker.settings.conninfo : "");
+            return AlterSystem(world, machine, "primary_conninfo",
+                               machine.server ? machine.server->worker.settings.conninfo : "");
         case kAlterPreload:
-            return Alter(world, machine, "shared_preload_libraries", "pg_stat_statements");
+            return AlterSystem(world, machine, "shared_preload_libraries", "pg_stat_statements");
         case kLoseInclude:
             if (!machine.data) return;
             world.Tell("operator: the include line of " + machine.Who() + " is gone");
@@ -325,6 +320,14 @@ void InjectWorld(World &world, const Fault &fault, Machine &machine) {
 }
 
 }  // namespace
+
+void AlterSystem(World &world, Machine &machine, const std::string &name,
+                 const std::string &value) {
+    if (!machine.data) return;
+    SetAutomatically(*machine.data, name, value);
+    world.Tell("operator: ALTER SYSTEM SET " + name + " = '" + value + "' on " + machine.Who());
+    machine.Reload();
+}
 
 const FaultInfo &InfoOf(FaultKind kind) { return kInfos.at(static_cast<std::size_t>(kind)); }
 

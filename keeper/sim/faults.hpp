@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -12,6 +13,7 @@
 namespace pgaf::sim {
 
 class World;
+class Machine;
 class Random;
 
 enum class FaultKind {
@@ -98,5 +100,7 @@ class FaultSet {
 
 std::vector<Fault> DrawFaults(Random &random, const FaultSet &allowed);
 void Inject(World &world, const Fault &fault);
+/// As the operator, or a tool that writes the file, does it: ours refuses it in the server.
+void AlterSystem(World &world, Machine &machine, const std::string &name, const std::string &value);
 
 }  // namespace pgaf::sim

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "pgaf/core/pg_files.hpp"
+#include "scenarios_found.hpp"
 #include "story.hpp"
 
 /// The findings of findings/safety.md (F) and findings/performance.md (P), each as the shortest
@@ -13,13 +14,6 @@ namespace {
 
 using enum core::NodeState;
 using Story = std::vector<std::string>;
-
-void Alter(Stage &stage, int place, const std::string &name, const std::string &value) {
-    stage.world.Tell("operator: ALTER SYSTEM SET " + name + " = '" + value + "' on machine " +
-                     std::to_string(place));
-    SetAutomatically(*stage.world.At(place).data, name, value);
-    stage.world.At(place).Reload();
-}
 
 std::string CrashInPromotion(std::uint64_t seed, Story &story) {
     Stage stage(seed, 2, story);
@@ -92,7 +86,7 @@ std::string Impostor(std::uint64_t seed, Story &story) {
 
 std::string EmptiedSet(std::uint64_t seed, Story &story) {
     Stage stage(seed, 2, story);
-    Alter(stage, 1, "synchronous_standby_names", "");
+    stage.Alter(1, "synchronous_standby_names", "");
     stage.Run(2'000);
     stage.Cut(1, 2);
     stage.Run(1'000);
@@ -130,17 +124,6 @@ std::string OldMonitorPromotes(std::uint64_t seed, Story &story) {
     monitor.Restore(backup);
     stage.Mend(1, 2);
     (void)stage.Serves(20'000);
-    return stage.Verdict();
-}
-
-std::string OldMonitorLearns(std::uint64_t seed, Story &story) {
-    Stage stage(seed, 2, story);
-    const Monitor::Backup backup = stage.world.monitor().Save();
-    (void)stage.world.monitor().Failover({});
-    if (!stage.Heals(30'000)) return stage.Verdict();
-    stage.world.monitor().Restore(backup);
-    stage.Run(5'000);
-    stage.Heals(60'000);
     return stage.Verdict();
 }
 
@@ -227,22 +210,6 @@ std::string UpstreamBehind(std::uint64_t seed, Story &story) {
     return stage.Verdict();
 }
 
-/// As before, and the monitor has not heard of what is lost: neither from the primary nor from the
-/// standby that has it.
-std::string UpstreamBehindUnheard(std::uint64_t seed, Story &story) {
-    Stage stage(seed, 2, story);
-    stage.world.monitor().SetPriority(stage.world.At(2).node, 0);
-    stage.Run(1'000);
-    stage.Cut(kMonitorPlace, 1);
-    stage.Cut(kMonitorPlace, 2);
-    stage.Run(1'500);
-    stage.world.LoseTail(stage.world.At(1), 5);
-    stage.Mend(kMonitorPlace, 1);
-    stage.world.At(1).PowerOn();
-    (void)stage.Serves(20'000);
-    return stage.Verdict();
-}
-
 std::string FrozenDisk(std::uint64_t seed, Story &story) {
     Stage stage(seed, 2, story);
     stage.world.Tell("fault: disk of machine 1 frozen");
@@ -323,7 +290,7 @@ std::string ReplayLags(std::uint64_t seed, Story &story) {
 
 std::string OverriddenUpstream(std::uint64_t seed, Story &story) {
     Stage stage(seed, 2, story);
-    Alter(stage, 2, "primary_conninfo", stage.world.At(2).server->worker.settings.conninfo);
+    stage.Alter(2, "primary_conninfo", stage.world.At(2).server->worker.settings.conninfo);
     stage.Run(2'000);
     stage.world.At(1).PowerOff();
     stage.MustServe(40'000, "after the primary was lost");
@@ -342,7 +309,7 @@ std::string SyntaxError(std::uint64_t seed, Story &story) {
 
 std::string WithoutModule(std::uint64_t seed, Story &story) {
     Stage stage(seed, 2, story);
-    Alter(stage, 1, "shared_preload_libraries", "auto_explain");
+    stage.Alter(1, "shared_preload_libraries", "auto_explain");
     stage.world.At(2).PowerOff();
     if (!stage.Reaches(1, kWaitPrimary, 20'000)) return "the primary does not go on alone";
     stage.world.At(1).KillServer();
@@ -401,51 +368,6 @@ std::string BriefCut(std::uint64_t seed, Story &story) {
     return stage.Verdict();
 }
 
-std::string PausedClock(std::uint64_t seed, Story &story) {
-    Stage stage(seed, 2, story);
-    Inject(stage.world, {.kind = FaultKind::kPauseMachine, .numbers = {0, 12'000, 0, 0}});
-    stage.Run(20'000);
-    return stage.Verdict();
-}
-
-/// A virtual machine is set back to a snapshot: it has lost what it had confirmed.
-std::string OldDiskPromoted(std::uint64_t seed, Story &story) {
-    Stage stage(seed, 3, story, {.keeps_images = true});
-    stage.Run(4'000);
-    stage.Cut(1, 2);
-    stage.Run(2'000);
-    stage.world.At(1).PowerOff();
-    stage.world.ReturnToImage(stage.world.At(3), 0);
-    stage.Mend(1, 2);
-    (void)stage.Serves(30'000);
-    return stage.Verdict();
-}
-
-std::string OldDiskReturns(std::uint64_t seed, Story &story) {
-    Stage stage(seed, 2, story, {.keeps_images = true});
-    stage.Run(4'000);
-    for (int i = 0; i < 2; ++i) {
-        stage.world.At(2).KillServer();
-        stage.Run(2'000);
-        stage.Heals(30'000);
-    }
-    stage.world.ReturnToImage(stage.world.At(2), 0);
-    stage.Run(6'000);
-    stage.Heals(90'000);
-    return stage.Verdict();
-}
-
-/// It cannot follow anybody, has no primary to be compared with, and the election asks for it.
-std::string PromotedByHandAndPrimaryLost(std::uint64_t seed, Story &story) {
-    Stage stage(seed, 3, story);
-    stage.world.At(3).RequestPromotion();
-    stage.Run(150);
-    stage.world.At(1).is_gone = true;
-    stage.world.At(1).PowerOff();
-    stage.MustServe(30'000, "after the primary was lost while a standby was promoted by hand");
-    return stage.Verdict();
-}
-
 constexpr std::array kScenarios{
     Scenario{"F1", "a crash inside a promotion leaves a group that heals", CrashInPromotion},
     Scenario{"F2", "a PREPARE TRANSACTION that was confirmed in part is not acknowledged",
@@ -483,6 +405,8 @@ constexpr std::array kScenarios{
              OldDiskPromoted},
     Scenario{"N3", "a node that was set back to an old disk comes back", OldDiskReturns},
     Scenario{"N4", "a monitor from an older backup learns what it lacks", OldMonitorLearns},
+    Scenario{"N8", "a server that is started by hand without the supervisor is fenced",
+             StartedByHandWithoutModule},
     Scenario{"N10", "nor when the monitor has not heard of what its upstream has lost",
              UpstreamBehindUnheard},
     Scenario{"N5", "a standby that was promoted by hand does not block an election",

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "faults.hpp"
 #include "rigs.hpp"
 #include "world.hpp"
 
@@ -31,6 +32,9 @@ class Stage {
     bool Reaches(int place, NodeState state, int limit_ms);
     void Cut(int a, int b) { world.SetPath(a, b, Way::kSilent, true); }
     void Mend(int a, int b) { world.SetPath(a, b, Way::kOpen, true); }
+    void Alter(int place, const std::string &name, const std::string &value) {
+        AlterSystem(world, world.At(place), name, value);
+    }
     /// Somebody acknowledges again.
     bool Serves(int limit_ms);
     /// Nobody has acknowledged for longer.

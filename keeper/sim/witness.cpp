@@ -127,8 +127,8 @@ std::string World::WrongFact(const NodeView &row) const {
 BootTime World::KeeperBegan(const NodeView &row) const {
     for (const auto &machine : machines_) {
         if (machine->address != row.host || !machine->server) continue;
-        const BootTime frozen =
-            std::max(machine->worker_frozen_until, machine->supervisor_frozen_until);
+        const BootTime frozen = std::max({machine->frozen_until, machine->worker_frozen_until,
+                                          machine->supervisor_frozen_until});
         return std::max(
             {machine->server->rig_began, machine->supervisor_began, std::min(frozen, now_)});
     }

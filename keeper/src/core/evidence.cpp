@@ -168,8 +168,9 @@ bool IsStandbyLost(const GroupView &view, const NodeView &primary, const NodeVie
     } else if (is_mute) {
         Say(why, Describe(standby) + " has not confirmed WAL to the primary for " +
                      Seconds(fact->reply_age));
-    } else if (standby.has_report && !standby.report.receiver.streaming &&
+    } else if (standby.has_report && (fact == nullptr || !standby.report.receiver.streaming) &&
                standby.report.receiver.stream_age >= limit) {
+        // Without a walsender its receiver waits for a stream that has ended: until its own limit.
         Say(why, Describe(standby) + " has not received WAL for " +
                      Seconds(standby.report.receiver.stream_age));
     } else {

@@ -162,6 +162,17 @@ TEST(Replay, AHandOverIsRefusedWhileItsCandidateHasMuchToReplay) {
     EXPECT_FALSE(RequestRemoval(view, kA, false));
 }
 
+TEST(Stream, AReceiverThatWaitsForAStreamThatHasEndedConfirmsNothing) {
+    GroupView view = Steady(2);
+    view.Find(kA)->report.standbys.clear();
+    view.Find(kB)->report.receiver.stream_age = Milliseconds{2'900};
+    EXPECT_TRUE(Decide(view).assignments.empty());
+    view.Find(kB)->report.receiver.stream_age = Milliseconds{3'000};
+    Apply(Decide(view), view);
+    EXPECT_EQ(view.Find(kB)->goal, NodeState::kCatchingup);
+    EXPECT_EQ(view.Find(kA)->goal, NodeState::kWaitPrimary);
+}
+
 TEST(Removal, AMemberIsNotDroppedWhileThePrimaryIsAway) {
     GroupView view = Steady(3);
     view.Find(kA)->report_age = Milliseconds{60'000};

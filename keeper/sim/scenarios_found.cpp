@@ -1,0 +1,97 @@
+#include "scenarios_found.hpp"
+
+#include "story.hpp"
+
+/// The faults that random seeds have shown, each as the shortest story. Machine 1 is the primary.
+namespace pgaf::sim {
+
+using enum core::NodeState;
+using Story = std::vector<std::string>;
+
+/// Nobody of ours runs on the machine, and the settings do not name the module any more.
+std::string StartedByHandWithoutModule(std::uint64_t seed, Story &story) {
+    Stage stage(seed, 2, story);
+    Machine &first = stage.world.At(1);
+    stage.Alter(1, "shared_preload_libraries", "pg_stat_statements");
+    first.KillSupervisor();
+    first.supervisor_starts = core::kForever;
+    first.KillServer();
+    stage.MustServe(20'000, "after the primary was lost");
+    first.foreign_start = stage.world.Now();
+    stage.Run(5'000);
+    return stage.Verdict();
+}
+
+/// As before, and the monitor has not heard of what is lost: neither from the primary nor from the
+/// standby that has it.
+std::string UpstreamBehindUnheard(std::uint64_t seed, Story &story) {
+    Stage stage(seed, 2, story);
+    stage.world.monitor().SetPriority(stage.world.At(2).node, 0);
+    stage.Run(1'000);
+    stage.Cut(kMonitorPlace, 1);
+    stage.Cut(kMonitorPlace, 2);
+    stage.Run(1'500);
+    stage.world.LoseTail(stage.world.At(1), 5);
+    stage.Mend(kMonitorPlace, 1);
+    stage.world.At(1).PowerOn();
+    (void)stage.Serves(20'000);
+    return stage.Verdict();
+}
+
+std::string PausedClock(std::uint64_t seed, Story &story) {
+    Stage stage(seed, 2, story);
+    Inject(stage.world, {.kind = FaultKind::kPauseMachine, .numbers = {0, 12'000, 0, 0}});
+    stage.Run(20'000);
+    return stage.Verdict();
+}
+
+/// A virtual machine is set back to a snapshot: it has lost what it had confirmed.
+std::string OldDiskPromoted(std::uint64_t seed, Story &story) {
+    Stage stage(seed, 3, story, {.keeps_images = true});
+    stage.Run(4'000);
+    stage.Cut(1, 2);
+    stage.Run(2'000);
+    stage.world.At(1).PowerOff();
+    stage.world.ReturnToImage(stage.world.At(3), 0);
+    stage.Mend(1, 2);
+    (void)stage.Serves(30'000);
+    return stage.Verdict();
+}
+
+std::string OldDiskReturns(std::uint64_t seed, Story &story) {
+    Stage stage(seed, 2, story, {.keeps_images = true});
+    stage.Run(4'000);
+    for (int i = 0; i < 2; ++i) {
+        stage.world.At(2).KillServer();
+        stage.Run(2'000);
+        stage.Heals(30'000);
+    }
+    stage.world.ReturnToImage(stage.world.At(2), 0);
+    stage.Run(6'000);
+    stage.Heals(90'000);
+    return stage.Verdict();
+}
+
+std::string OldMonitorLearns(std::uint64_t seed, Story &story) {
+    Stage stage(seed, 2, story);
+    const Monitor::Backup backup = stage.world.monitor().Save();
+    (void)stage.world.monitor().Failover({});
+    if (!stage.Heals(30'000)) return stage.Verdict();
+    stage.world.monitor().Restore(backup);
+    stage.Run(5'000);
+    stage.Heals(60'000);
+    return stage.Verdict();
+}
+
+/// It cannot follow anybody, has no primary to be compared with, and the election asks for it.
+std::string PromotedByHandAndPrimaryLost(std::uint64_t seed, Story &story) {
+    Stage stage(seed, 3, story);
+    stage.world.At(3).RequestPromotion();
+    stage.Run(150);
+    stage.world.At(1).is_gone = true;
+    stage.world.At(1).PowerOff();
+    stage.MustServe(30'000, "after the primary was lost while a standby was promoted by hand");
+    return stage.Verdict();
+}
+
+}  // namespace pgaf::sim
