@@ -22,6 +22,13 @@ void SetLineage(Wal &to, const Wal &from) {
     to.history.assign(from.history.begin(), left);
 }
 
+std::size_t Cluster::Replayed() const {
+    std::size_t end = std::min(applied, wal.units.size());
+    while (end > 0 && !wal.units.at(end - 1).ends)
+        --end;
+    return end;
+}
+
 std::vector<Unit> Cluster::Data() const {
     if (data_fork) return *data_fork;
     return {wal.units.begin(),

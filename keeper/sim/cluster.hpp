@@ -81,6 +81,8 @@ struct Cluster {
     bool is_fresh_copy = false;        ///< has a backup_label
 
     [[nodiscard]] bool IsStuck() const { return data_fork.has_value(); }
+    /// The end of the last record that was replayed as a whole.
+    [[nodiscard]] std::size_t Replayed() const;
     /// What the data files hold.
     [[nodiscard]] std::vector<Unit> Data() const;
     [[nodiscard]] bool HasHistory(int timeline) const;

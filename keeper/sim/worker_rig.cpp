@@ -93,7 +93,7 @@ worker::ServerFacts WorkerRig::Observe() {
         facts.timeline = d.wal.history.back().timeline;
         facts.lsn = d.wal.history.back().at;
     }
-    if (facts.in_recovery) facts.replay_lsn = LsnOf(d.applied);
+    if (facts.in_recovery) facts.replay_lsn = LsnOf(d.Replayed());
     if (!facts.in_recovery) facts.redo_lsn = LsnOf(s.begun);
     facts.replay_paused = facts.in_recovery && s.is_replay_paused;
     facts.checkpointer_sync = worker::Mark(s.checkpointer.settings.sync_mark);

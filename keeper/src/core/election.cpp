@@ -188,7 +188,7 @@ bool IsAsyncByChoice(const GroupView &view) {
 
 bool CouldSeal(const GroupView &view, const NodeView &node) {
     if (node.id == view.primary || !IsServing(view, node) || !node.report.in_recovery) return false;
-    if (IsInElection(node.goal) && HasLostWal(view, node)) return false;
+    if (IsInElection(node.goal) && HasLostWal(node)) return false;
     if (IsInElection(node.goal) || node.goal == kSecondary) return true;
     if (node.goal == kWaitMaintenance) return true;  // a dead primary comes first
     const NodeView *const primary = view.Find(view.primary);
@@ -210,7 +210,7 @@ bool CouldConclude(const GroupView &view, std::string *why_not) {
         return false;
     }
     const auto takes_part = [&view](const NodeView &node) {
-        return CouldSeal(view, node) || (HasSealed(view, node) && !HasLostWal(view, node));
+        return CouldSeal(view, node) || (HasSealed(view, node) && !HasLostWal(node));
     };
     const auto nodes = OnRightTimeline(view, Collect(view, takes_part));
     const auto running = Collect(view, [&](const NodeView &node) {
@@ -239,7 +239,7 @@ Election AssessElection(const GroupView &view) {
     election.is_open = IsElectionOpen(view);
     if (!election.is_open) return election;
     const auto sealed = OnRightTimeline(view, Collect(view, [&](const NodeView &node) {
-                                            return HasSealed(view, node) && !HasLostWal(view, node);
+                                            return HasSealed(view, node) && !HasLostWal(node);
                                         }));
     auto running = sealed;
     std::erase_if(running, [&](const NodeView *node) { return !IsServing(view, *node); });

@@ -112,15 +112,9 @@ bool IsSoundPrimary(const GroupView &view, const NodeView &primary) {
            !IsStalledPrimary(view, primary) && !IsBehindItsStandby(view, primary);
 }
 
-bool HasLostWal(const GroupView &view, const NodeView &standby) {
+bool HasLostWal(const NodeView &standby) {
     // Before it has sealed it may still be reading what it has.
-    if (!standby.report.receiver.sealed) return false;
-    if (standby.held.lost_from.IsValid()) return true;
-    const NodeView *const primary = view.Find(view.primary);
-    if (primary == nullptr || primary->id == standby.id || !primary->has_report) return false;
-    if (primary->report.timeline != standby.report.timeline) return false;
-    const StandbyFact *const fact = StandbyFactOf(*primary, standby.id);
-    return fact != nullptr && fact->flush_lsn > standby.report.lsn;
+    return standby.report.receiver.sealed && standby.held.lost_from.IsValid();
 }
 
 bool IsReplayStuck(const GroupView &view, const NodeView &node) {

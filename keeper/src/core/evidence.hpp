@@ -30,8 +30,8 @@ bool IsBehindItsStandby(const GroupView &view, const NodeView &primary);
 /// answers, and it has what it had.
 bool IsSoundPrimary(const GroupView &view, const NodeView &primary);
 
-/// A sealed standby that has less than it had, or than it had confirmed.
-bool HasLostWal(const GroupView &view, const NodeView &standby);
+/// A sealed standby that has less than it had.
+bool HasLostWal(const NodeView &standby);
 
 /// A standby that holds WAL and does not replay it: nobody knows when it could take over.
 bool IsReplayStuck(const GroupView &view, const NodeView &node);

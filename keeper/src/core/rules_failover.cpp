@@ -94,7 +94,7 @@ bool IsPrimaryBack(const RuleContext &c) {
     if (IsBehindItsStandby(c.view, c.node)) return false;
     const bool is_out_of_reach =
         std::all_of(c.view.nodes.begin(), c.view.nodes.end(), [&](const NodeView &other) {
-            return other.id == c.node.id || CouldSeal(c.view, other) || HasLostWal(c.view, other) ||
+            return other.id == c.node.id || CouldSeal(c.view, other) || HasLostWal(other) ||
                    other.silent_age >= c.view.timeouts.unhealthy || !IsInElection(other.goal);
         });
     return is_out_of_reach && !CouldConclude(c.view, c.why);

@@ -22,7 +22,7 @@ Report Standby(std::uint64_t lsn, bool is_sealed = false) {
     report.state = NodeState::kSecondary;
     report.pg_running = report.in_recovery = true;
     report.timeline = 1;
-    report.lsn = {lsn};
+    report.lsn = report.receiver.replay_lsn = {lsn};
     report.receiver.streaming = !is_sealed;
     report.receiver.sealed = is_sealed;
     return report;
@@ -61,6 +61,15 @@ TEST(HeldWal, AStandbyThatStreamsGetsBackWhatItHadLost) {
     EXPECT_EQ(held.lost_from, Lsn{0x3000});
     EXPECT_FALSE(held.is_behind_others);
     NoteHeld(held, Standby(0x5000), {});
+    EXPECT_FALSE(held.lost_from.IsValid());
+}
+
+TEST(HeldWal, PartOfARecordIsNothingThatCanBeLost) {
+    HeldWal held;
+    Report middle = Standby(0x5000);
+    middle.lsn = {0x5800};  // received, and not a whole record
+    NoteHeld(held, middle, {});
+    NoteHeld(held, Standby(0x5000, true), {});
     EXPECT_FALSE(held.lost_from.IsValid());
 }
 

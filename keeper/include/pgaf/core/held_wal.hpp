@@ -28,6 +28,12 @@ constexpr bool TellsItsEnd(const Report &report) {
     return !report.in_recovery || report.receiver.sealed || report.receiver.streaming;
 }
 
+/// Where the last whole record ends that the node is known to have. What a standby has received may
+/// end within a record, and after a restart it begins again before that: nothing is lost by it.
+constexpr Lsn WholeRecords(const Report &report) {
+    return report.in_recovery ? report.receiver.replay_lsn : report.lsn;
+}
+
 /// With every report of the node that counts, before decisions. `others_hold`: what other nodes are
 /// known to have had on the report's timeline.
 constexpr void NoteHeld(HeldWal &held, const Report &report, Lsn others_hold) {
@@ -36,9 +42,10 @@ constexpr void NoteHeld(HeldWal &held, const Report &report, Lsn others_hold) {
         held.copies = report.copies;
     }
     // Who has so much has at least so much.
+    const Lsn whole = WholeRecords(report);
     const bool has_more = report.holder == KeeperHolder::kWorker && report.pg_running &&
-                          report.timeline == held.timeline && report.lsn > held.lsn;
-    if (has_more && report.in_recovery) held.lsn = report.lsn;
+                          report.timeline == held.timeline && whole > held.lsn;
+    if (has_more && report.in_recovery) held.lsn = whole;
     if (!TellsItsEnd(report)) return;
     if (report.timeline < held.timeline) {
         held.lost_from = report.lsn;
@@ -48,7 +55,7 @@ constexpr void NoteHeld(HeldWal &held, const Report &report, Lsn others_hold) {
     if (report.timeline > held.timeline) {
         // It has followed somebody to another timeline: what it must hold is told anew.
         held.timeline = report.timeline;
-        held.lsn = report.lsn;
+        held.lsn = whole;
         held.begun_at = report.begun_at;
         held.lost_from = {};
         return;
@@ -64,7 +71,7 @@ constexpr void NoteHeld(HeldWal &held, const Report &report, Lsn others_hold) {
         held.is_behind_others = held.is_behind_others || !report.in_recovery;
         return;
     }
-    held.lsn = report.lsn;
+    if (whole > held.lsn || !report.in_recovery) held.lsn = whole;
     // A standby that streams has got back what it had lost, and what nobody has is gone; a primary
     // that lacks what others have goes on lacking it.
     if (!held.is_behind_others) held.lost_from = {};
