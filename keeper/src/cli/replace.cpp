@@ -46,12 +46,12 @@ Result<std::optional<Namesake>> FindNamesake(io::PgClient &monitor, const node::
 }
 
 Problem ExplainNamesake(const Namesake &namesake) {
-    return {ProblemCode::kMonitor, Described(namesake) + " is registered already",
-            SilenceOf(namesake) + (namesake.sign.empty() ? "" : " " + namesake.sign),
-            namesake.sign.empty()
-                ? "If its machine is lost, this one takes its place with: pg_autoctl create "
-                  "postgres --replace."
-                : "Choose another --name and --pgport."};
+    return {
+        ProblemCode::kMonitor, Described(namesake) + " is registered already",
+        SilenceOf(namesake) + (namesake.sign.empty() ? "" : " " + namesake.sign),
+        "For a node beside it, choose another --name and --pgport. If its machine is lost, this "
+        "one takes its place with: pg_autoctl create postgres --replace, which is refused as "
+        "long as the old one gives a sign of life."};
 }
 
 Result<void> Replace(io::PgClient &monitor, const Namesake &namesake) {
