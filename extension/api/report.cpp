@@ -1,10 +1,12 @@
 #include "pg/report.hpp"
 #include "api/arguments.hpp"
 #include "api/postgres_settings.hpp"
+#include "api/rights.hpp"
 #include "facts/node_facts.hpp"
 #include "facts/workers.hpp"
 #include "group.hpp"
 #include "pg/clock.hpp"
+#include "settings.hpp"
 
 #include <array>
 #include <string>
@@ -113,6 +115,8 @@ void StoreEvent(const Group &group, const Report &report) {
     const store::NodeRow row = group.RowOf(report.node);
     const std::string text = store::Describe(row.view) + ": " + report.event.substr(0, kMost);
     if (store::IsRecent(group.key(), text)) return;
+    if (store::CountRecent(report.node) >= settings::EventsPerMinute())
+        return pg::Log("no event, there were too many in the last minute: " + text);
     store::Announce(group.key(), row, text, {});
 }
 
@@ -128,6 +132,7 @@ void LimitLockWait() {
 /// Everything but the answer.
 Group Process(Report &report, Reporter reporter, const std::string &replication_state) {
     const store::NodeAddress node = FindReporter(report);
+    CheckNode(report.node, FirstSecret::kKeep);
     const std::string address = AddressIfNew(node);
     LimitLockWait();
     Group group = Group::Lock(node.group);

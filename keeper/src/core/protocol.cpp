@@ -1,8 +1,11 @@
 #include "pgaf/core/protocol.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <climits>
 
 #include "json.hpp"
+#include "pgaf/core/names.hpp"
 
 namespace pgaf::core {
 namespace {
@@ -160,6 +163,15 @@ TimelineHistory ReadHistory(ObjectReader &in) {
     return DecodeHistory(text);
 }
 
+/// Of what ToSetting writes; it becomes a line of a configuration file.
+bool IsSyncNames(std::string_view text) {
+    constexpr std::string_view kSigns = "_ ,()";
+    return std::all_of(text.begin(), text.end(), [=](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               kSigns.find(c) != kSigns.npos;
+    });
+}
+
 Peer ReadPeer(const rapidjson::Value &value, std::string &problem) {
     Peer peer;
     ObjectReader in(value, problem);
@@ -168,6 +180,10 @@ Peer ReadPeer(const rapidjson::Value &value, std::string &problem) {
     in.Get("name", peer.name);
     in.Get("host", peer.host);
     in.Get("port", peer.port);
+    // They become lines of pg_hba.conf and connection strings, and the monitor may be an impostor.
+    if (!IsHostName(peer.host)) in.Complain("host", "a host name or an address");
+    if (peer.port < 1 || peer.port > 65535) in.Complain("port", "between 1 and 65535");
+    if (!IsName(peer.name)) in.Complain("name", "a name");
     GetState(in, "state", peer.state);
     in.Get("primary", peer.is_primary);
     in.Get("promotable", peer.is_promotable);
@@ -178,8 +194,38 @@ Peer ReadPeer(const rapidjson::Value &value, std::string &problem) {
     return peer;
 }
 
+/// The deepest nesting of brackets outside of strings.
+std::size_t DepthOf(std::string_view text) {
+    std::size_t depth = 0;
+    std::size_t deepest = 0;
+    bool is_string = false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text.at(i);
+        if (is_string) {
+            if (c == '\\') ++i;
+            is_string = c != '"';
+            continue;
+        }
+        is_string = c == '"';
+        if (c == '[' || c == '{') deepest = std::max(deepest, ++depth);
+        if ((c == ']' || c == '}') && depth > 0) --depth;
+    }
+    return deepest;
+}
+
 /// Parses, checks the version, and leaves the first problem in `problem`.
-bool Parse(std::string_view text, rapidjson::Document &document, std::string &problem) {
+bool Parse(std::string_view text, std::size_t most, rapidjson::Document &document,
+           std::string &problem) {
+    constexpr std::size_t kDepthMost = 8;  // ours have 3
+    if (text.size() > most) {
+        problem = "it has " + std::to_string(text.size()) + " bytes, and more than " +
+                  std::to_string(most) + " are too many";
+        return false;
+    }
+    if (DepthOf(text) > kDepthMost) {
+        problem = "it is nested too deeply";
+        return false;
+    }
     // The iterative parser: a hostile depth of nesting must not exhaust the stack of a server
     // process.
     document.Parse<rapidjson::kParseIterativeFlag>(text.data(), text.size());
@@ -208,9 +254,34 @@ void ReadSystemIdentifier(ObjectReader &in, std::uint64_t &out) {
     }
 }
 
+/// None of these is ever negative; a difference of two must not overflow.
+std::string RangeProblem(const Report &report) {
+    constexpr std::int64_t kMost = std::int64_t{1} << 62;
+    const std::pair<const char *, std::int64_t> numbers[] = {
+        {"node_id", report.node.value},
+        {"group", report.group},
+        {"keeper_epoch", report.keeper_epoch},
+        {"sequence", report.sequence},
+        {"goal_version", report.goal_version},
+        {"term", report.term},
+        {"copies", report.copies},
+        {"timeline", report.timeline},
+        {"sync_version", report.sync_version},
+        {"known_sync_version", report.known_sync_version},
+        {"stream_age_ms", report.receiver.stream_age.count()},
+        {"stall_ms", report.stall_age.count()}};
+    for (const auto &[name, number] : numbers) {
+        if (number < 0 || number > kMost)
+            return "\"" + std::string(name) + "\" is " + std::to_string(number);
+    }
+    return report.timeline == INT_MAX ? "\"timeline\" is the last one there can be" : "";
+}
+
 }  // namespace
 
-std::string Encode(const Report &report) {
+namespace {
+
+std::string EncodeWhole(const Report &report) {
     rapidjson::StringBuffer buffer;
     Writer writer(buffer);
     {
@@ -254,11 +325,26 @@ std::string Encode(const Report &report) {
     return {buffer.GetString(), buffer.GetSize()};
 }
 
+}  // namespace
+
+std::string Encode(const Report &report) {
+    std::string text = EncodeWhole(report);
+    if (text.size() <= kReportMost) return text;
+    // What people read gives way to what decides.
+    Report shorter = report;
+    constexpr std::size_t kWords = 1000;
+    for (std::string *const words : {&shorter.problem, &shorter.event, &shorter.refusal})
+        words->resize(std::min(words->size(), kWords));
+    shorter.settings_state.clear();
+    shorter.settings_mark = 0;
+    return EncodeWhole(shorter);
+}
+
 Result<Report> DecodeReport(std::string_view text) {
     rapidjson::Document document;
     std::string problem;
     Report report;
-    if (Parse(text, document, problem)) {
+    if (Parse(text, kReportMost, document, problem)) {
         ObjectReader in(document, problem);
         for (const char *name : {"formation", "node_id", "keeper_epoch", "state", "pg_running"}) {
             in.Required(name);
@@ -305,7 +391,12 @@ Result<Report> DecodeReport(std::string_view text) {
         in.Get("pg_version", report.pg_version);
         ReadServer(in, report);
     }
+    if (problem.empty()) problem = RangeProblem(report);
     if (!problem.empty()) return Fail(ProblemCode::kCorrupt, "invalid report: " + problem);
+    // They stand in events and tables that people look at.
+    for (std::string *const words :
+         {&report.problem, &report.event, &report.pg_version, &report.refusal})
+        *words = Printable(*words);
     return report;
 }
 
@@ -354,7 +445,7 @@ Result<Reply> DecodeReply(std::string_view text) {
     rapidjson::Document document;
     std::string problem;
     Reply reply;
-    if (Parse(text, document, problem)) {
+    if (Parse(text, kReplyMost, document, problem)) {
         ObjectReader in(document, problem);
         for (const char *name : {"node_id", "goal", "term", "grant", "lease_ms"})
             in.Required(name);
@@ -372,6 +463,7 @@ Result<Reply> DecodeReply(std::string_view text) {
         in.Get("report_interval_ms", reply.report_interval);
         in.Get("sync_version", reply.sync_version);
         in.Get("sync_names", reply.sync_names);
+        if (!IsSyncNames(reply.sync_names)) in.Complain("sync_names", "a list of our standbys");
         in.Get("target_lsn", reply.target_lsn);
         in.Get("next_timeline", reply.next_timeline);
         in.Get("needed_copy", reply.needed_copy);
@@ -387,6 +479,7 @@ Result<Reply> DecodeReply(std::string_view text) {
         in.Get("replication_quorum", reply.replication_quorum);
         in.Get("channel", reply.channel);
         in.Get("reason", reply.reason);
+        reply.reason = Printable(reply.reason);  // for logs
         in.Get("settings_version", reply.settings_version);
         if (const auto *settings = in.FindArray("settings"))
             reply.settings = ReadSettings(*settings, problem);

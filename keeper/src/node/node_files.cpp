@@ -106,7 +106,8 @@ Result<supervisor::NodeSettings> NodeFiles::LoadSettings() {
 }
 
 supervisor::NodeSettings NodeFiles::Settings() const {
-    return {.formation = config_.formation, .name = config_.name, .monitor = config_.monitor};
+    return {
+        .formation = config_.formation, .name = config_.name, .monitor = MonitorConninfo(config_)};
 }
 
 Result<std::vector<std::string>> NodeFiles::PrepareStart(core::NodeState state,

@@ -15,6 +15,9 @@
 namespace pgaf::core {
 
 inline constexpr int kProtocolVersion = 1;
+/// Longer texts are refused before anything is read of them.
+inline constexpr std::size_t kReportMost = 64 * 1024;
+inline constexpr std::size_t kReplyMost = 1024 * 1024;
 
 enum class KeeperHolder { kWorker, kSupervisor };
 
