@@ -8,6 +8,7 @@ extern "C" {
 #include "utils/acl.h"
 }
 
+#include <algorithm>
 #include <optional>
 
 namespace pgaf::api {
@@ -30,7 +31,23 @@ pg::Statement find_by_secret{
     " JOIN pgautofailover.node n ON n.nodeid = s.nodeid"
     " WHERE s.hash = pg_catalog.sha256(pg_catalog.convert_to($1, 'UTF8'))"};
 
+pg::Statement replace_secret{
+    "UPDATE pgautofailover.node_secret SET hash = pg_catalog.sha256(pg_catalog.convert_to($2, "
+    "'UTF8')), known_since = pg_catalog.now() WHERE nodeid = $1"};
+
 enum class Secret { kNone, kRight, kWrong };
+
+/// "SECRET", or "SECRET:FORMER" while a node changes its own.
+struct Shown {
+    std::string present;
+    std::string former;
+};
+
+Shown ShownSecret() {
+    const std::string text = settings::NodeSecret();
+    const std::size_t colon = std::min(text.find(':'), text.size());
+    return {text.substr(0, colon), text.substr(std::min(colon + 1, text.size()))};
+}
 
 /// What the catalog says of the session's secret for this node; none: the node has none.
 Secret CompareSecret(NodeId node, const std::string &secret) {
@@ -46,11 +63,13 @@ struct Origin {
 };
 
 std::optional<Origin> OriginOfSession() {
-    const std::string secret = settings::NodeSecret();
-    if (secret.empty()) return std::nullopt;
-    const pg::Rows rows = pg::Execute(find_by_secret, {pg::Param::Text(secret)});
-    if (rows.empty()) return std::nullopt;
-    return Origin{rows.Text(0, 2), rows.Int4(0, 3)};
+    const Shown shown = ShownSecret();
+    for (const std::string &secret : {shown.present, shown.former}) {
+        if (secret.empty()) continue;
+        const pg::Rows rows = pg::Execute(find_by_secret, {pg::Param::Text(secret)});
+        if (!rows.empty()) return Origin{rows.Text(0, 2), rows.Int4(0, 3)};
+    }
+    return std::nullopt;
 }
 
 [[noreturn]] void RefuseOrder(const std::string &formation) {
@@ -77,14 +96,25 @@ bool IsOperator() {
 }
 
 bool IsNode(NodeId node) {
-    const std::string secret = settings::NodeSecret();
-    return !secret.empty() && CompareSecret(node, secret) == Secret::kRight;
+    const Shown shown = ShownSecret();
+    const auto fits = [node](const std::string &secret) {
+        return !secret.empty() && CompareSecret(node, secret) == Secret::kRight;
+    };
+    return fits(shown.present) || fits(shown.former);
 }
 
 void CheckNode(NodeId node, FirstSecret first) {
-    const std::string secret = settings::NodeSecret();
+    const Shown shown = ShownSecret();
+    const std::string &secret = shown.present;
     const Secret found = CompareSecret(node, secret);
     if (found == Secret::kRight) return;
+    if (found == Secret::kWrong && secret.size() >= kSecretLeast && !shown.former.empty() &&
+        CompareSecret(node, shown.former) == Secret::kRight) {
+        if (first == FirstSecret::kKeep)
+            (void)pg::Execute(replace_secret,
+                              {pg::Param::Int8(node.value), pg::Param::Text(secret)});
+        return;
+    }
     const std::string who = "node " + std::to_string(node.value);
     if (found == Secret::kNone) {
         if (secret.empty() || first == FirstSecret::kPassOver) return;

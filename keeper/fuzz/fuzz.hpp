@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-/// What every target shares. A target is one file: it feeds the bytes to a reader, and what it reads to
-/// the writer that belongs to it.
+/// What every target shares. A target is one file: it feeds the bytes to a reader, and what it
+/// reads to the writer that belongs to it.
 namespace pgaf::fuzz {
 
 /// A property that must hold for every input; the fuzzer keeps the input that breaks it.

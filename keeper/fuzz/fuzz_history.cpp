@@ -15,7 +15,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     const core::WalPosition b{told.empty() ? 1 : told.back().timeline, core::Lsn{90}, told};
     (void)core::Compare(a, b);
     fuzz::Demand(core::Compare(a, a) == core::Ancestry::kEqual ||
-                 core::Compare(a, a) == core::Ancestry::kUnknown ||
-                 !read.empty());
+                 core::Compare(a, a) == core::Ancestry::kUnknown || !read.empty());
     return 0;
 }

@@ -46,6 +46,13 @@ SELECT f.sqlstate FROM test.fails($$SELECT pgautofailover.node_active('default',
 SELECT f.sqlstate FROM test.fails('SELECT pgautofailover.report_postgres_version(1, 150020)') f;
 SELECT f.sqlstate FROM test.fails($$SELECT pgautofailover.report_timeline_history(1, '[]')$$) f;
 SELECT f.sqlstate FROM test.fails('SELECT count(*) FROM pgautofailover.node_secret') f;
+-- Who has the present one may change it.
+SET pgautofailover.node_secret = 'feedfeedfeedfeedfeedfeedfeedfeedfeedfeedfeedfeed:fedcba9876543210fedcba9876543210fedcba9876543210';
+SELECT f.sqlstate FROM test.fails($$SELECT test.report(1, 'single')$$) f;
+SET pgautofailover.node_secret = 'feedfeedfeedfeedfeedfeedfeedfeedfeedfeedfeedfeed:0123456789abcdef0123456789abcdef0123456789abcdef';
+SELECT goal FROM test.report(1, 'single');
+SET pgautofailover.node_secret = '0123456789abcdef0123456789abcdef0123456789abcdef';
+SELECT f.sqlstate FROM test.fails($$SELECT test.report(1, 'single')$$) f;
 -- A node registers with its secret, and cannot speak for another one.
 SET pgautofailover.node_secret = 'fedcba9876543210fedcba9876543210fedcba9876543210';
 SELECT assigned_node_id FROM pgautofailover.register_node('default', '127.0.0.1', 6003, 'my "d?b', 'b', desired_node_id => 2);

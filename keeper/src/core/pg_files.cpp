@@ -236,12 +236,24 @@ std::string SettingsText(const ServerSettings &settings) {
     return text;
 }
 
+std::string PassfileLine(std::string_view password) {
+    std::string line = "*:*:*:";
+    line.append(kReplicatorRole).append(":");
+    for (const char c : password) {
+        if (c == ':' || c == '\\') line += '\\';
+        line += c;
+    }
+    return line + "\n";
+}
+
 std::string PrimaryConninfo(const KeeperConfig &config, const Peer &upstream) {
     std::string text = "application_name=" + StandbyName(config.node);
     text.append(" host=").append(QuoteConninfo(upstream.host));
     text.append(" port=").append(std::to_string(upstream.port));
     text.append(" user=").append(kReplicatorRole);
-    if (!config.replication_password.empty()) {
+    if (!config.replication_password.empty() && !config.passfile.empty()) {
+        text.append(" passfile=").append(QuoteConninfo(config.passfile));
+    } else if (!config.replication_password.empty()) {
         text.append(" password=").append(QuoteConninfo(config.replication_password));
     }
     text.append(" sslmode=").append(QuoteConninfo(config.ssl_mode));

@@ -13,6 +13,7 @@
 #include "io/files.hpp"
 #include "io/network.hpp"
 #include "io/pg_client.hpp"
+#include "pgaf/core/lines.hpp"
 #include "pgaf/core/names.hpp"
 
 namespace pgaf::node {
@@ -244,7 +245,14 @@ Result<Config> LoadConfig(const Paths &paths) {
     if (config->IsMonitor() || !io::Exists(paths.secret)) return config;
     auto secret = io::ReadFile(paths.secret);
     if (!secret) return Pass(secret);
-    config->node_secret = Trim(std::string_view(*secret).substr(0, secret->find('\n')));
+    // The present one; and the former one, with which the node proves that it may change it.
+    std::string_view rest = *secret;
+    config->node_secret = Trim(core::TakeLine(rest));
+    const std::string_view former = Trim(core::TakeLine(rest));
+    if (!former.empty()) config->node_secret.append(":").append(former);
+    if (config->node_secret.find_first_not_of("0123456789abcdefABCDEF:") != std::string::npos)
+        return Fail(ProblemCode::kBadConfig,
+                    fmt::format("\"{}\" is not a secret of hexadecimal digits", paths.secret));
     return config;
 }
 
@@ -342,7 +350,16 @@ Result<core::KeeperConfig> MakeKeeperConfig(const Config &config, const core::No
     return keeper;
 }
 
-Result<void> SaveKeeperConfig(const Paths &paths, const core::KeeperConfig &config) {
+Result<void> SaveKeeperConfig(const Paths &paths, core::KeeperConfig &config) {
+    // PostgreSQL writes a changed primary_conninfo into its log, with whatever is in it.
+    if (!config.replication_password.empty()) {
+        config.passfile = paths.directory + "/replication.pass";
+        const std::string line = core::PassfileLine(config.replication_password);
+        const auto old = io::ReadFile(config.passfile);
+        if (!old || *old != line) {
+            if (auto done = io::WriteFile(config.passfile, line, 0600); !done) return done;
+        }
+    }
     auto text = core::Encode(config);
     if (!text) return Pass(text);
     if (auto old = io::ReadFile(paths.keeper_conf); old && *old == *text) return {};

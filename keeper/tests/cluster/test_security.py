@@ -88,9 +88,10 @@ def test_who_answers_in_place_of_the_monitor_gets_no_password(group, tmp_path):
 
 
 def test_replication_insists_on_the_binding(group):
+    """And its password is in a file: PostgreSQL logs a changed primary_conninfo with all that is in it."""
     b = group.node("b")
     conninfo = b.sql("SHOW primary_conninfo")
-    assert "channel_binding=require" in conninfo
+    assert "channel_binding=require" in conninfo and "passfile=" in conninfo and "password=" not in conninfo
     assert group.node("a").sql("SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_replication USING (pid)") == "t"
 
 
@@ -119,7 +120,7 @@ def test_only_the_node_speaks_for_itself(group):
 
 
 def test_secrets_are_in_no_environment_argument_and_log(group):
-    secrets = [NODE_PASSWORD, REPLICATION_PASSWORD, "n0de", "r3plication", *[secret_of(group.node(n)).read_text().strip() for n in "ab"]]
+    secrets = [NODE_PASSWORD, REPLICATION_PASSWORD, "n0de", "r3plication", *[secret_of(group.node(n)).read_text().split()[0] for n in "ab"]]
     for program in group.programs.values():
         for log in [program.log, *program.pgdata.glob("log/*")]:
             assert not any(secret in log.read_text(errors="replace") for secret in secrets), log
@@ -149,17 +150,18 @@ def test_passwords_and_secrets_change_while_the_group_serves(group):
     a.sql("ALTER ROLE pgautofailover_replicator PASSWORD 'new one'")
     for node in (a, b):
         node.autoctl("config", "set", "replication.password", "new one")
-    wait_for(lambda: "new one" in b.sql("SHOW primary_conninfo"), 20, "the standby has the new password")
+    [passfile] = b.home.glob(".local/share/**/replication.pass")
+    wait_for(lambda: passfile.read_text().endswith(":new one\n"), 20, "the standby has the new password")
+    assert passfile.stat().st_mode & 0o077 == 0
     a.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
     wait_for(lambda: a.sql("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") == "1", 20, "it streams again")
     # The secret of a node.
     secret = secret_of(b)
-    old = secret.read_text()
-    secret.write_text("feedbeef" * 6 + "\n")
+    script = 'cd "$0" && { openssl rand -hex 24; head -n 1 secret; } > secret.new && chmod 600 secret.new && mv secret.new secret'
+    subprocess.run(b.host.command(["sh", "-c", script, secret.parent], b.env), check=True, cwd="/tmp")
     b.autoctl("reload")
-    m.sql("SELECT pgautofailover.reset_node_secret(2)", dbname="pg_auto_failover")
-    wait_for(lambda: m.sql("SELECT hash = sha256(convert_to(repeat('feedbeef', 6), 'UTF8')) FROM pgautofailover.node_secret WHERE nodeid = 2",
+    new = secret.read_text().split()[0]
+    wait_for(lambda: m.sql(f"SELECT hash = sha256(convert_to('{new}', 'UTF8')) FROM pgautofailover.node_secret WHERE nodeid = 2",
                            dbname="pg_auto_failover") == "t", 20, "the monitor knows the new secret")
     wait_for(lambda: reports(2), 20, "the node reports with it")
-    assert old != secret.read_text()
     group.wait_steady()

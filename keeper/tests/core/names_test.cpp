@@ -335,6 +335,19 @@ TEST(Hba, OurBlockComesBeforeWhatWouldCatchIt) {
     }
 }
 
+// PostgreSQL logs a changed primary_conninfo with everything in it.
+TEST(Conninfo, ThePasswordIsInAFile) {
+    const Peer peer{NodeId{1}, "a", "h", 5432, {}, true, false, {}};
+    KeeperConfig config = Config();
+    config.replication_password = "pa:ss\\word";
+    config.passfile = "/home/my user/replication.pass";
+    const std::string conninfo = PrimaryConninfo(config, peer);
+    EXPECT_EQ(conninfo.find("pa:ss"), std::string::npos);
+    EXPECT_NE(conninfo.find(" passfile='/home/my user/replication.pass'"), std::string::npos);
+    EXPECT_EQ(PassfileLine(config.replication_password),
+              "*:*:*:pgautofailover_replicator:pa\\:ss\\\\word\n");
+}
+
 TEST(ChannelBinding, IsAskedForWhereScramRunsOverTls) {
     const Peer peer{NodeId{1}, "a", "h", 5432, {}, true, false, {}};
     KeeperConfig config = Config();

@@ -29,6 +29,7 @@ struct KeeperConfig {
     std::string ssl_ca_file;
     std::string ssl_crl_file;
     std::string replication_password;
+    std::string passfile;  ///< holds it for libpq; empty: it stands in primary_conninfo
     std::string dbname = "postgres";
     std::string username;
 };

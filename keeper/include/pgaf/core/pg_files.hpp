@@ -75,6 +75,9 @@ constexpr bool BindsChannel(std::string_view auth_method, bool ssl, std::string_
            (ssl_mode == "require" || ssl_mode.starts_with("verify-"));
 }
 
+/// The line of a libpq password file for the role that replicates, on every host.
+std::string PassfileLine(std::string_view password);
+
 /// primary_conninfo for following `upstream`.
 std::string PrimaryConninfo(const KeeperConfig &config, const Peer &upstream);
 /// Content of postgresql-auto-failover-standby.conf; without an upstream the node is sealed: both
