@@ -41,14 +41,12 @@ PidFile::~PidFile() {
 }
 
 std::optional<pid_t> RunningSupervisor(const Paths &paths) {
-    if (!io::Exists(LockPath(paths))) return std::nullopt;
-    auto lock = io::FileLock::Try(LockPath(paths));
-    if (!lock || lock->has_value()) return std::nullopt;  // nobody holds it: a left-over
     auto text = io::ReadFile(paths.pid);
     if (!text) return std::nullopt;
     pid_t pid = 0;
     (void)std::from_chars(text->data(), text->data() + text->size(), pid);
-    // The number alone proves nothing: the file may be old, or forged.
+    // The number alone proves nothing: the file may be old, or forged. Whether the lock is free is
+    // not tried: a supervisor that starts at that moment would find it taken.
     return io::HoldsLock(pid, LockPath(paths)) ? std::optional(pid) : std::nullopt;
 }
 
