@@ -9,6 +9,7 @@ ALTER TABLE pgautofailover.node
     ADD COLUMN settingsversion bigint NOT NULL DEFAULT 1,
     ADD COLUMN settingsreported bigint NOT NULL DEFAULT 0,
     ADD COLUMN settingsmark bigint NOT NULL DEFAULT 0,
+    ADD COLUMN keeperinstance bigint NOT NULL DEFAULT 0,
     ADD COLUMN restartof bigint NOT NULL DEFAULT 0,
     ADD COLUMN restartasked timestamptz;
 ALTER TABLE pgautofailover.node
@@ -16,6 +17,7 @@ ALTER TABLE pgautofailover.node
 COMMENT ON COLUMN pgautofailover.node.settingsversion IS 'Version of PostgreSQL''s settings that the node is to have.';
 COMMENT ON COLUMN pgautofailover.node.settingsreported IS 'Version that the node has accepted; negative: that it refuses.';
 COMMENT ON COLUMN pgautofailover.node.settingsmark IS 'Which state of its settings the node has reported last.';
+COMMENT ON COLUMN pgautofailover.node.keeperinstance IS 'Which directory on which machine, since its last start, the keeper has that reported last; copies of a node differ in it.';
 COMMENT ON COLUMN pgautofailover.node.restartof IS 'The server of the node, by its start, that is to be restarted; 0: none.';
 COMMENT ON COLUMN pgautofailover.node.restartasked IS 'When that was asked for.';
 

@@ -145,6 +145,10 @@ class World {
     [[nodiscard]] bool HasLostWal() const { return has_lost_wal_; }
     /// What disks have lost is found out as long as the monitor remembers what they had.
     void ForgetLostWal();
+    void ForgetWhatNobodyHas();
+    /// Its keeper speaks with the monitor.
+    [[nodiscard]] bool IsHeard(const Machine &machine) const;
+    void RetireCopies();
     void ReturnToImage(Machine &machine, std::uint32_t number);
     /// Findings that are known and not mended must not hide others.
     void Disregard(std::string prefix) { disregarded_.push_back(std::move(prefix)); }

@@ -219,6 +219,13 @@ std::string SettingsText(const ServerSettings &settings) {
         // A transaction that is left open holds locks of its group: no report, and no failover.
         Set(text, "idle_in_transaction_session_timeout",
             std::to_string(kMonitorIdleLimit.count()) + "ms");
+        // A machine that was started anew is refused while the session of its former life seems to
+        // be open; and nobody who is gone keeps a backend.
+        Set(text, "tcp_keepalives_idle", "5");
+        Set(text, "tcp_keepalives_interval", "2");
+        Set(text, "tcp_keepalives_count", "3");
+        Set(text, "tcp_user_timeout", "15s");
+        Set(text, "client_connection_check_interval", "5s");
         return text;
     }
     Set(text, "pgautofailover_keeper.directory", settings.keeper_directory);

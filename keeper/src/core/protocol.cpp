@@ -19,6 +19,7 @@ constexpr std::string_view HolderName(KeeperHolder holder) {
 }
 
 constexpr std::array<std::string_view, 3> kGrantNames{"none", "timed", "unlimited"};
+constexpr std::array<std::string_view, 3> kRefusalNames{"none", "second_instance", "old_memory"};
 
 void GetState(ObjectReader &in, const char *name, NodeState &out) {
     std::string text;
@@ -291,6 +292,7 @@ std::string EncodeWhole(const Report &report) {
         out.Put("node_id", report.node);
         out.Put("group", report.group);
         out.Put("keeper_epoch", report.keeper_epoch);
+        if (report.instance != 0) out.Put("instance", report.instance);
         out.Put("sequence", report.sequence);
         out.Put("holder", HolderName(report.holder));
         out.Put("state", ToString(report.state));
@@ -307,6 +309,7 @@ std::string EncodeWhole(const Report &report) {
         out.PutFlag("fenced", report.fenced);
         out.Put("sealed_lsn", report.sealed_lsn);
         out.Put("sync_version", report.sync_version);
+        if (!report.sync_names.empty()) out.Put("sync_names", report.sync_names);
         out.Put("known_sync_version", report.known_sync_version);
         out.PutFlag("lease_mode", report.lease_mode);
         out.Name("standbys");
@@ -353,6 +356,7 @@ Result<Report> DecodeReport(std::string_view text) {
         in.Get("node_id", report.node);
         in.Get("group", report.group);
         in.Get("keeper_epoch", report.keeper_epoch);
+        in.Get("instance", report.instance);
         in.Get("sequence", report.sequence);
         std::string holder = "worker";
         in.Get("holder", holder);
@@ -375,6 +379,7 @@ Result<Report> DecodeReport(std::string_view text) {
         in.Get("fenced", report.fenced);
         in.Get("sealed_lsn", report.sealed_lsn);
         in.Get("sync_version", report.sync_version);
+        in.Get("sync_names", report.sync_names);
         in.Get("known_sync_version", report.known_sync_version);
         in.Get("lease_mode", report.lease_mode);
         if (const auto *standbys = in.FindArray("standbys")) {
@@ -437,6 +442,9 @@ std::string Encode(const Reply &reply) {
         }
         if (reply.settings_mark != 0) out.Put("settings_mark", reply.settings_mark);
         if (reply.restart_of != 0) out.Put("restart_of", reply.restart_of);
+        if (reply.refusal != Refusal::kNone)
+            out.Put("refusal", kRefusalNames.at(static_cast<std::size_t>(reply.refusal)));
+        if (reply.known_epoch != 0) out.Put("known_epoch", reply.known_epoch);
     }
     return {buffer.GetString(), buffer.GetSize()};
 }
@@ -485,6 +493,12 @@ Result<Reply> DecodeReply(std::string_view text) {
             reply.settings = ReadSettings(*settings, problem);
         in.Get("settings_mark", reply.settings_mark);
         in.Get("restart_of", reply.restart_of);
+        std::string refusal;
+        in.Get("refusal", refusal);
+        for (std::size_t i = 0; i < kRefusalNames.size(); ++i) {
+            if (kRefusalNames.at(i) == refusal) reply.refusal = static_cast<Refusal>(i);
+        }
+        in.Get("known_epoch", reply.known_epoch);
     }
     if (!problem.empty()) return Fail(ProblemCode::kCorrupt, "invalid reply: " + problem);
     return reply;

@@ -1,6 +1,7 @@
 #include "node/node_files.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include "node/heartbeat.hpp"
 #include "node/pg_setup.hpp"
 #include "node/steps/steps.hpp"
+#include "pgaf/core/intake.hpp"
 
 namespace pgaf::node {
 namespace {
@@ -156,6 +158,13 @@ Result<bool> FileBaton::Take() {
     if (!lock->has_value()) return false;
     lock_ = std::move(**lock);
     return true;
+}
+
+std::int64_t FileBaton::Instance() {
+    struct stat info {};
+    if (!lock_ || ::fstat(lock_->Fd(), &info) != 0) return 0;
+    const auto boot = io::ReadFile("/proc/sys/kernel/random/boot_id");
+    return boot ? core::InstanceOf(*boot, info.st_dev, info.st_ino) : 0;
 }
 
 }  // namespace pgaf::node

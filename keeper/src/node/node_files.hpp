@@ -67,6 +67,7 @@ class FileBaton final : public supervisor::Baton {
     explicit FileBaton(std::string path) : path_(std::move(path)) {}
     Result<bool> Take() override;
     void Release() override { lock_.reset(); }
+    std::int64_t Instance() override;
 
  private:
     std::string path_;

@@ -146,6 +146,11 @@ class FakeWorld final : public Clock,
         return !is_baton_busy;
     }
     void Release() override { Did("release baton"); }
+    std::int64_t Instance() override { return 7; }
+    [[nodiscard]] int SentTag() const override {
+        return is_link_down || sent.empty() ? -1 : sent.back().tag;
+    }
+    bool is_link_down = false;
     void Send(core::Report report, int tag) override {
         Did("send");
         sent.push_back({std::move(report), tag});
