@@ -6,6 +6,7 @@
 
 #include "json.hpp"
 #include "pgaf/core/names.hpp"
+#include "protocol_server.hpp"
 
 namespace pgaf::core {
 namespace {
@@ -20,6 +21,11 @@ constexpr std::string_view HolderName(KeeperHolder holder) {
 
 constexpr std::array<std::string_view, 3> kGrantNames{"none", "timed", "unlimited"};
 constexpr std::array<std::string_view, 3> kRefusalNames{"none", "second_instance", "old_memory"};
+/// 0, which is "none", for a name that is not there.
+std::size_t IndexOf(const std::array<std::string_view, 3> &names, std::string_view name) {
+    const auto *const at = std::find(names.begin(), names.end(), name);
+    return at == names.end() ? 0 : static_cast<std::size_t>(at - names.begin());
+}
 
 void GetState(ObjectReader &in, const char *name, NodeState &out) {
     std::string text;
@@ -70,76 +76,6 @@ ReceiverFact ReadReceiver(const rapidjson::Value &value, std::string &problem) {
     in.Get("replay_lsn", fact.replay_lsn);
     in.Get("replay_paused", fact.replay_paused);
     return fact;
-}
-
-void WriteSizes(ObjectWriter &out, Writer &writer, const std::optional<ServerSizes> &sizes) {
-    if (!sizes) return;
-    out.Name("sizes");
-    writer.StartArray();
-    for (const int size : *sizes)
-        writer.Int(size);
-    writer.EndArray();
-}
-
-/// A list of another length is of another version, and says nothing.
-std::optional<ServerSizes> ReadSizes(ObjectReader &in) {
-    const auto *const array = in.FindArray("sizes");
-    if (array == nullptr || array->Size() != kSizeNames.size()) return std::nullopt;
-    ServerSizes sizes{};
-    for (rapidjson::SizeType i = 0; i < array->Size(); ++i) {
-        if (!(*array)[i].IsInt()) return std::nullopt;
-        sizes.at(i) = (*array)[i].GetInt();
-    }
-    return sizes;
-}
-
-void WriteSettings(Writer &writer, const std::vector<PostgresSetting> &settings) {
-    writer.StartArray();
-    for (const PostgresSetting &setting : settings) {
-        ObjectWriter out(writer);
-        out.Put("name", setting.name);
-        out.Put("value", setting.value);
-    }
-    writer.EndArray();
-}
-
-std::vector<PostgresSetting> ReadSettings(const rapidjson::Value &array, std::string &problem) {
-    std::vector<PostgresSetting> settings;
-    for (const auto &value : array.GetArray()) {
-        ObjectReader in(value, problem);
-        PostgresSetting setting;
-        in.Required("name");
-        in.Get("name", setting.name);
-        in.Get("value", setting.value);
-        settings.push_back(std::move(setting));
-    }
-    return settings;
-}
-
-void WriteServer(ObjectWriter &out, Writer &writer, const Report &report) {
-    if (report.settings_version != 0) out.Put("settings_version", report.settings_version);
-    if (report.refused_settings != 0) {
-        out.Put("refused_settings", report.refused_settings);
-        out.Put("refused_name", report.refused_name);
-        out.Put("refusal", report.refusal);
-        out.PutFlag("refused_at_start", report.refused_at_start);
-    }
-    if (report.server_start != 0) out.Put("server_start", report.server_start);
-    WriteSizes(out, writer, report.sizes);
-    if (report.settings_mark != 0) out.Put("settings_mark", report.settings_mark);
-    if (!report.settings_state.empty()) out.Put("settings_state", report.settings_state);
-}
-
-void ReadServer(ObjectReader &in, Report &report) {
-    in.Get("settings_version", report.settings_version);
-    in.Get("refused_settings", report.refused_settings);
-    in.Get("refused_name", report.refused_name);
-    in.Get("refusal", report.refusal);
-    in.Get("refused_at_start", report.refused_at_start);
-    in.Get("server_start", report.server_start);
-    report.sizes = ReadSizes(in);
-    in.Get("settings_mark", report.settings_mark);
-    in.Get("settings_state", report.settings_state);
 }
 
 void WritePeer(Writer &writer, const Peer &peer) {
@@ -464,9 +400,7 @@ Result<Reply> DecodeReply(std::string_view text) {
         in.Get("term", reply.term);
         std::string grant;
         in.Get("grant", grant);
-        for (std::size_t i = 0; i < kGrantNames.size(); ++i) {
-            if (kGrantNames.at(i) == grant) reply.grant = static_cast<GrantKind>(i);
-        }
+        reply.grant = static_cast<GrantKind>(IndexOf(kGrantNames, grant));
         in.Get("lease_ms", reply.lease);
         in.Get("report_interval_ms", reply.report_interval);
         in.Get("sync_version", reply.sync_version);
@@ -495,9 +429,7 @@ Result<Reply> DecodeReply(std::string_view text) {
         in.Get("restart_of", reply.restart_of);
         std::string refusal;
         in.Get("refusal", refusal);
-        for (std::size_t i = 0; i < kRefusalNames.size(); ++i) {
-            if (kRefusalNames.at(i) == refusal) reply.refusal = static_cast<Refusal>(i);
-        }
+        reply.refusal = static_cast<Refusal>(IndexOf(kRefusalNames, refusal));
         in.Get("known_epoch", reply.known_epoch);
     }
     if (!problem.empty()) return Fail(ProblemCode::kCorrupt, "invalid reply: " + problem);

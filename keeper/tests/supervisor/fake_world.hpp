@@ -202,6 +202,11 @@ class Bench {
         loop_->Begin();
     }
     NodeLoop &Loop() { return *loop_; }
+    /// Nothing left on the way to it.
+    void MonitorIsAway() {
+        world.is_link_down = true;
+        loop_->OnLinkProblem({core::ProblemCode::kMonitor, "connection refused", {}, {}});
+    }
     void RunFor(Milliseconds time) {
         const BootTime end = world.now + time;
         while (loop_->NextWake() <= end) {
