@@ -154,6 +154,9 @@ class SupervisorRig final : supervisor::Clock,
     core::Result<supervisor::NodeSettings> LoadSettings() override;
     core::Result<std::vector<std::string>> PrepareStart(core::NodeState state,
                                                         const core::Reply *reply) override;
+    void KeepRole(core::NodeState state) override {
+        if (machine_.data && core::IsStandby(state)) machine_.data->standby_signal = true;
+    }
     core::Result<void> WriteSettings() override;
     void ForgetHeartbeat() override { machine_.heartbeat.reset(); }
     std::optional<supervisor::Heartbeat> ReadHeartbeat() override;

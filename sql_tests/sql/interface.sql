@@ -70,7 +70,7 @@ SELECT * FROM test.fails($$SELECT test.report(10, 'single', '{"group": 1}')$$);
 SELECT * FROM test.fails($$SELECT test.report(10, 'nonsense')$$);
 SELECT * FROM test.fails($$SELECT test.report(10, 'unknown')$$);
 SELECT goal FROM test.report(10, 'single', '{"keeper_epoch": 5}');
-SELECT * FROM test.fails($$SELECT test.report(10, 'single', '{"keeper_epoch": 4}')$$);
+SELECT reply->>'refusal' AS refusal, reply->>'known_epoch' AS known_epoch, reply->>'grant' AS "grant" FROM pgautofailover.report('{"version": 1, "formation": "default", "node_id": 10, "group": 0, "keeper_epoch": 4, "state": "single", "pg_running": true}') AS r(t), LATERAL (SELECT t::jsonb AS reply) AS x;
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT * FROM test.fails($$SELECT test.report(10, 'single', '{"keeper_epoch": 5}')$$);
 ROLLBACK;

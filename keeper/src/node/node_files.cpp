@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "io/log.hpp"
 #include "io/network.hpp"
 #include "io/pg_client.hpp"
 #include "node/heartbeat.hpp"
@@ -130,6 +131,13 @@ Result<std::vector<std::string>> NodeFiles::PrepareStart(core::NodeState state,
     if (reply == nullptr) return options;
     if (auto done = WriteNodeHba(keeper_, paths_.pgdata, reply->peers); !done) return Pass(done);
     return options;
+}
+
+void NodeFiles::KeepRole(core::NodeState state) {
+    const bool is_whole = io::InspectDataDirectory(paths_.pgdata) == io::DataDirectory::kCluster;
+    if (!core::IsStandby(state) || !is_whole || HasMarker(paths_)) return;
+    if (auto done = WriteInto(paths_.pgdata, "standby.signal", ""); !done)
+        io::LogProblem(spdlog::level::warn, done.error());
 }
 
 Result<void> NodeFiles::WriteSettings() {

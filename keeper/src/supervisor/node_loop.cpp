@@ -90,6 +90,7 @@ void NodeLoop::BecomeKeeper() {
         baton_.Release();
         return baton_alarm_.Once(*pause);
     }
+    if (!server_.IsRunning()) files_.KeepRole(record_.state);
     is_keeper_ = true;
     ++round_;
     reply_.reset();

@@ -1,5 +1,7 @@
 #include "worker/keeper.hpp"
 
+#include <algorithm>
+
 /// How a primary goes on after a crash while the monitor is away.
 namespace pgaf::worker {
 namespace {
@@ -38,9 +40,14 @@ void Keeper::RememberOrders(const core::Reply &reply) {
 void Keeper::Resume() {
     const auto text = ports_.files.Read(OrdersPath(directory_));
     const auto orders = text ? core::DecodeReply(*text) : tl::unexpected(text.error());
-    if (!orders || orders->node != record_->node || orders->term != record_->term ||
-        orders->sync_version != record_->known_sync_version || !core::IsWritable(orders->goal) ||
-        orders->extension.empty()) {
+    // Who else has streamed since is forgotten: with an empty set nothing proves that nobody else
+    // writes.
+    const auto proves = [](const core::SyncSet &set) { return set.k > 0; };
+    const bool is_provable =
+        orders && !orders->extension.empty() &&
+        std::all_of(orders->extension.begin(), orders->extension.end(), proves);
+    if (!is_provable || orders->node != record_->node || orders->term != record_->term ||
+        orders->sync_version != record_->known_sync_version || !core::IsWritable(orders->goal)) {
         ports_.log.Warning("this node waits for the monitor: it does not know who must confirm");
         return;
     }

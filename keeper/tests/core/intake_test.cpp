@@ -69,6 +69,24 @@ TEST(Intake, ACopyIsRefusedWhileTheOriginalLives) {
     EXPECT_EQ(Check(row, copy), Refusal::kNone);
 }
 
+TEST(Intake, WhatACopySaysOfItsFenceProvesNothingOfTheOriginal) {
+    LeaseRecord lease;
+    Reply reply;
+    reply.grant = GrantKind::kTimed;
+    reply.lease = Milliseconds{3000};
+    NoteGrant(lease, reply, BootTime{1}, 1);
+    Report report = ReportOf(6, 1);
+    report.fenced = true;
+    report.instance = 2;
+    NoteReport(lease, report);
+    EXPECT_FALSE(lease.proved_fenced);
+    EXPECT_GT(LeaseLeft(lease, BootTime{2}), Milliseconds{0});
+    report.instance = 1;
+    NoteReport(lease, report);
+    EXPECT_TRUE(lease.proved_fenced);
+    EXPECT_EQ(LeaseLeft(lease, BootTime{2}), Milliseconds{0});
+}
+
 TEST(Intake, NumbersThatNobodyCanHaveReachedAreRefused) {
     const Report last = ReportOf(5, 10);
     EXPECT_FALSE(CheckKeeper(RowWith(last), ReportOf(2'000'000, 1), Reporter::kOurs).has_value());

@@ -147,6 +147,8 @@ class FakeWorld final : public Clock,
     }
     void Release() override { Did("release baton"); }
     std::int64_t Instance() override { return 7; }
+    void KeepRole(core::NodeState state) override { kept_role = state; }
+    std::optional<core::NodeState> kept_role;
     [[nodiscard]] int SentTag() const override {
         return is_link_down || sent.empty() ? -1 : sent.back().tag;
     }

@@ -63,6 +63,15 @@ TEST(Keeper, TheFirstStartWaitsForTheMonitorAndNotForEver) {
     EXPECT_TRUE(bench.world.is_running);
 }
 
+// A promotion that was killed has removed the file.
+TEST(Keeper, TheRoleIsOnTheDiskBeforeAnybodyElseCanStartAServer) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kPreparePromotion;
+    bench.Begin();
+    EXPECT_EQ(bench.world.kept_role, NodeState::kPreparePromotion);
+    EXPECT_FALSE(bench.world.is_running);
+}
+
 TEST(Keeper, ACopyOfANodeThatLivesWaits) {
     Bench bench;
     bench.world.disk.state = NodeState::kPrimary;
