@@ -32,7 +32,8 @@ struct Restored {
         report.goal_version = 30;
         report.sync_version = report.known_sync_version = 9;
         report.sync_names = "ANY 1 (pgautofailover_standby_1)";
-        report.standbys.push_back({.node = NodeId{1}, .streaming = true, .in_sync_set = true});
+        report.standbys.push_back(
+            {.node = NodeId{1}, .streaming = true, .in_sync_set = true, .flush_lsn = Lsn{100}});
         NodeView &standby = view.nodes[0];
         standby.has_report = true;
         standby.report.node = NodeId{1};
