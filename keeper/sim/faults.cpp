@@ -126,7 +126,7 @@ void InjectProcess(World &world, const Fault &fault, Machine &machine) {
             world.LoseTail(machine, 1 + n % 8);
             return;
         case kNodeGone:
-            if (world.Machines() < 3) return;
+            if (world.Originals() < 3) return;
             world.Tell("fault: " + machine.Who() + " is gone for good");
             machine.is_gone = true;
             return machine.PowerOff();

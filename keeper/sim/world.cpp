@@ -158,6 +158,9 @@ void World::Tick() {
     monitor_.Tick();
     for (const auto &machine : machines_) {
         if (now_ < machine->retires_at || machine->is_gone) continue;
+        machine->retires_at = core::kForever;
+        // The one that the monitor listens to is the node now, whoever was first.
+        if (monitor_.InstanceOf(machine->node) == machine->Instance()) continue;
         machine->is_gone = true;
         machine->PowerOff();
     }

@@ -84,6 +84,8 @@ class World {
     [[nodiscard]] const Machine &At(int place) const {
         return *machines_.at(static_cast<std::size_t>(place - 1));
     }
+    /// Without copies.
+    [[nodiscard]] int Originals() const { return options_.nodes; }
     [[nodiscard]] int Machines() const { return static_cast<int>(machines_.size()); }
     Machine *FindByAddress(const std::string &address);
     /// The machine whose server writes and may answer; 0: none.
