@@ -94,8 +94,12 @@ bool IsPrimaryBack(const RuleContext &c) {
     if (IsBehindItsStandby(c.view, c.node)) return false;
     const bool is_out_of_reach =
         std::all_of(c.view.nodes.begin(), c.view.nodes.end(), [&](const NodeView &other) {
+            // Its keeper reports, and its server does not come up.
+            const bool is_stuck =
+                !IsServing(c.view, other) && other.goal_age >= c.view.timeouts.unhealthy;
             return other.id == c.node.id || CouldSeal(c.view, other) || HasLostWal(other) ||
-                   other.silent_age >= c.view.timeouts.unhealthy || !IsInElection(other.goal);
+                   other.silent_age >= c.view.timeouts.unhealthy || is_stuck ||
+                   !IsInElection(other.goal);
         });
     return is_out_of_reach && !CouldConclude(c.view, c.why);
 }

@@ -135,8 +135,12 @@ core::Report NodeLoop::MakeReport() const {
     report.known_sync_version = record_.known_sync_version;
     report.system_identifier = record_.system_identifier;
     if (control_) {
-        report.timeline = control_->timeline;
-        report.lsn = std::max(control_->checkpoint, control_->min_recovery);
+        // What is incomplete is on no timeline.
+        if (!files_.IsMarked()) {
+            report.timeline = control_->timeline;
+            report.history = control_->history;
+            report.lsn = std::max(control_->checkpoint, control_->min_recovery);
+        }
         if (report.system_identifier == 0) report.system_identifier = control_->system_identifier;
     }
     report.problem = problem_.empty() ? trouble_ : problem_;

@@ -148,8 +148,10 @@ void Keeper::MaybeReport(const ServerFacts &facts) {
         report_at_ = std::min(report_at_, reported_at_ + kGapMin);
         return;
     }
-    // From now on the monitor may take it for ended, whatever the standbys say.
-    if (is_resuming_ && report.fenced) is_resuming_ = false;
+    if (report.fenced && core::IsWritable(record_->state)) {
+        is_resuming_ = false;
+        if (!ForgetOrders()) return SetProblem("could not forget the orders of this primary");
+    }
     signature_ = std::move(signature);
     reported_at_ = now_;
     report.sequence = ++sequence_;
