@@ -225,8 +225,10 @@ bool CouldReturn(const GroupView &view, const NodeView &node) {
                             node.report.holder == KeeperHolder::kSupervisor;
     const bool is_free = node.goal == kDemoted || node.goal == kCatchingup ||
                          node.goal == kSecondary || node.goal == kReportLsn;
+    const bool is_proved =
+        !IsAsyncByChoice(view) || IsOnLineage(PositionOf(node), RightTimeline(view));
     return is_stopped && is_free && node.id != view.primary && IsReporting(view, node) &&
-           node.report.timeline > 0 && (view.accepts_data_loss || !IsAsyncByChoice(view));
+           node.report.timeline > 0 && (view.accepts_data_loss || is_proved);
 }
 
 }  // namespace

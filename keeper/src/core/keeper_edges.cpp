@@ -72,6 +72,7 @@ constexpr std::array kEdges{
     Edge{kDemoted, kCatchingup, Step::kRejoin, Actor::kSupervisor},
     // What it has is wanted in an election: it starts as a standby of nobody.
     Edge{kDemoted, kReportLsn, Step::kStart, Actor::kSupervisor},
+    Edge{kDemoted, kPreparePromotion, Step::kStart, Actor::kSupervisor},
     Edge{kDemoteTimeout, kCatchingup, Step::kRejoin, Actor::kSupervisor},
     Edge{kDraining, kCatchingup, Step::kStop, Actor::kWorker},
     Edge{kPrimary, kCatchingup, Step::kStop, Actor::kWorker},

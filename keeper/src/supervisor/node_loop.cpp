@@ -112,6 +112,7 @@ std::optional<Milliseconds> NodeLoop::RenewRecord() {
     ++record_.keeper_epoch;
     is_same_run_ = record_.instance != 0 && record_.instance == baton_.Instance();
     is_monitor_away_ = record_.resumes = false;
+    if (has_own_writes_) record_.has_own_writes = true;
     record_.instance = baton_.Instance();
     if (!Save()) return kSaveRetry;
     return std::nullopt;
@@ -249,7 +250,7 @@ bool NodeLoop::ActOnce() {
                     .must_copy = MustCopy(),
                     .has_no_data = files_.HasNoData(),
                     .is_wal_gone = is_wal_gone_,
-                    .has_own_writes = has_own_writes_};
+                    .has_own_writes = has_own_writes_ || record_.has_own_writes};
     if (reply_) facts.goal = reply_->goal;
     if (refusal_ != core::Refusal::kNone) return false;
     const Plan plan = MakePlan(facts);

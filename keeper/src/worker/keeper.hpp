@@ -58,6 +58,7 @@ class Keeper {
     void Advance(Context &context);
     void BeginStep(const core::Edge &edge, const ServerFacts &facts);
     void PollStep(Context &context);
+    bool NoteOwnWrites();
     void StayInState(Context &context);
     void DrainAgain(Context &context);
     core::Result<void> KeepUpstream(const Context &context);
