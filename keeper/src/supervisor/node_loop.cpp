@@ -111,7 +111,7 @@ std::optional<Milliseconds> NodeLoop::RenewRecord() {
     record_ = saved_ = *record;
     ++record_.keeper_epoch;
     is_same_run_ = record_.instance != 0 && record_.instance == baton_.Instance();
-    is_monitor_away_ = record_.resumes = false;
+    is_monitor_away_ = record_.resumes = is_old_term_said_ = false;
     if (has_own_writes_) record_.has_own_writes = true;
     record_.instance = baton_.Instance();
     if (!Save()) return kSaveRetry;
@@ -216,6 +216,7 @@ void NodeLoop::IgnoreOldTerm(const core::Reply &reply) {
     log_.Warn("The monitor has forgotten decisions (term " + std::to_string(reply.term) + ", set " +
               std::to_string(reply.sync_version) + " after term " + std::to_string(record_.term) +
               ", set " + std::to_string(record_.known_sync_version) + "): its orders are ignored");
+    Act();
 }
 
 void NodeLoop::OnLinkProblem(const core::Problem &problem) {
@@ -243,6 +244,7 @@ bool NodeLoop::ActOnce() {
     PlanFacts facts{.state = record_.state,
                     .last_goal = record_.goal,
                     .may_resume = is_same_run_ && is_monitor_away_ && link_.SentTag() != round_,
+                    .has_monitor_forgotten = is_old_term_said_,
                     .had_peer = record_.had_peer,
                     .is_marked = files_.IsMarked(),
                     .failed_starts = FailedStarts(),

@@ -195,6 +195,8 @@ bool Keeper::AcceptReply(const core::Reply &reply) {
                 std::to_string(record_->known_sync_version) + "); its orders are ignored");
         }
         warned_old_term_ = true;
+        // It has forgotten what the standbys had, too, and learns from a primary that they follow.
+        is_judged_ = true;
         return false;
     }
     warned_old_term_ = false;

@@ -88,6 +88,10 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
     if (report.fenced && core::IsHandingOver(report.state)) report.sealed_lsn = sealed_lsn_;
     report.sync_version = sync_.confirmed_version();
     if (report.sync_version != 0) report.sync_names = sync_.names();
+    if (core::IsWritable(record_->state) && report.sync_version == 0) {
+        report.recorded_sync_version = record_->sync_version;
+        report.sync_names = facts.sync_names;
+    }
     report.known_sync_version = record_->known_sync_version;
     report.lease_mode = lease_.IsTimed();
     for (const SenderFact &sender : facts.senders) {
