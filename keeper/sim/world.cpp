@@ -271,8 +271,9 @@ void World::ForgetUnheard(const Machine &machine) {
     const auto &units = machine.data->wal.units;
     const bool is_same = row->held.timeline == machine.data->wal.timeline;
     for (std::size_t i = 0; i < units.size(); ++i) {
-        if (!is_same || LsnOf(i) >= row->held.lsn) std::erase(promised_, units.at(i).record);
+        if (!is_same || LsnOf(i) >= row->held.lsn) unheard_.insert(units.at(i).record);
     }
+    std::erase_if(promised_, [&](std::int64_t id) { return unheard_.contains(id); });
 }
 
 /// Nothing brings back what was on one disk only.

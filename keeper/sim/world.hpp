@@ -189,6 +189,7 @@ class World {
     std::vector<std::int64_t>
         lost_;  ///< records that a disk had confirmed and does not hold any more
     bool has_lost_wal_ = false;
+    std::set<std::int64_t> unheard_;      ///< what a disk lost before the monitor had heard of it
     std::vector<std::int64_t> promised_;  ///< acknowledged, or read, and so promised to survive
     std::int64_t acknowledged_ = 0;
     BootTime acknowledged_at_;

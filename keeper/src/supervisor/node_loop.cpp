@@ -90,7 +90,12 @@ void NodeLoop::BecomeKeeper() {
         baton_.Release();
         return baton_alarm_.Once(*pause);
     }
-    if (!server_.IsRunning()) files_.KeepRole(record_.state);
+    // Only a promotion, or somebody's hand, takes it away.
+    if (!server_.IsRunning() && files_.KeepRole(record_.state) && !record_.has_own_writes) {
+        record_.has_own_writes = has_own_writes_ = true;
+        (void)Save();  // as long as this process lives it knows
+        log_.Warn("standby.signal was missing: PostgreSQL may have been out of recovery");
+    }
     is_keeper_ = true;
     ++round_;
     reply_.reset();

@@ -166,6 +166,17 @@ TEST(Keeper, IgnoresAnAnswerOfAnotherRound) {
     EXPECT_EQ(bench.world.starts.size(), 1U);
 }
 
+// A promotion by hand that was killed has removed the signal file.
+TEST(Keeper, AStandbyWhoseSignalFileIsGoneComparesItselfBeforeItFollows) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kSecondary;
+    bench.world.is_signal_missing = true;
+    bench.Begin();
+    EXPECT_TRUE(bench.world.disk.has_own_writes);
+    bench.Answer(NodeState::kSecondary);
+    EXPECT_TRUE(bench.world.starts.empty());
+}
+
 TEST(Keeper, IgnoresTheOrdersOfAnOldTerm) {
     Bench bench;
     bench.world.disk.state = NodeState::kDemoted;
