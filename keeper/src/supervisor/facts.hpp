@@ -36,9 +36,8 @@ struct ControlFacts {
     }
     /// Nothing was ever written here but what came from an upstream.
     [[nodiscard]] bool IsStandbys() const {
-        return is_fresh_copy ||
-               (!has_own_writes && (state == ClusterState::kShutDownInRecovery ||
-                                    state == ClusterState::kInArchiveRecovery));
+        return is_fresh_copy || (!has_own_writes && (state == ClusterState::kShutDownInRecovery ||
+                                                     state == ClusterState::kInArchiveRecovery));
     }
 };
 

@@ -62,7 +62,12 @@ Judgement JudgeKinship(const ControlFacts &ours, const SourceIdentity &primary) 
     if (!fork || ours.checkpoint >= *fork || ours.min_recovery > *fork) {
         return {.kinship = Kinship::kDiverged};
     }
-    return {.kinship = Kinship::kAskWal, .fork = *fork};
+    Judgement judgement{.kinship = Kinship::kAskWal, .fork = *fork};
+    for (const core::TimelineSwitch &left : primary.history) {
+        if (ours.received_timeline > ours.timeline && left.timeline == ours.received_timeline)
+            judgement.received_fork = left.at;
+    }
+    return judgement;
 }
 
 bool IsNothingThere(int exit_status, std::string_view out, std::string_view err) {

@@ -17,6 +17,9 @@ enum class Kinship {
 struct Judgement {
     Kinship kinship = Kinship::kDiverged;
     core::Lsn fork{};  ///< with kAskWal: where the primary's history left our timeline
+    /// Where the primary left the newest timeline of which WAL has been received: what is beyond
+    /// that would be read by recovery, and pg_rewind does not look at it. 0: none was received.
+    core::Lsn received_fork{};
 };
 
 /// Anything unclear counts as diverged, and on the primary's own timeline as kMustCopy. Timelines

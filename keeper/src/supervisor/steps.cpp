@@ -146,6 +146,9 @@ Kinship Run::Compare(const ControlFacts &control, const SourceIdentity &identity
     ours.has_own_writes = input_.record.has_own_writes;
     const Judgement judgement = JudgeKinship(ours, identity);
     if (judgement.kinship != Kinship::kAskWal) return judgement.kinship;
+    const core::Lsn received = judgement.received_fork;
+    if (received.IsValid() && effects_.HasWalBeyond(control.received_timeline, received))
+        return Kinship::kMustCopy;
     return effects_.HasWalBeyond(control.timeline, judgement.fork) ? Kinship::kDiverged
                                                                    : Kinship::kFollows;
 }

@@ -465,6 +465,8 @@ TEST(JudgeKinship, IsATable) {
         EXPECT_EQ(JudgeKinship(row.ours, primary).kinship, row.kinship) << row.why;
     EXPECT_EQ(JudgeKinship({.timeline = 1, .checkpoint = {0x1000}}, primary).fork,
               core::Lsn{0x2000});
+    const ControlFacts received{.timeline = 1, .checkpoint = {0x1000}, .received_timeline = 2};
+    EXPECT_EQ(JudgeKinship(received, primary).received_fork, core::Lsn{0x5000});
 }
 
 TEST(IsNothingThere, WhatIsUnclearCountsAsSomething) {
