@@ -46,6 +46,7 @@ class NodeLoop final : public ServerLoop {
     void OnStepDone(StepOutcome outcome);
     void OnStreamChecked(const core::Result<core::Following> &verdict);
     void OnReload() override;
+    [[nodiscard]] Condition Describe() override;
 
     /// As this process believes it to be; with PostgreSQL running the worker may know better.
     [[nodiscard]] const core::NodeRecord &Record() const { return record_; }
@@ -119,8 +120,8 @@ class NodeLoop final : public ServerLoop {
     bool is_same_run_ = false;  ///< the machine was not started anew since the last keeper
     bool is_monitor_away_ = false;
     core::BootTime first_answer_by_;  ///< until then it is awaited; 0: it has come, or will not
-    std::int64_t sequence_ = 0;  ///< of the last report
-    int round_ = 0;              ///< tags reports: answers to those of an earlier one do not count
+    std::int64_t sequence_ = 0;       ///< of the last report
+    int round_ = 0;  ///< tags reports: answers to those of an earlier one do not count
     std::string problem_;
     std::string trouble_;  ///< why no server runs as it should; until a worker shows itself
     std::optional<ControlFacts> control_;
