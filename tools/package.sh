@@ -48,8 +48,8 @@ find "$root" -type d -exec chmod 755 {} +
 chmod -R u+rwX,go+rX,go-w "$root"
 
 # One for each major: packages of several may be installed side by side.
-mkdir -p "$root/lib/systemd/system"
-tools/package_unit.sh "$root$bindir/pg_autoctl" "$bindir" >"$root/lib/systemd/system/pgautofailover-$major@.service"
+mkdir -p "$root/usr/lib/systemd/system"
+tools/package_unit.sh "$root$bindir/pg_autoctl" "$bindir" >"$root/usr/lib/systemd/system/pgautofailover-$major@.service"
 
 if grep -rlF --binary-files=text "$PWD/" "$root" >"$work/paths"; then
   echo "error: the package would contain the path of this directory:" >&2
