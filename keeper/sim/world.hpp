@@ -151,6 +151,7 @@ class World {
     /// Its keeper speaks with the monitor.
     [[nodiscard]] bool IsHeard(const Machine &machine) const;
     void RetireCopies();
+    void ForgetUnheard(const Machine &machine);
     void ReturnToImage(Machine &machine, std::uint32_t number);
     /// Findings that are known and not mended must not hide others.
     void Disregard(std::string prefix) { disregarded_.push_back(std::move(prefix)); }

@@ -39,7 +39,10 @@ bool HasForeignWal(const ControlFacts &ours, const SourceIdentity &primary) {
 }  // namespace
 
 Judgement JudgeKinship(const ControlFacts &ours, const SourceIdentity &primary) {
-    if (HasForeignWal(ours, primary)) return {.kinship = Kinship::kMustCopy};
+    // Of what was written out of recovery the control file may know nothing yet.
+    const bool has_unknown =
+        ours.has_own_writes && !ours.is_fresh_copy && ours.received_timeline > ours.timeline;
+    if (has_unknown || HasForeignWal(ours, primary)) return {.kinship = Kinship::kMustCopy};
     if (ours.timeline == primary.timeline) {
         // Followed it already, or somebody used a number twice: only a standby of this very
         // timeline that is not ahead has nothing of its own.

@@ -10,6 +10,9 @@ namespace {
 constexpr core::Milliseconds kBackoffMin{250};
 constexpr core::Milliseconds kBackoffMax{8000};
 
+constexpr std::string_view kMustCompare =
+    "this node was out of recovery as a standby: its data are compared with the primary's";
+
 bool Follows(core::NodeState state) {
     return state == core::NodeState::kCatchingup || state == core::NodeState::kSecondary;
 }
@@ -22,6 +25,9 @@ void Keeper::Advance(Context &context) {
         Drop(context);
         return;
     }
+    const bool has_left =
+        core::IsStandby(record_->state) && !context.facts.in_recovery && !core::IsWritable(goal);
+    if (has_left && !NoteOwnWrites()) return;
     if (step_goal_ != goal) {
         step_.reset();
         step_goal_ = goal;
@@ -51,6 +57,10 @@ void Keeper::Advance(Context &context) {
 }
 
 void Keeper::BeginStep(const core::Edge &edge, const ServerFacts &facts) {
+    if (edge.step == core::Step::kFollow && record_->has_own_writes) {
+        StopServer(core::NodeState::kDemoted, std::string(kMustCompare));
+        return;
+    }
     if (edge.step == core::Step::kRejoin && !facts.in_recovery) {
         StopServer(record_->state, "a stopped server is needed to rejoin");
         return;
@@ -128,6 +138,10 @@ void Keeper::StayInState(Context &context) {
                    "PostgreSQL has left recovery, and this node is a standby");
         return;
     }
+    if (Follows(record_->state) && record_->has_own_writes) {
+        StopServer(core::NodeState::kDemoted, std::string(kMustCompare));
+        return;
+    }
     if (Follows(record_->state) && !context.facts.lacks.empty()) {
         // Its replay never goes on in this server. The supervisor starts it with what it lacks.
         StopServer(record_->state, context.facts.lacks);
@@ -170,6 +184,13 @@ void Keeper::RestartWhenAsked(const ServerFacts &facts) {
     stopping_ = true;
     stop_again_at_ = now_ + kOrderlyLimit;
     ports_.server.StopOrderly();
+}
+
+/// False when it could not be made durable.
+bool Keeper::NoteOwnWrites() {
+    core::NodeRecord next = *record_;
+    next.has_own_writes = true;
+    return SaveRecord(next);
 }
 
 void Keeper::StopServer(core::NodeState record_state, const std::string &why) {
