@@ -3,7 +3,8 @@
 
 using namespace pgaf;
 
-// pg_autoctl.cfg, which an administrator edits: what is accepted is written so that the same is read.
+// pg_autoctl.cfg, which an administrator edits: what is accepted is written so that the same is
+// read.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
     const auto config = node::FromIni(fuzz::Text(data, size));
     if (!config || !node::CheckConfig(*config)) return 0;

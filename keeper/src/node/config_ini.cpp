@@ -94,20 +94,25 @@ std::map<std::string, std::string> ParseIni(std::string_view text) {
     return values;
 }
 
+// An empty value is written where leaving it out would mean something else.
 std::string ToIni(const Config &config) {
+    const Config defaults;
+    std::map<std::string_view, bool> is_filled;
+    ForEach(defaults,
+            [&](const char *key, const auto &member) { is_filled[key] = !Show(member).empty(); });
     std::string text;
     std::string current;
     ForEach(config, [&](std::string_view key, const auto &member) {
         const std::size_t dot = key.find('.');
         const std::string section(key.substr(0, dot));
         const std::string value = Show(member);
-        if (value.empty()) return;
+        if (value.empty() && !is_filled[key]) return;
         if (section != current) {
             if (!text.empty()) text += "\n";
             text += "[" + section + "]\n";
             current = section;
         }
-        text += fmt::format("{} = {}\n", key.substr(dot + 1), value);
+        text += fmt::format("{} ={}{}\n", key.substr(dot + 1), value.empty() ? "" : " ", value);
     });
     return text;
 }
