@@ -17,7 +17,7 @@ PG_OBJS     = $(patsubst %.cpp,%.o,$(wildcard keeper/src/pg/*.cpp))
 OBJS        = $(patsubst %.cpp,%.o,$(wildcard extension/*.cpp extension/api/*.cpp extension/store/*.cpp \
                 extension/facts/*.cpp extension/health/*.cpp)) $(PG_OBJS) $(CORE_OBJS)
 WORKER_SO   = bgworker/pgautofailover_keeper.so
-WORKER_OBJS = $(patsubst %.cpp,%.o,$(wildcard bgworker/*.cpp keeper/src/worker/*.cpp))
+WORKER_OBJS = $(patsubst %.cpp,%.o,$(wildcard bgworker/*.cpp keeper/src/worker/*.cpp keeper/src/tls/*.cpp))
 
 # PGXS would also compile bitcode, with clang's default standard instead of ours.
 override with_llvm := no
@@ -57,7 +57,7 @@ endif
 
 $(WORKER_SO): $(WORKER_OBJS) $(PG_OBJS) $(CORE_OBJS) bgworker/exports.map
 	$(CXX) -shared -o $@ $(filter %.o,$^) -Wl,--version-script=bgworker/exports.map \
-	  $(LDFLAGS) $(LDFLAGS_SL) $(libpq) -lstdc++
+	  $(LDFLAGS) $(LDFLAGS_SL) $(libpq) -lssl -lcrypto -lstdc++
 
 modules: all-lib $(WORKER_SO)
 
@@ -71,7 +71,7 @@ build/bench/%.o: bgworker/%.cpp
 	$(CXX) $(CXXFLAGS) $(CPPFLAGS) -DPGAF_BENCH_ALTERNATE_GATE -c -o $@ $<
 $(BENCH_SO): $(BENCH_OBJS) $(PG_OBJS) $(CORE_OBJS) bgworker/exports.map
 	$(CXX) -shared -o $@ $(filter %.o,$^) -Wl,--version-script=bgworker/exports.map \
-	  $(LDFLAGS) $(LDFLAGS_SL) $(libpq) -lstdc++
+	  $(LDFLAGS) $(LDFLAGS_SL) $(libpq) -lssl -lcrypto -lstdc++
 
 # Without the tests and their tools, unless PROGRAMS=all.
 PROGRAMS   ?= pg_autoctl

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "pg/clock.hpp"
+#include "tls/pin.hpp"
 
 namespace pgaf::keeper {
 namespace {
@@ -101,6 +102,10 @@ bool MonitorLink::IsSocketReady() const {
 void MonitorLink::PollConnecting() {
     if (!IsSocketReady()) return;
     polling_ = PQconnectPoll(conn_.get());
+    if (const auto stranger = tls::CheckPeer(conn_.get())) {
+        Drop(stranger->message + ": " + stranger->detail, now_);
+        return;
+    }
     if (polling_ == PGRES_POLLING_FAILED) {
         Drop(OneLine(PQerrorMessage(conn_.get())), now_);
     } else if (polling_ == PGRES_POLLING_OK) {

@@ -47,6 +47,10 @@ find "$root/usr/share/man" -type f -name '*.1' -exec gzip -9n {} +
 find "$root" -type d -exec chmod 755 {} +
 chmod -R u+rwX,go+rX,go-w "$root"
 
+# One for each major: packages of several may be installed side by side.
+mkdir -p "$root/usr/lib/systemd/system"
+tools/package_unit.sh "$root$bindir/pg_autoctl" "$bindir" >"$root/usr/lib/systemd/system/pgautofailover-$major@.service"
+
 if grep -rlF --binary-files=text "$PWD/" "$root" >"$work/paths"; then
   echo "error: the package would contain the path of this directory:" >&2
   sed "s|^$root||" "$work/paths" >&2
@@ -76,6 +80,7 @@ cat >"$root/DEBIAN/postinst" <<SCRIPT
 set -e
 if [ "\$1" = configure ]; then
   update-alternatives --install /usr/bin/pg_autoctl pg_autoctl $bindir/pg_autoctl ${major}0
+  if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 fi
 SCRIPT
 cat >"$root/DEBIAN/prerm" <<SCRIPT

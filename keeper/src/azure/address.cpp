@@ -12,6 +12,7 @@ namespace pgaf::azure {
 namespace {
 
 constexpr int kShortestPrefix = 8;
+constexpr int kShortestUnasked = 16;
 constexpr std::size_t kLongestQuoted = 60;
 
 std::string_view Trim(std::string_view text) {
@@ -75,7 +76,7 @@ Result<std::string> ReadPublicAddress(std::string_view answer) {
     return std::string(text);
 }
 
-Result<std::string> CheckAllowed(std::string_view cidr) {
+Result<std::string> CheckAllowed(std::string_view cidr, bool may_be_wide) {
     const std::size_t slash = cidr.find('/');
     const std::string_view address = cidr.substr(0, slash);
     int length = 32;
@@ -95,6 +96,13 @@ Result<std::string> CheckAllowed(std::string_view cidr) {
                     fmt::format("\"{}\" would open the machines to the world", cidr),
                     fmt::format("The shortest prefix that is accepted is /{}.", kShortestPrefix),
                     "Give the network that you work from.");
+    }
+    if (length < kShortestUnasked && !may_be_wide) {
+        return Fail(ProblemCode::kBadArgument,
+                    fmt::format("\"{}\" would open the machines to {} addresses", cidr,
+                                std::int64_t{1} << (32 - length)),
+                    "Ports 22 and 5432 could be reached from all of them.",
+                    "Give the network that you work from, or say with --yes that it is so large.");
     }
     return fmt::format("{}/{}", address, length);
 }

@@ -15,8 +15,8 @@ namespace pgaf::azure {
 Result<std::string> ReadPublicAddress(std::string_view answer);
 
 /// "ADDRESS/LENGTH" from "ADDRESS" or "ADDRESS/LENGTH"; refuses what would open the machines to
-/// more than 2^24 addresses.
-Result<std::string> CheckAllowed(std::string_view cidr);
+/// more than 2^24 addresses, and to more than 2^16 unless somebody has said that he wants that.
+Result<std::string> CheckAllowed(std::string_view cidr, bool may_be_wide = false);
 
 /// Services that answer with the address a request came from, and nothing else.
 const std::vector<std::string> &DefaultServices();

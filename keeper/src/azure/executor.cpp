@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "azure/host_keys.hpp"
 #include "azure/markers.hpp"
 
 namespace pgaf::azure {
@@ -137,7 +138,7 @@ Result<void> Executor::Repeat(const Step &step, const io::Command &command) {
             return tl::unexpected(std::move(problem));
         }
         auto failure = Judge(step, *outcome);
-        if (!failure) return {};
+        if (!failure) return KeepHostKeys(step, *outcome);
         if (!failure->is_transient || attempt >= options_.attempts_max || port_.IsStopped()) {
             return tl::unexpected(std::move(failure->problem));
         }
@@ -149,6 +150,15 @@ Result<void> Executor::Repeat(const Step &step, const io::Command &command) {
         pause = std::min(pause * 2, options_.longest_pause);
         if (port_.IsStopped()) return tl::unexpected(Stopped());
     }
+}
+
+Result<void> Executor::KeepHostKeys(const Step &step, const io::Outcome &outcome) {
+    if (!step.tells_host_keys) return {};
+    auto said = ReadRunCommand(outcome.out);
+    if (!said) return Pass(said);
+    auto known = KnownHosts(*said, step.resource);
+    if (!known) return Pass(known);
+    return port_.WriteLocalFile(KnownHostsOf(region_, step.resource), *known);
 }
 
 Result<void> Executor::AwaitStable(const Step &step, const io::Command &command) {

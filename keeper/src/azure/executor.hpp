@@ -40,6 +40,8 @@ class Port {
     /// argv[0] is "az" or "ssh". Ended by the port when somebody asks to stop: kRefused.
     virtual Result<io::Outcome> Run(io::Command command) = 0;
     virtual Result<std::string> ReadLocalFile(const std::string &path) = 0;
+    /// All or nothing, for nobody else to read; directories are made.
+    virtual Result<void> WriteLocalFile(const std::string &path, const std::string &text) = 0;
     /// Returns early when somebody asks to stop.
     virtual void Pause(Milliseconds time) = 0;
     [[nodiscard]] virtual bool IsStopped() const = 0;
@@ -74,6 +76,7 @@ class Executor {
     [[nodiscard]] bool NeedsAFailedMachine(const Step &step) const;
     Result<void> Repeat(const Step &step, const io::Command &command);
     Result<void> AwaitStable(const Step &step, const io::Command &command);
+    Result<void> KeepHostKeys(const Step &step, const io::Outcome &outcome);
     Result<io::Command> CommandFor(const Step &step);
     Result<void> FetchAddresses();
 

@@ -91,8 +91,8 @@ std::string_view SshHint(std::string_view said) {
                "with a passphrase needs ssh-agent.";
     }
     if (Has(said, "Host key verification failed")) {
-        return "The machine has another host key than before. If it was made again, remove its "
-               "line from the file that ssh names.";
+        return "The key of the machine is not the one that az has told, or was not asked for on "
+               "this computer: pg_autoctl do azure create region asks for it again.";
     }
     return "Check that the machine runs (pg_autoctl do azure show ips), and that our address is "
            "still the one that create region opened port 22 for: running it again renews that, or "

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "azure/host_keys.hpp"
 #include "azure/markers.hpp"
 
 namespace pgaf::azure {
@@ -12,7 +13,7 @@ namespace {
 // What tools/install-deps.sh wants for building, without what only tests need.
 constexpr std::string_view kBuildPackages =
     "build-essential cmake pkg-config libpq-dev libcli11-dev libfmt-dev libspdlog-dev libuv1-dev "
-    "rapidjson-dev libsmartcols-dev libexpected-dev libcurl4-openssl-dev";
+    "rapidjson-dev libsmartcols-dev libexpected-dev libcurl4-openssl-dev libssl-dev";
 
 // A machine looks for updates by itself after its start, and apt waits for other locks only.
 constexpr const char *kRefresh =
@@ -83,6 +84,7 @@ std::vector<std::string> ServerLines(const Install &install, const std::string &
     lines.push_back("usermod -a -G postgres " + admin);
     // Debian's logind removes the shared memory of an ordinary user who has logged out.
     lines.push_back("loginctl enable-linger " + admin);
+    lines.push_back(HostKeyLine());
     lines.push_back(fmt::format("echo {}", kProvisioned));
     return lines;
 }
@@ -91,6 +93,7 @@ std::vector<std::string> ClientLines(const Install &install) {
     std::vector<std::string> lines = FirstLines(install);
     lines.push_back(
         fmt::format("apt install --no-install-recommends postgresql-client-{}", install.pg_major));
+    lines.push_back(HostKeyLine());
     lines.push_back(fmt::format("echo {}", kProvisioned));
     return lines;
 }

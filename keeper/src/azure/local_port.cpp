@@ -74,6 +74,11 @@ Result<io::Outcome> LocalPort::Run(io::Command command) {
 
 Result<std::string> LocalPort::ReadLocalFile(const std::string &path) { return io::ReadFile(path); }
 
+Result<void> LocalPort::WriteLocalFile(const std::string &path, const std::string &text) {
+    if (auto made = io::MakeDirectories(io::ParentOf(path), 0700); !made) return made;
+    return io::WriteFile(path, text, 0600);
+}
+
 void LocalPort::Pause(Milliseconds time) {
     pollfd stop{cancel_.Fd(), POLLIN, 0};
     (void)::poll(&stop, 1, static_cast<int>(time.count()));

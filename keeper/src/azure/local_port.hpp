@@ -20,6 +20,7 @@ class LocalPort final : public Port {
 
     Result<io::Outcome> Run(io::Command command) override;
     Result<std::string> ReadLocalFile(const std::string &path) override;
+    Result<void> WriteLocalFile(const std::string &path, const std::string &text) override;
     void Pause(Milliseconds time) override;
     [[nodiscard]] bool IsStopped() const override { return cancel_.IsRequested(); }
     [[nodiscard]] core::BootTime Now() const override;

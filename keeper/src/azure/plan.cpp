@@ -140,6 +140,7 @@ Step Provision(const Region &region, const std::string &name, const Install &ins
             .resource = machine,
             .argv = AzJson(Words(std::move(argv), lines)),
             .marker = kProvisioned,
+            .tells_host_keys = true,
             .deadline = kProvisionLimit};
 }
 

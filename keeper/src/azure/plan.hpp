@@ -28,6 +28,8 @@ struct Step {
     std::string input_file{};            ///< a local file, sent instead of `input`
     /// A line that the output must have: `az vm run-command` ends with 0 even if its script failed.
     std::string marker{};
+    /// The output also has the keys by which ssh knows `resource` from now on.
+    bool tells_host_keys = false;
     /// Repeated until the monitor reports these nodes, one primary, and none on its way.
     std::vector<std::string> until_stable{};
     Patience patience = Patience::kAzure;

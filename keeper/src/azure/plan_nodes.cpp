@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "azure/host_keys.hpp"
 #include "azure/markers.hpp"
 #include "azure/plan.hpp"
 #include "azure/remote.hpp"
@@ -104,14 +105,14 @@ Lane SetUpApplication(const Region &region, const NodesWanted &wanted) {
 
 std::vector<std::string> SshInteractive(const Region &region, const std::string &name) {
     const std::string machine = MachineOf(region, name);
-    // The key of a machine is remembered under its name: addresses go from machine to machine.
+    // The keys of a machine are known under its name: addresses go from machine to machine.
     return {"ssh",
             "-i",
             region.private_key,
             "-o",
-            "StrictHostKeyChecking=accept-new",
+            "StrictHostKeyChecking=yes",
             "-o",
-            "UserKnownHostsFile=" + region.known_hosts,
+            "UserKnownHostsFile=" + KnownHostsOf(region, machine),
             "-o",
             "HostKeyAlias=" + machine,
             "-o",

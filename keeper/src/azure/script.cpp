@@ -7,6 +7,7 @@
 #include <set>
 
 #include "azure/address.hpp"
+#include "azure/host_keys.hpp"
 #include "azure/markers.hpp"
 #include "azure/remote.hpp"
 #include "pgaf/core/pg_files.hpp"
@@ -47,6 +48,19 @@ expecting () {{
     *"$marker"*) ;;
     *) printf '%s\n' "$output" >&2; return 1 ;;
   esac
+}}
+
+# The keys of a machine as it has told az, not as somebody at its address shows them.
+remember () {{
+  keys=$(printf '%s\n' "$output" | grep -o '{mark} [a-z0-9-]* [A-Za-z0-9+/=]*' |
+    sed "s/^{mark}/$1/")
+  [ -n "$keys" ] || {{ echo "$1 has not told the keys of its ssh" >&2; return 1; }}
+  (
+    umask 077
+    mkdir -p "$(dirname {known_hosts})"
+    printf '%s\n' "$keys" > {known_hosts}-"$1".new
+    mv {known_hosts}-"$1".new {known_hosts}-"$1"
+  )
 }}
 
 # A new machine may refuse for some seconds; 255 is ssh itself.
@@ -114,7 +128,6 @@ constexpr std::string_view kSshKey = R"sh(
 
 constexpr std::string_view kOn = R"sh(
 # A command in a machine: the name for its host key, its address, the command.
-mkdir -p "$(dirname {known_hosts})"
 on () {{
   machine=$1 address=$2; shift 2
   {ssh} "$@"
@@ -157,7 +170,9 @@ class Writer {
                    step.argv.end();
         });
         text_ = fmt::format(kHead, fmt::arg("group", GroupOf(region_)),
-                            fmt::arg("needs", needs_own ? ", curl" : ""));
+                            fmt::arg("needs", needs_own ? ", curl" : ""),
+                            fmt::arg("mark", kHostKeyMark),
+                            fmt::arg("known_hosts", ShellQuote(region_.known_hosts)));
         if (needs_own) {
             text_ += fmt::format(kOwnNetwork, fmt::join(DefaultServices(), " "));
         }
@@ -173,16 +188,19 @@ class Writer {
         if (!Any(plan, IsSsh)) return;
         // The command that all of them begin with, for a machine that is called "$machine".
         const std::string monitor = MachineOf(region_, "monitor");
+        const std::string known = "UserKnownHostsFile=" + KnownHostsOf(region_, monitor);
         std::string words;
         for (const std::string &word : SshTo(region_, "monitor")) {
-            const std::string own = word == "HostKeyAlias=" + monitor ? "HostKeyAlias=\"$machine\""
-                                    : word == PublicIp(monitor)       ? "\"$address\""
-                                                                      : ShellQuote(word);
+            const std::string own =
+                word == "HostKeyAlias=" + monitor ? "HostKeyAlias=\"$machine\""
+                : word == PublicIp(monitor)       ? "\"$address\""
+                : word == known
+                    ? ShellQuote(word.substr(0, word.size() - monitor.size())) + "\"$machine\""
+                    : ShellQuote(word);
             const bool breaks = word == "-o" || word == "-i" || word == "-l";
             words += (words.empty() ? "" : breaks ? " \\\n    " : " ") + own;
         }
-        text_ += fmt::format(kOn, fmt::arg("known_hosts", ShellQuote(region_.known_hosts)),
-                             fmt::arg("ssh", words));
+        text_ += fmt::format(kOn, fmt::arg("ssh", words));
     }
 
     void WriteStage(const Stage &stage, int number) {
@@ -292,6 +310,8 @@ class Writer {
                                  ShellQuote(step.input_file));
         } else if (!step.marker.empty()) {
             text_ += fmt::format("{}expecting {} {}\n", indent, step.marker, words);
+            if (step.tells_host_keys)
+                text_ += fmt::format("{}remember {}\n", indent, step.resource);
         } else {
             text_ += fmt::format("{}{}\n", indent, words);
         }

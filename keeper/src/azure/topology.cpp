@@ -104,7 +104,7 @@ Result<void> CheckRegion(const Region &region) {
                     "Choose a shorter --prefix or --region.");
     }
     for (const std::string &cidr : region.allow_from) {
-        if (auto good = CheckAllowed(cidr); !good) return tl::unexpected(good.error());
+        if (auto good = CheckAllowed(cidr, true); !good) return tl::unexpected(good.error());
     }
     return {};
 }

@@ -51,7 +51,7 @@ Result<AzureRequest> PrepareAzure(const AzureOptions &options) {
     region.nodes = options.nodes;
     if (auto good = azure::CheckRegion(region); !good) return Pass(good);
     for (std::string &network : region.allow_from) {
-        auto whole = azure::CheckAllowed(network);
+        auto whole = azure::CheckAllowed(network, options.is_yes);
         if (!whole) return Pass(whole);
         network = *whole;
     }

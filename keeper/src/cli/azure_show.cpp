@@ -50,7 +50,7 @@ int PrintAnswer(Opened &opened, std::string_view doing, const std::vector<std::s
     if (!answer) return FinishAzure(*opened.link, opened.region, {answer.error()});
     const bool is_empty = answer->find_first_not_of(" \r\n") == std::string::npos;
     if (is_empty) return Explain(NoRegion(opened.region));
-    fmt::print("{}", *answer);
+    fmt::print("{}", PrintableLines(*answer));
     return kOk;
 }
 
@@ -176,7 +176,7 @@ int AzureShowState(const AzureOptions &options, const Session &session) {
         if (options.is_watch && port.IsStopped()) return kOk;
         if (!state) return Explain(state.error());
         if (options.is_watch && ::isatty(STDOUT_FILENO) == 1) fmt::print("\x1b[H\x1b[2J");
-        fmt::print("{}", *state);
+        fmt::print("{}", PrintableLines(*state));
         std::fflush(stdout);
         if (!options.is_watch) return kOk;
         spdlog::set_level(spdlog::level::warn);  // the command line was said once

@@ -83,6 +83,7 @@ void AddMachineOptions(CLI::App *command, const Options &options) {
         ->add_option("--allow-from", options->region.allow_from,
                      "network that may reach ports 22 and 5432 (our own public address)")
         ->allow_extra_args(false);
+    command->add_flag("--yes", options->is_yes, "--allow-from may be wider than /16");
     command->add_option("--from-source", options->install.source_file,
                         "build pg_autoctl in the machines, from this tarball");
     command

@@ -42,6 +42,9 @@ void AddNodeNames(CLI::App &command, Session &session, CreateOptions &o) {
         FromEnvironment(command, session, command.add_option(name, into, help), variable);
     };
     add("-m,--monitor", session.monitor, "connection string of the monitor", "PG_AUTOCTL_MONITOR");
+    add("--monitor-fingerprint", o.monitor_fingerprint,
+        "SHA-256 of the monitor's certificate, as create monitor prints it",
+        "PG_AUTOCTL_MONITOR_FINGERPRINT");
     add("-H,--pghost", o.pg_host, "socket directory of PostgreSQL", "PGHOST");
     add("-a,--name", o.name, "name of the node", "PG_AUTOCTL_NODE_NAME");
     add("-U,--username", o.username, "role of the application", "PGUSER");
@@ -49,6 +52,9 @@ void AddNodeNames(CLI::App &command, Session &session, CreateOptions &o) {
     add("-w,--replication-password", o.replication_password,
         "password of the role for replication; better in the environment",
         "PG_AUTOCTL_REPLICATION_PASSWORD");
+    command.add_option("--replication-cert", o.replication_cert,
+                       "certificate of the role for replication, for --auth cert");
+    command.add_option("--replication-key", o.replication_key, "its key");
     command.add_option("-f,--formation", session.formation, "formation");
 }
 
@@ -85,11 +91,19 @@ void AddCreate(CLI::App &app, Session &session) {
     CLI::App *monitor = AddCommand(*create, session, "monitor", "create the monitor");
     AddPgData(*monitor, session);
     AddServerOptions(*monitor, session, *monitor_options);
-    FromEnvironment(
-        *monitor, session,
-        monitor->add_option("-W,--autoctl-node-password", monitor_options->node_password,
-                            "password of role autoctl_node; better in the environment"),
-        "PG_AUTOCTL_NODE_PASSWORD");
+    const auto add_password = [&](const char *name, std::string &into, const char *help,
+                                  const char *variable) {
+        FromEnvironment(*monitor, session, monitor->add_option(name, into, help), variable);
+    };
+    add_password("-W,--autoctl-node-password", monitor_options->node_password,
+                 "password of role autoctl_node; better in the environment",
+                 "PG_AUTOCTL_NODE_PASSWORD");
+    add_password("--operator-password", monitor_options->operator_password,
+                 "password of role autoctl_operator; better in the environment",
+                 "PG_AUTOCTL_OPERATOR_PASSWORD");
+    add_password("--reader-password", monitor_options->reader_password,
+                 "password of role autoctl_reader; better in the environment",
+                 "PG_AUTOCTL_READER_PASSWORD");
     monitor->callback([&session, monitor_options] {
         session.command = [&session, monitor_options] {
             return CreateMonitor(session, *monitor_options);

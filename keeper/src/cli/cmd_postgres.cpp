@@ -6,6 +6,7 @@
 #include "cli/postgres.hpp"
 #include "cli/table.hpp"
 #include "io/env.hpp"
+#include "pgaf/core/names.hpp"
 
 /// set, get, reset and show postgres: PostgreSQL's settings, which the monitor keeps.
 namespace pgaf::cli {
@@ -171,7 +172,7 @@ int Get(const Session &session, const PostgresOptions &options) {
                         "The nodes use what their own configuration says.",
                         "See what is set: pg_autoctl show postgres."});
     if (!session.json) {
-        fmt::print("{}\n", rows->At(0, 0));
+        fmt::print("{}\n", core::Printable(rows->At(0, 0)));
         return kOk;
     }
     Json json;

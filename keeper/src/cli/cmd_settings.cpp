@@ -6,6 +6,7 @@
 #include "cli/follow.hpp"
 #include "cli/json.hpp"
 #include "cli/postgres.hpp"
+#include "pgaf/core/names.hpp"
 
 /// get and set: settings of nodes and formations, which the monitor keeps. create and drop
 /// formation.
@@ -46,7 +47,7 @@ Result<std::string> ChooseNode(const Session &session, const std::string &name) 
 void PrintValue(const Session &session, const NodeProperty &property, const std::string &node,
                 const std::string &value) {
     if (!session.json) {
-        fmt::print("{}\n", value);
+        fmt::print("{}\n", core::Printable(value));
         return;
     }
     Json json;
@@ -103,7 +104,7 @@ int SetNodeProperty(const Session &session, const std::string &name, const NodeP
 
 void PrintNumber(const Session &session, const std::string &value) {
     if (!session.json) {
-        fmt::print("{}\n", value);
+        fmt::print("{}\n", core::Printable(value));
         return;
     }
     Json json;

@@ -11,8 +11,9 @@
 #include "io/env.hpp"
 #include "io/files.hpp"
 #include "pgaf/core/lines.hpp"
+#include "pgaf/core/names.hpp"
 
-/// show state, events, uri, settings, standby-names, file, systemd.
+/// show state, events, uri, settings, standby-names, file; systemd is in show_systemd.cpp.
 namespace pgaf::cli {
 namespace {
 
@@ -41,7 +42,8 @@ int ShowProblems(MonitorAccess &access) {
         {access.formation});
     if (!rows) return Explain(rows.error());
     for (std::size_t i = 0; i < rows->rows.size(); ++i)
-        fmt::print("Node {} \"{}\": {}\n", rows->At(i, 0), rows->At(i, 1), rows->At(i, 2));
+        fmt::print("Node {} \"{}\": {}\n", rows->At(i, 0), core::Printable(rows->At(i, 1)),
+                   core::Printable(rows->At(i, 2)));
     return kOk;
 }
 
@@ -101,7 +103,7 @@ int ShowStandbyNames(const Session &session) {
                                      {access->formation, group});
     if (!rows) return Explain(rows.error());
     if (!session.json) {
-        fmt::print("{}\n", rows->At(0, 0));
+        fmt::print("{}\n", core::Printable(rows->At(0, 0)));
         return kOk;
     }
     Json json;
@@ -222,93 +224,6 @@ int ShowFile(const Session &session, const FileOptions &options) {
                                                     {"State", paths->state},
                                                     {"Init", init},
                                                     {"Pid", paths->pid}}));
-    return kOk;
-}
-
-/// For a unit file, between double quotes: '%' begins a specifier there, a backslash an escape, and
-/// "$" the name of a variable in a command.
-std::string Specified(std::string_view text, bool is_command) {
-    std::string escaped;
-    for (const char c : text) {
-        if (c == '%' || c == '\\' || (is_command && c == '$')) escaped += c;
-        if (c == '"') escaped += '\\';
-        escaped += c;
-    }
-    return escaped;
-}
-
-// KillMode: systemd signals the supervisor alone, which ends PostgreSQL in order and at the latest
-// after 75 s by force. When the supervisor itself is killed, the server goes on and the next
-// supervisor takes it over; with "mixed" systemd would kill a healthy primary.
-//
-// The supervisor is protected from the OOM killer and PostgreSQL's processes are not: a query that
-// eats the memory must not be the last to go. They reset the value that they inherit, as the
-// documentation of PostgreSQL says in 19.4.4 "Linux Memory Overcommit"; raising it needs no right.
-//
-// ProtectSystem=full leaves data directories writable wherever they are, and ProtectHome would hide
-// those below /home. MemoryDenyWriteExecute would end PostgreSQL's JIT.
-constexpr std::string_view kUnit = R"([Unit]
-Description = pg_auto_failover
-Documentation = man:pg_autoctl(1)
-After = network-online.target
-Wants = network-online.target
-StartLimitIntervalSec = 0
-
-[Service]
-WorkingDirectory = {home}
-Environment = "PGDATA={pgdata}"
-Environment = PG_OOM_ADJUST_FILE=/proc/self/oom_score_adj PG_OOM_ADJUST_VALUE=0
-User = {user}
-ExecStart = "{program}" run
-ExecReload = "{program}" reload
-Restart = on-failure
-RestartSec = 1
-RestartPreventExitStatus = 121
-KillMode = process
-TimeoutStopSec = 120
-OOMPolicy = continue
-OOMScoreAdjust = -900
-UMask = 0077
-NoNewPrivileges = yes
-CapabilityBoundingSet =
-AmbientCapabilities =
-ProtectSystem = full
-PrivateDevices = yes
-ProtectClock = yes
-ProtectControlGroups = yes
-ProtectHostname = yes
-ProtectKernelLogs = yes
-ProtectKernelModules = yes
-ProtectKernelTunables = yes
-RestrictAddressFamilies = AF_UNIX AF_INET AF_INET6 AF_NETLINK
-RestrictNamespaces = yes
-RestrictRealtime = yes
-RestrictSUIDSGID = yes
-LockPersonality = yes
-SystemCallArchitectures = native
-SystemCallFilter = @system-service
-SystemCallErrorNumber = EPERM
-
-[Install]
-WantedBy = multi-user.target
-)";
-
-int ShowSystemd(const Session &session) {
-    auto paths = RequirePaths(session);
-    if (!paths) return Explain(paths.error());
-    fmt::print(kUnit, fmt::arg("home", Specified(io::HomeDirectory(), false)),
-               fmt::arg("pgdata", Specified(paths->pgdata, false)), fmt::arg("user", io::OsUser()),
-               fmt::arg("program", Specified(io::ProgramPath(), true)));
-    std::fflush(stdout);
-    for (const char *hint :
-         {"to complete a systemd integration, run the following commands (as root):",
-          "pg_autoctl -q show systemd --pgdata ... | tee "
-          "/etc/systemd/system/pgautofailover.service",
-          "systemctl daemon-reload", "systemctl enable pgautofailover",
-          "systemctl start pgautofailover"}) {
-        spdlog::info("HINT: {}", hint);
-    }
-    WarnAboutSharedMemory();
     return kOk;
 }
 

@@ -27,15 +27,20 @@ struct CreateOptions {
     bool run = false;
     // monitor
     std::string node_password;
+    std::string operator_password;
+    std::string reader_password;
     // node
     std::string pg_host;
     std::string name;
+    std::string monitor_fingerprint;
     std::string username;
     std::string dbname;
     std::optional<int> candidate_priority;
     std::string replication_quorum;
     std::string maximum_backup_rate;
     std::string replication_password;
+    std::string replication_cert;
+    std::string replication_key;
     bool pg_hba_lan = false;
     bool replace = false;
 };

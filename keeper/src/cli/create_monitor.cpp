@@ -11,6 +11,7 @@
 #include "node/pg_setup.hpp"
 #include "node/pid_file.hpp"
 #include "pgaf/core/hba.hpp"
+#include "tls/pin.hpp"
 
 namespace pgaf::cli {
 namespace {
@@ -40,17 +41,16 @@ Result<void> WriteMonitorHba(const node::Config &config, const std::string &dire
     return text == *hba ? Result<void>{} : node::WriteInto(directory, "pg_hba.conf", text);
 }
 
+/// Of the roles that others log in with; an empty one leaves a role as it is.
+using Passwords = std::vector<std::pair<std::string_view, std::string>>;
+
 /// Roles, database and extension; every command may be repeated.
-Result<void> InstallObjects(const io::TemporaryServer &server, const std::string &password) {
+Result<void> InstallObjects(const io::TemporaryServer &server, const Passwords &passwords) {
     const std::string database(core::kMonitorDatabase);
     auto client = server.Connect("postgres");
     if (!client) return Pass(client);
     std::vector<std::string> commands{node::EnsureRoleSql(core::kMonitorOwner, "NOLOGIN"),
                                       node::EnsureRoleSql(core::kMonitorRole, "LOGIN")};
-    if (!password.empty()) {
-        commands.push_back(fmt::format("ALTER ROLE {} PASSWORD {}", core::kMonitorRole,
-                                       io::QuoteLiteral(password)));
-    }
     auto rows =
         client->Query("SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1", {database});
     if (!rows) return Pass(rows);
@@ -67,51 +67,65 @@ Result<void> InstallObjects(const io::TemporaryServer &server, const std::string
     if (auto set = inside->Query("SET search_path = public"); !set) return Pass(set);
     auto created = inside->Query("CREATE EXTENSION IF NOT EXISTS pgautofailover CASCADE");
     if (!created) return Pass(created, "could not install the extension pgautofailover");
+    for (const auto &[role, password] : passwords) {
+        if (password.empty()) continue;
+        auto set = inside->Query(
+            fmt::format("ALTER ROLE {} PASSWORD {}", role, io::QuoteLiteral(password)));
+        if (!set) return Pass(set, fmt::format("could not set the password of role {}", role));
+    }
     return {};
 }
 
 Result<void> InstallExtension(const CreatePlan &plan, const std::string &directory,
-                              const std::string &password) {
+                              const Passwords &passwords) {
     auto server =
         io::TemporaryServer::Start(plan.install, directory, {.libraries = std::string(kLibrary)});
     if (!server) return Pass(server);
-    if (auto done = InstallObjects(**server, password); !done) return done;
+    if (auto done = InstallObjects(**server, passwords); !done) return done;
     return (*server)->Stop();
 }
 
 Result<void> SetUp(const CreatePlan &plan, const std::string &directory,
-                   const std::string &password) {
+                   const Passwords &passwords) {
     auto done = node::WriteServerFiles(plan.install, plan.config, plan.paths, directory);
     if (!done) return done;
     if (done = WriteMonitorHba(plan.config, directory); !done) return done;
-    return InstallExtension(plan, directory, password);
+    return InstallExtension(plan, directory, passwords);
 }
 
 /// Nothing can be moved to a mount point. What is left of a failure is removed.
-Result<void> MakeInPlace(const CreatePlan &plan, const std::string &password) {
+Result<void> MakeInPlace(const CreatePlan &plan, const Passwords &passwords) {
     const std::string &pgdata = plan.paths.pgdata;
     spdlog::info("Creating the monitor's database cluster in \"{}\"", pgdata);
     auto done = node::InitDb(plan.install, plan.config, pgdata, nullptr);
-    if (done) done = SetUp(plan, pgdata, password);
+    if (done) done = SetUp(plan, pgdata, passwords);
     if (!done) (void)io::EmptyDirectory(pgdata);
     return done;
 }
 
-Result<void> MakeMonitor(const CreatePlan &plan, const std::string &password) {
+Result<void> MakeMonitor(const CreatePlan &plan, const Passwords &passwords) {
     const std::string &pgdata = plan.paths.pgdata;
-    if (plan.data == io::DataDirectory::kCluster) return SetUp(plan, pgdata, password);
-    if (io::IsFixedDirectory(pgdata)) return MakeInPlace(plan, password);
+    if (plan.data == io::DataDirectory::kCluster) return SetUp(plan, pgdata, passwords);
+    if (io::IsFixedDirectory(pgdata)) return MakeInPlace(plan, passwords);
     const std::string fresh = pgdata + ".pgaf-init";
     if (auto done = io::KillPostgres(fresh, Milliseconds{5000}); !done) return done;
     if (auto done = io::RemoveTree(fresh); !done) return done;
     if (auto done = io::MakeDirectories(io::ParentOf(pgdata), 0700); !done) return done;
     spdlog::info("Creating the monitor's database cluster in \"{}\"", pgdata);
     auto done = node::InitDb(plan.install, plan.config, fresh, nullptr);
-    if (done) done = SetUp(plan, fresh, password);
+    if (done) done = SetUp(plan, fresh, passwords);
     if (done) done = io::MoveInto(fresh, pgdata);
     (void)io::RemoveTree(
         fresh);  // what is left of a failure, or the empty directory that was there
     return done;
+}
+
+/// For whoever creates nodes, to compare.
+void SayFingerprint(const node::Config &config) {
+    if (!config.ssl_active) return;
+    const std::string fingerprint = tls::FingerprintOfFile(config.ssl_cert_file);
+    if (fingerprint.empty()) return;
+    spdlog::info("The certificate of this monitor has the SHA-256 fingerprint {}", fingerprint);
 }
 
 }  // namespace
@@ -132,10 +146,14 @@ int CreateMonitor(const Session &session, const CreateOptions &options) {
     if (auto made = node::MakeNodeDirectories(plan->paths); !made) return Explain(made.error());
     auto pid_file = node::PidFile::Take(plan->paths);
     if (!pid_file) return Explain(pid_file.error());
-    if (auto made = MakeMonitor(*plan, options.node_password); !made) return Explain(made.error());
+    const Passwords passwords{{core::kMonitorRole, options.node_password},
+                              {core::kOperatorRole, options.operator_password},
+                              {core::kReaderRole, options.reader_password}};
+    if (auto made = MakeMonitor(*plan, passwords); !made) return Explain(made.error());
     if (auto saved = node::SaveConfig(plan->paths, config); !saved) return Explain(saved.error());
     WarnAboutSharedMemory();
     spdlog::info("The monitor is ready in \"{}\"", plan->paths.pgdata);
+    SayFingerprint(config);
     fmt::print("{}\n", MonitorUri(config, ""));
     std::fflush(stdout);
     if (!options.run) {

@@ -13,6 +13,7 @@
 #include "node/adopt.hpp"
 #include "node/node_supervisor.hpp"
 #include "node/pid_file.hpp"
+#include "tls/pin.hpp"
 
 namespace pgaf::cli {
 namespace {
@@ -155,9 +156,29 @@ Result<void> RegisterAndSave(io::PgClient &monitor, CreatePlan &plan, std::uint6
     return Pass(committed, "could not register the node");
 }
 
+/// Without the secret, which is not known there yet or any more.
+Result<io::PgClient> ConnectAtFirst(const node::Config &config) {
+    node::Config bare = config;
+    bare.node_secret.clear();
+    return ConnectWithPatience(node::MonitorConninfo(bare));
+}
+
+/// The certificate that the monitor shows now is the one that it must show from now on.
+void RememberMonitor(io::PgClient &monitor, node::Config &config) {
+    const std::string shown = tls::PeerFingerprint(monitor.Raw());
+    if (node::ChecksChain(config.monitor) || shown.empty()) return;
+    if (!config.monitor_fingerprint.empty()) return;
+    config.monitor_fingerprint = shown;
+    spdlog::info("The monitor's certificate has the SHA-256 fingerprint {}", shown);
+    spdlog::info(
+        "HINT:  Compare it with what create monitor has printed. No other is accepted from now "
+        "on.");
+}
+
 Result<void> Register(CreatePlan &plan) {
-    auto monitor = ConnectWithPatience(plan.config.monitor);
+    auto monitor = ConnectAtFirst(plan.config);
     if (!monitor) return Pass(monitor);
+    RememberMonitor(*monitor, plan.config);
     std::uint64_t own_system = 0;
     if (plan.data == io::DataDirectory::kCluster) {
         auto control = io::ReadControlData(plan.install, plan.paths.pgdata);

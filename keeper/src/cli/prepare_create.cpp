@@ -29,6 +29,8 @@ Result<void> ApplyCertificates(const CreateOptions &o, node::Config &config) {
     if (o.server_cert.empty() || o.server_key.empty()) {
         return BadOption("--server-cert and --server-key must both be given");
     }
+    if (o.replication_cert.empty() != o.replication_key.empty())
+        return BadOption("--replication-cert and --replication-key must both be given");
     config.ssl_mode = o.ssl_mode.empty() ? "verify-full" : o.ssl_mode;
     if (config.ssl_mode.starts_with("verify-") && o.ssl_ca_file.empty()) {
         return BadOption(fmt::format("SSL mode {} needs --ssl-ca-file", config.ssl_mode));
@@ -113,7 +115,11 @@ void ApplyNames(const Session &session, const CreateOptions &o, node::Config &co
     set(config.listen_addresses, o.listen);
     if (o.no_tune) config.tune = false;
     set(config.hostname, o.hostname);
+    // Another monitor has another certificate.
+    if (!session.monitor.empty() && session.monitor != config.monitor)
+        config.monitor_fingerprint.clear();
     set(config.monitor, session.monitor);
+    set(config.monitor_fingerprint, o.monitor_fingerprint);
     set(config.formation, session.formation);
     set(config.name, o.name);
     set(config.pg_host, o.pg_host);
@@ -121,6 +127,10 @@ void ApplyNames(const Session &session, const CreateOptions &o, node::Config &co
     set(config.dbname, o.dbname);
     set(config.maximum_backup_rate, o.maximum_backup_rate);
     set(config.replication_password, o.replication_password);
+    if (!o.replication_cert.empty())
+        config.replication_cert_file = io::AbsolutePath(o.replication_cert);
+    if (!o.replication_key.empty())
+        config.replication_key_file = io::AbsolutePath(o.replication_key);
     if (o.candidate_priority) config.candidate_priority = *o.candidate_priority;
     if (!o.replication_quorum.empty()) config.replication_quorum = o.replication_quorum == "true";
 }

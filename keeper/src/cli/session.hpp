@@ -106,6 +106,8 @@ int PrintJson(MonitorAccess &access, const std::string &sql,
 
 /// `show settings`, which is also `get formation settings`.
 int ShowSettings(const Session &session);
+/// `show systemd`.
+int ShowSystemd(const Session &session);
 
 void AddCreate(CLI::App &app, Session &session);
 void AddRun(CLI::App &app, Session &session);

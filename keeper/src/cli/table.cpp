@@ -4,9 +4,22 @@
 
 #include <algorithm>
 
+#include "pgaf/core/lines.hpp"
 #include "pgaf/core/names.hpp"
 
 namespace pgaf::cli {
+
+std::string PrintableLines(std::string_view text) {
+    std::string printable;
+    while (!text.empty()) {
+        const bool is_ended = text.find('\n') != std::string_view::npos;
+        std::string_view line = core::TakeLine(text);
+        if (line.ends_with('\r')) line.remove_suffix(1);
+        printable += core::Printable(line);
+        if (is_ended) printable += '\n';
+    }
+    return printable;
+}
 
 std::string FormatRow(const std::vector<std::size_t> &widths,
                       const std::vector<std::string> &cells) {

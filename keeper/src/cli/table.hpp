@@ -5,6 +5,10 @@
 
 namespace pgaf::cli {
 
+/// Lines that another program or machine has written: its line ends stay, nothing else moves a
+/// cursor.
+std::string PrintableLines(std::string_view text);
+
 /// Right-aligned columns, " | " between them and a rule of "-+-" below the header.
 std::string FormatTable(const std::vector<std::string> &header,
                         const std::vector<std::vector<std::string>> &rows);

@@ -13,14 +13,14 @@ namespace pgaf::cli {
 namespace {
 
 Result<void> TryCertificates(const node::Config &config) {
-    if (!config.ssl_active) return {};
-    if (config.ssl_mode.starts_with("verify-") && config.ssl_ca_file.empty()) {
+    if (config.ssl_active && config.ssl_mode.starts_with("verify-") && config.ssl_ca_file.empty()) {
         return Fail(ProblemCode::kBadArgument,
                     fmt::format("SSL mode {} needs ssl.ca_file", config.ssl_mode), {},
                     "Set ssl.ca_file first.");
     }
     for (const std::string &file :
-         {config.ssl_cert_file, config.ssl_key_file, config.ssl_ca_file, config.ssl_crl_file}) {
+         {config.ssl_cert_file, config.ssl_key_file, config.ssl_ca_file, config.ssl_crl_file,
+          config.replication_cert_file, config.replication_key_file}) {
         const bool is_made_later = config.ssl_self_signed && !io::Exists(file);
         if (file.empty() || is_made_later || ::access(file.c_str(), R_OK) == 0) continue;
         Problem problem = io::IoProblem("read", file);
@@ -100,12 +100,14 @@ Result<void> TryConfig(const node::Paths &paths, const node::Config &before,
     if (after.IsMonitor()) return {};
     auto record = node::LoadRecord(paths);
     if (!record || record->state == core::NodeState::kDropped) return {};
-    if (after.monitor != before.monitor) {
+    if (after.monitor != before.monitor ||
+        after.monitor_fingerprint != before.monitor_fingerprint) {
         if (auto monitor = TryMonitor(after, *record); !monitor) return monitor;
     }
     const auto of_connections = [](const node::Config &config) {
         return std::tie(config.ssl_active, config.ssl_mode, config.ssl_ca_file, config.ssl_crl_file,
-                        config.replication_password);
+                        config.replication_password, config.replication_cert_file,
+                        config.replication_key_file);
     };
     if (of_connections(before) == of_connections(after)) return {};
     return TryPeers(before, after, *record);

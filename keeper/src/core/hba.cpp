@@ -185,10 +185,11 @@ std::string EnsureHba(std::string_view pg_hba_conf, const KeeperConfig &config,
     HbaBlocks blocks;
     if (IsHostName(config.monitor_host)) {
         // The monitor's probe asks for no encryption, and goes away when it is asked for a
-        // password; a line for encrypted sessions only would fill the log with refusals.
-        const std::string_view plain = config.ssl && method == "cert" ? "hostssl" : "host";
+        // password, which the role does not have; a line for encrypted sessions only would fill the
+        // log with refusals.
+        const std::string_view of_probe = method == "cert" ? "scram-sha-256" : method;
         blocks.for_us.push_back(
-            HbaLine({plain, postgres, kHealthRole, config.monitor_host, method}));
+            HbaLine({"host", postgres, kHealthRole, config.monitor_host, of_probe}));
     }
     for (const Peer &peer : peers) {
         if (!IsHostName(peer.host)) continue;  // no networks: a peer is one machine

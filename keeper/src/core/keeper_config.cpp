@@ -23,6 +23,8 @@ void ForEachText(Config &config, Fn fn) {
     fn("ssl_ca_file", config.ssl_ca_file);
     fn("ssl_crl_file", config.ssl_crl_file);
     fn("replication_password", config.replication_password);
+    fn("replication_cert_file", config.replication_cert_file);
+    fn("replication_key_file", config.replication_key_file);
     fn("passfile", config.passfile);
     fn("dbname", config.dbname);
     fn("username", config.username);

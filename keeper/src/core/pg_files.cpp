@@ -275,6 +275,10 @@ std::string PrimaryConninfo(const KeeperConfig &config, const Peer &upstream) {
     if (!config.ssl_crl_file.empty()) {
         text.append(" sslcrl=").append(QuoteConninfo(config.ssl_crl_file));
     }
+    if (!config.replication_cert_file.empty())
+        text.append(" sslcert=").append(QuoteConninfo(config.replication_cert_file));
+    if (!config.replication_key_file.empty())
+        text.append(" sslkey=").append(QuoteConninfo(config.replication_key_file));
     // A silent link must be noticed; the values are seconds, except the last (milliseconds).
     return text.append(
         " connect_timeout=5 keepalives_idle=3 keepalives_interval=1 keepalives_count=3"

@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 
 #include "io/env.hpp"
 #include "pgaf/core/pg_files.hpp"
+#include "tls/pin.hpp"
 
 namespace pgaf::io {
 
@@ -77,6 +79,39 @@ void SetOption(ConnOptions &options, std::string_view name, std::string value) {
     options.emplace_back(name, std::move(value));
 }
 
+namespace {
+
+/// As libpq counts it: for each host of the list; 0: no limit.
+Milliseconds ConnectLimit(const ConnOptions &options) {
+    const std::string hosts = OptionOf(options, "host");
+    const auto count = 1 + std::count(hosts.begin(), hosts.end(), ',');
+    const int seconds = std::atoi(OptionOf(options, "connect_timeout").c_str());
+    return seconds <= 0 ? Milliseconds{0} : Milliseconds{1000} * std::max(2, seconds) * count;
+}
+
+/// Goes on with a connection that was started, and looks at who is at its other end.
+Result<void> FinishConnecting(PGconn *connection, ProblemCode code, Milliseconds limit) {
+    const core::BootTime start = BootNow();
+    PostgresPollingStatusType polling = PGRES_POLLING_WRITING;
+    while (polling == PGRES_POLLING_READING || polling == PGRES_POLLING_WRITING) {
+        const Milliseconds left = limit - (BootNow() - start);
+        if (limit.count() > 0 && left.count() <= 0) return Fail(code, "timeout expired");
+        const short events = polling == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+        pollfd poll_fd{PQsocket(connection), events, 0};
+        const int wait = limit.count() > 0 ? static_cast<int>(left.count()) : -1;
+        if (::poll(&poll_fd, 1, wait) <= 0) continue;
+        polling = PQconnectPoll(connection);
+        if (auto stranger = tls::CheckPeer(connection)) {
+            stranger->code = code;
+            return tl::unexpected(std::move(*stranger));
+        }
+    }
+    if (PQstatus(connection) == CONNECTION_OK) return {};
+    return Fail(code, LibpqMessage(PQerrorMessage(connection)));
+}
+
+}  // namespace
+
 Result<PgClient> PgClient::Connect(const std::string &conninfo, const ConnOptions &overrides,
                                    ProblemCode code) {
     auto options = ParseConninfo(conninfo);
@@ -103,10 +138,11 @@ Result<PgClient> PgClient::Connect(const std::string &conninfo, const ConnOption
     values.push_back(nullptr);
     PgClient client;
     client.code_ = code;
-    client.connection_.reset(PQconnectdbParams(names.data(), values.data(), 0));
-    if (PQstatus(client.Raw()) != CONNECTION_OK) {
+    client.connection_.reset(PQconnectStartParams(names.data(), values.data(), 0));
+    if (!client.connection_ || PQstatus(client.Raw()) == CONNECTION_BAD)
         return Fail(code, LibpqMessage(PQerrorMessage(client.Raw())));
-    }
+    if (auto done = FinishConnecting(client.Raw(), code, ConnectLimit(*options)); !done)
+        return Pass(done);
     PQsetNoticeProcessor(
         client.Raw(), [](void *, const char *) {}, nullptr);
     return client;

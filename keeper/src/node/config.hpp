@@ -41,10 +41,13 @@ struct Config {
     std::string ssl_key_file;
     bool ssl_self_signed = false;
     std::string replication_password;
+    std::string replication_cert_file;  ///< client certificate, where nodes ask for one
+    std::string replication_key_file;
     std::string maximum_backup_rate = "100M";
     int candidate_priority = 50;
     bool replication_quorum = true;
     std::string channel_binding;  ///< of replication: require, prefer or disable; empty: see there
+    std::string monitor_fingerprint;  ///< of its certificate; several while it changes
     /// Not in this file, but in one of its own: what only this node can know.
     std::string node_secret;
     [[nodiscard]] bool IsMonitor() const { return role == "monitor"; }
@@ -62,9 +65,11 @@ Result<void> SetSetting(Config &config, std::string_view key, std::string_view v
 Result<Config> LoadConfig(const Paths &paths);
 /// Makes the secret and keeps it, 0600, unless `config` has one.
 Result<void> EnsureNodeSecret(const Paths &paths, Config &config);
-/// How this node connects to its monitor: with its secret, and a search_path in which nobody can
-/// have put anything.
+/// How this node connects to its monitor: with its secret, a search_path in which nobody can have
+/// put anything, and the fingerprints of the certificates that it may show.
 std::string MonitorConninfo(const Config &config);
+/// libpq checks the chain of the monitor's certificate: its fingerprint says nothing more.
+bool ChecksChain(const std::string &monitor);
 /// What create, config set, config check and every start demand of a configuration.
 Result<void> CheckConfig(const Config &config);
 /// "section.key" of the file that mean nothing here.

@@ -4,6 +4,7 @@
 
 #include "io/postgres.hpp"
 #include "pgaf/core/pg_files.hpp"
+#include "tls/pin.hpp"
 
 namespace pgaf::node {
 namespace {
@@ -94,7 +95,9 @@ void MonitorLink::Watch(int events) {
 
 void MonitorLink::PollConnect() {
     poll_.reset();  // libpq may replace the socket, even by one with the same number
-    switch (PQconnectPoll(connection_.get())) {
+    const PostgresPollingStatusType polling = PQconnectPoll(connection_.get());
+    if (const auto stranger = tls::CheckPeer(connection_.get())) return Fail(*stranger);
+    switch (polling) {
         case PGRES_POLLING_READING:
             return Watch(UV_READABLE);
         case PGRES_POLLING_WRITING:
@@ -183,15 +186,16 @@ void MonitorLink::HandleResult(PGresult *result) {
 }
 
 void MonitorLink::Fail(const std::string &message) {
+    Fail(Problem{ProblemCode::kMonitor, message, {}, {}});
+}
+
+void MonitorLink::Fail(const Problem &problem) {
     Drop();
     retry_.Once(pause_);
     pause_ = std::min(pause_ * 2, kLongestPause);
     if (is_sick_) return;  // said once; what follows is the same story
     is_sick_ = true;
-    if (events_.on_problem) {
-        events_.on_problem(
-            Problem{ProblemCode::kMonitor, "could not report to the monitor: " + message, {}, {}});
-    }
+    if (events_.on_problem) events_.on_problem(problem.In("could not report to the monitor"));
 }
 
 void MonitorLink::Drop() {

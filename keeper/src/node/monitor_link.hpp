@@ -45,6 +45,7 @@ class MonitorLink final : public supervisor::Link {
     void TakeNotifications();
     void SendNext();
     void Fail(const std::string &message);
+    void Fail(const Problem &problem);
     void Drop();
 
     uv_loop_t *loop_;

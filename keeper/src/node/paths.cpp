@@ -40,11 +40,13 @@ std::string RuntimeDirectory(const std::string &home, const std::string &tail) {
 }
 
 /// For servers that have no other place for their sockets. Short: a path of a socket has at most
-/// 107 characters.
+/// 107 characters. Who looks for a socket finds its place in postmaster.pid.
 std::string SocketDirectory(const std::string &home) {
     constexpr std::size_t kMost = 85;
     const std::string own = io::EnvOr("XDG_STATE_HOME", home + "/.local/state") + "/pg_autoctl";
     if (own.size() <= kMost) return own;
+    const std::string service = io::EnvOr("RUNTIME_DIRECTORY", "");
+    if (!service.empty() && service.size() <= kMost && io::IsOwnDirectory(service)) return service;
     return "/tmp/pg_autoctl-" + std::to_string(::geteuid());
 }
 

@@ -21,7 +21,8 @@ Loop::~Loop() {
 Supervisor::Supervisor(const SupervisorOptions &options)
     : postmaster_(loop_.Get(), options.install, options.paths.pgdata,
                   [this](int status) { Feed([&] { Machine().OnServerEnded(status); }); }),
-      wake_(loop_.Get(), [this] { Feed([this] { Machine().Poll(); }); }) {}
+      wake_(loop_.Get(), [this] { Feed([this] { Machine().Poll(); }); }),
+      notice_(options.is_init_only ? io::ServiceManager() : io::ServiceManager::Take()) {}
 
 int Supervisor::Run() {
     // Orphans of a dead postmaster come to us, so that we can kill and reap them.
@@ -36,6 +37,7 @@ int Supervisor::Run() {
     on(SIGHUP, [this] { Machine().OnReload(); });
     Feed([this] { Machine().Begin(); });
     (void)uv_run(loop_.Get(), UV_RUN_DEFAULT);
+    notice_.OnEnd();
     return exit_status_;
 }
 
@@ -47,6 +49,7 @@ void Supervisor::Exit(int status) {
 // libuv counts whole milliseconds, and may be up to one early: then nothing would be due yet.
 void Supervisor::Feed(const std::function<void()> &event) {
     event();
+    notice_.OnTurn(clock_.Now(), Machine());
     const core::BootTime next = Machine().NextWake();
     const core::BootTime now = clock_.Now();
     wake_.Once(next > now ? next - now + Milliseconds{1} : Milliseconds{0});

@@ -7,6 +7,7 @@
 #include "io/loop.hpp"
 #include "node/config.hpp"
 #include "node/postmaster.hpp"
+#include "node/service_notice.hpp"
 #include "node/small_ports.hpp"
 #include "supervisor/server_loop.hpp"
 
@@ -60,6 +61,7 @@ class Supervisor : private supervisor::Process {
     Postmaster postmaster_;
     io::Timer wake_;
     std::vector<std::unique_ptr<io::Signal>> signals_;
+    ServiceNotice notice_;
     int exit_status_ = 0;
 };
 

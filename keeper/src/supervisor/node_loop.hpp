@@ -46,6 +46,7 @@ class NodeLoop final : public ServerLoop {
     void OnStepDone(StepOutcome outcome);
     void OnStreamChecked(const core::Result<core::Following> &verdict);
     void OnReload() override;
+    [[nodiscard]] Condition Describe() override;
 
     /// As this process believes it to be; with PostgreSQL running the worker may know better.
     [[nodiscard]] const core::NodeRecord &Record() const { return record_; }

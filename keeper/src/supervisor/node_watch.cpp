@@ -39,6 +39,25 @@ void NodeLoop::OnTick() {
     ExitAfterReport(kExitMonitor);
 }
 
+/// In maintenance a server that does not run is as it should be.
+Condition NodeLoop::Describe() {
+    Condition condition = ServerLoop::Describe();
+    core::NodeRecord record = record_;
+    if (server_.IsRunning()) {
+        if (const auto saved = files_.LoadRecord()) record = *saved;
+    }
+    condition.is_serving = condition.is_serving && !removal_ && !running_;
+    if (record.state == core::NodeState::kMaintenance && !IsStopping()) condition.is_serving = true;
+    std::string text = "node " + Self() + ": " + std::string(core::ToString(record.state));
+    if (record.goal != record.state && record.goal != core::NodeState::kInit)
+        text += " -> " + std::string(core::ToString(record.goal));
+    text += ", " + condition.text;
+    const std::string &problem = server_.IsRunning() || problem_.empty() ? trouble_ : problem_;
+    if (!problem.empty()) text += ": " + problem;
+    condition.text = std::move(text);
+    return condition;
+}
+
 void NodeLoop::WatchServer() {
     if (removal_ || IsWhereItShouldNotBe()) return;
     const auto heartbeat = files_.ReadHeartbeat();

@@ -86,6 +86,16 @@ void ServerLoop::Tick() {
     OnTick();
 }
 
+Condition ServerLoop::Describe() {
+    const bool is_running = server_.IsRunning();
+    const bool is_serving = is_running && !IsStopping() && server_.AcceptsConnections();
+    std::string text = IsStopping() ? "stopping"
+                       : is_serving ? "PostgreSQL is serving"
+                       : is_running ? "PostgreSQL is starting"
+                                    : "PostgreSQL is down";
+    return {std::move(text), is_serving};
+}
+
 void ServerLoop::OnStopSignal(StopMode mode) {
     const bool is_first = !stop_mode_.has_value();
     if (!is_first && mode <= *stop_mode_) return;

@@ -16,6 +16,12 @@ struct ServerPorts {
     Log &log;
 };
 
+/// For whoever watches the program.
+struct Condition {
+    std::string text;         ///< one line
+    bool is_serving = false;  ///< it does what it is there for
+};
+
 /// The parent of a postmaster, as a machine: it is told what happened and never waits. Restarts
 /// and the orderly end are here; what a node or a monitor does when PostgreSQL is down is theirs.
 class ServerLoop {
@@ -37,6 +43,9 @@ class ServerLoop {
     void Poll() { alarms_.Run(); }
     /// It may change with every event.
     [[nodiscard]] core::BootTime NextWake() const { return alarms_.Next(); }
+    [[nodiscard]] bool IsStopping() const { return stop_mode_.has_value(); }
+    /// Reads files; not for every turn.
+    [[nodiscard]] virtual Condition Describe();
 
  protected:
     virtual void OnBegin() = 0;
@@ -58,7 +67,6 @@ class ServerLoop {
     /// A start that waits for its time is no longer wanted.
     void CancelStart() { start_.Stop(); }
     void Exit(int status) { process_.Exit(status); }
-    [[nodiscard]] bool IsStopping() const { return stop_mode_.has_value(); }
     [[nodiscard]] int FailedStarts() const { return failed_starts_; }
     /// The end of the server that runs will say nothing about the data.
     /// It has accepted connections since it was started or taken over.

@@ -51,10 +51,20 @@ TEST(AllowFrom, AnAddressIsANetworkOfOne) {
     EXPECT_EQ(*CheckAllowed("203.0.113.0/24"), "203.0.113.0/24");
 }
 
+TEST(AllowFrom, AWideNetworkIsWantedTwice) {
+    EXPECT_EQ(*CheckAllowed("203.0.0.0/16"), "203.0.0.0/16");
+    for (const char *cidr : {"203.0.0.0/15", "203.0.0.0/8"}) {
+        const auto refused = CheckAllowed(cidr);
+        ASSERT_FALSE(refused) << cidr;
+        EXPECT_NE(refused.error().hint.find("--yes"), std::string::npos);
+        EXPECT_EQ(*CheckAllowed(cidr, true), cidr);
+    }
+}
+
 TEST(AllowFrom, TheWorldIsRefused) {
     for (const char *cidr : {"0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/7", "*", "Internet", "",
                              "203.0.113.7/", "203.0.113.7/33", "203.0.113.7/-1", "::/0", "/8"}) {
-        EXPECT_FALSE(CheckAllowed(cidr)) << cidr;
+        EXPECT_FALSE(CheckAllowed(cidr, true)) << cidr;
     }
 }
 

@@ -2,6 +2,8 @@
 // fails does not stop the others, and a stop stops. Method: a port that answers from a script.
 #include "azure/executor.hpp"
 
+#include "azure/host_keys.hpp"
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -22,7 +24,8 @@ io::Outcome Bad(int status, std::string err) {
 }
 
 constexpr const char *kProvisionedJson =
-    R"({"value": [{"message": "Enable succeeded: \n[stdout]\nPROVISIONED-OK\n\n[stderr]\n"}]})";
+    R"({"value": [{"message": "Enable succeeded: \n[stdout]\n)"
+    R"(PGAF-HOST-KEY ssh-ed25519 AAAAC3+/=\nPROVISIONED-OK\n\n[stderr]\n"}]})";
 constexpr const char *kAddressesJson =
     R"([{"virtualMachine": {"name": "ha-demo-paris-a", "resourceGroup": "ha-demo-paris",
          "network": {"privateIpAddresses": ["10.11.11.5"],
@@ -46,6 +49,11 @@ class FakePort final : public Port {
         return Good();
     }
     Result<std::string> ReadLocalFile(const std::string &path) override { return "file " + path; }
+    Result<void> WriteLocalFile(const std::string &path, const std::string &text) override {
+        const std::lock_guard lock(mutex_);
+        written[path] = text;
+        return {};
+    }
     void Pause(Milliseconds time) override {
         const std::lock_guard lock(mutex_);
         pauses.push_back(time);
@@ -67,6 +75,7 @@ class FakePort final : public Port {
 
     std::vector<std::pair<std::string, Answer>> answers;
     std::vector<std::string> lines, inputs;
+    std::map<std::string, std::string> written;
     std::vector<Milliseconds> pauses;
     std::vector<Event> events;
     std::atomic<bool> stopped = false;
@@ -101,6 +110,22 @@ TEST(Executor, RunsTheStagesInOrder) {
         EXPECT_NE(port.lines[i].find("az vm create"), std::string::npos);
     for (int i = 8; i < 11; ++i)
         EXPECT_NE(port.lines[i].find("az vm run-command"), std::string::npos);
+}
+
+TEST(Executor, TheKeysOfSshComeThroughAzBeforeTheFirstSsh) {
+    FakePort port;
+    EXPECT_TRUE(RunPlan(port, RegionPlan()).empty());
+    EXPECT_EQ(port.written.size(), 3U);
+    const std::string file = KnownHostsOf(Paris(), "ha-demo-paris-b");
+    EXPECT_EQ(port.written[file], "ha-demo-paris-b ssh-ed25519 AAAAC3+/=\n");
+    FakePort mute;
+    mute.answers.emplace_back("run-command", [](const io::Command &) {
+        return Good(R"({"value": [{"message": "[stdout]\nPROVISIONED-OK\n[stderr]\n"}]})");
+    });
+    const auto problems = RunPlan(mute, RegionPlan());
+    ASSERT_EQ(problems.size(), 3U);
+    EXPECT_NE(problems[0].message.find("has not told the keys"), std::string::npos);
+    EXPECT_TRUE(mute.written.empty());
 }
 
 TEST(Executor, ANetworkThatFailsStopsEverything) {

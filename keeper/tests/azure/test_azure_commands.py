@@ -122,7 +122,8 @@ def test_a_name_that_is_taken_elsewhere_and_a_group_on_its_way_out_are_explained
 
 @pytest.mark.parametrize("words", [
     ["create", "region"], ["create", "region", *WHERE, "--nodes", "27"], ["create", "region", *REGION, "--script"],
-    ["create", "region", *REGION, "--location", "x", "--allow-from", "0.0.0.0/0"],
+    ["create", "region", *REGION, "--location", "x", "--allow-from", "0.0.0.0/0", "--yes"],
+    ["create", "region", *REGION, "--location", "x", "--allow-from", "203.0.0.0/15"],
     ["create", "region", *WHERE, "--from-source", "/nonexistent.tar"], ["create", "region", *WHERE, "--cidr", "300"],
     ["create", "region", *WHERE, "--package", "a b"], ["create", "nodes", *REGION, "--auth", "md5"],
     ["deploy", "nobody", *REGION], ["deploy", *REGION], ["ssh", *REGION], ["create", "region", "--region", "Paris"],

@@ -38,6 +38,30 @@ time.sleep(100000)
 """
 
 
+NOTIFIER = """[Service]
+Type = notify
+User = ha-admin
+ExecStart = /usr/bin/python3 /home/ha-admin/notifier.py
+Restart = on-failure
+WatchdogSec = 2
+"""
+SPEAKER = """import os, socket, time
+def tell(text):
+    socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(text.encode(), os.environ['NOTIFY_SOCKET'])
+time.sleep(1)
+if os.fork() == 0:  # not the main process: nobody listens to it
+    tell('STATUS=forged')
+    os._exit(0)
+open('/home/ha-admin/ready', 'a').write('x')
+tell('STATUS=at work\\nREADY=1')
+while not os.path.exists('/home/ha-admin/hang'):
+    tell('WATCHDOG=1')
+    time.sleep(0.2)
+os.remove('/home/ha-admin/hang')
+time.sleep(100)
+"""
+
+
 @pytest.fixture(scope="module")
 def machine(world):
     """One machine, "a", with its public address in `machine.address`."""
@@ -149,6 +173,18 @@ def test_kill_mode_process_spares_the_rest(machine):
     machine.ssh(machine.address, "sudo systemctl stop it")
     assert answers(machine, "systemctl is-active it; pgrep -c -f 'sleep 777[7]'").split() == ["inactive", "1"]
     machine.ssh(machine.address, "kill $(pgrep -f 'sleep 777[7]')")
+
+
+def test_a_notifying_unit_is_started_when_it_says_so_and_killed_when_it_is_silent(machine):
+    machine.ssh(machine.address, "cat > notifier.py", stdin=SPEAKER)
+    machine.ssh(machine.address, "sudo tee /etc/systemd/system/speaks.service > /dev/null", stdin=NOTIFIER)
+    said = answers(machine, "sudo systemctl daemon-reload; sudo systemctl start speaks; cat ready; echo; systemctl is-active speaks;"
+                            " systemctl show speaks -p StatusText --value")
+    assert said.split("\n") == ["x", "active", "at work"]
+    machine.ssh(machine.address, "touch hang")
+    wait_for(lambda: answers(machine, "cat ready") == "xx", 15, "the watchdog has ended it, and it was started again")
+    assert "Watchdog timeout" in answers(machine, "journalctl -u speaks")
+    machine.ssh(machine.address, "sudo systemctl stop speaks")
 
 
 def test_only_root_changes_units(machine):

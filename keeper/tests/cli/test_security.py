@@ -11,6 +11,7 @@ import pytest
 from test_bad_input import PGCTL
 from test_cli import BINARY, run  # noqa: F401  (a fixture)
 
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 MONITOR = ("create", "monitor", "--auth", "scram-sha-256", "--no-ssl", "--pgctl", PGCTL, "--pgport", "1")
 
 
@@ -145,9 +146,36 @@ def unit_of(run, tmp_path, directory):  # noqa: F811
     return str(path)
 
 
+def packaged_unit(tmp_path):
+    """As the package has it: a template, with the program where the package puts it; here it is where the test finds it."""
+    path = tmp_path / "pgautofailover-15@.service"
+    text = subprocess.run([ROOT / "tools/package_unit.sh", BINARY, "/usr/lib/postgresql/15/bin"], capture_output=True, text=True, check=True)
+    assert 'ExecStart = "/usr/lib/postgresql/15/bin/pg_autoctl" run\n' in text.stdout
+    path.write_text(text.stdout.replace("/usr/lib/postgresql/15/bin/pg_autoctl", "/bin/true"))
+    return str(path)
+
+
+def test_the_packaged_unit_is_for_any_data_directory_of_postgres(tmp_path):
+    text = pathlib.Path(packaged_unit(tmp_path)).read_text()
+    for line in ("User = postgres", "WorkingDirectory = ~", 'Environment = "PGDATA=%f"', "Type = notify"):
+        assert f"\n{line}\n" in text
+    assert str(pathlib.Path(BINARY).resolve().parent) not in text and os.path.expanduser("~") + "\n" not in text
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
-def test_the_unit_is_hardened(run, tmp_path):  # noqa: F811
-    done = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--no-pager", unit_of(run, tmp_path, "d")],
+def test_the_packaged_unit_is_valid(tmp_path):
+    unit = packaged_unit(tmp_path).replace("@.", "@var-lib-ha.")
+    os.rename(packaged_unit(tmp_path), unit)
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, timeout=60, check=False)
+    ours = [line for line in (done.stdout + done.stderr).splitlines() if "pgautofailover" in line]
+    assert done.returncode == 0 and not ours, done.stderr
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+@pytest.mark.parametrize("is_packaged", [False, True])
+def test_the_unit_is_hardened(run, tmp_path, is_packaged):  # noqa: F811
+    unit = packaged_unit(tmp_path) if is_packaged else unit_of(run, tmp_path, "d")
+    done = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--no-pager", unit],
                           capture_output=True, text=True, timeout=60, check=False)
     exposure = re.search(r"Overall exposure level for \S+ ?: ([\d.]+)", done.stdout)
     assert exposure and float(exposure.group(1)) <= 3.0, done.stdout + done.stderr
@@ -160,3 +188,22 @@ def test_every_path_is_quoted_in_the_unit(run, tmp_path, directory):  # noqa: F8
                           timeout=60, check=False)
     ours = [line for line in (done.stdout + done.stderr).splitlines() if "pgautofailover" in line]
     assert done.returncode == 0 and not ours, done.stderr
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+@pytest.mark.parametrize("directory", ["a b", "100%", "a $HOME b", "$$", "a;b"])
+def test_systemd_finds_the_program_wherever_it_is(run, tmp_path, directory):  # noqa: F811
+    place = tmp_path / directory
+    place.mkdir()
+    program = shutil.copy(BINARY, place / "pg_autoctl")
+    text = subprocess.run([program, "-q", "show", "systemd", "--pgdata", str(tmp_path / "d")], capture_output=True, text=True, check=True)
+    unit = tmp_path / "pgautofailover.service"
+    unit.write_text(text.stdout)
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True, timeout=60, check=False)
+    ours = [line for line in (done.stdout + done.stderr).splitlines() if "pgautofailover" in line]
+    assert done.returncode == 0 and not ours, done.stderr
+
+
+def test_a_path_that_would_add_lines_to_the_unit_is_refused(run, tmp_path):  # noqa: F811
+    result = run("show", "systemd", "--pgdata", f"{tmp_path}/a\nExecStartPre = /bin/evil")
+    assert result.returncode == 1 and result.stdout == "" and "HINT" in result.stderr, result.stdout + result.stderr

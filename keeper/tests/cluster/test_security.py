@@ -1,6 +1,7 @@
 """A group with scram and self-signed certificates: who is in the middle learns nothing, who is not the node cannot speak
 for it, secrets stay where they belong, and each can be changed while the group serves."""
 import json
+import os
 import pathlib
 import socket
 import ssl
@@ -13,6 +14,7 @@ import pytest
 from harness import Cluster, wait_for
 
 NODE_PASSWORD, REPLICATION_PASSWORD = "n0de pass/@:%word", "r3plication 'word"
+OPERATOR_PASSWORD, READER_PASSWORD = "0perator", "r3ader"
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +22,8 @@ def group():
     cluster = Cluster(auth="scram-sha-256", ssl="--ssl-self-signed")
     m = cluster.monitor
     m.autoctl("create", "monitor", "--pgport", m.port, "--hostname", "127.0.0.1", "--auth", "scram-sha-256", "--ssl-self-signed",
-              env={"PG_AUTOCTL_NODE_PASSWORD": NODE_PASSWORD})
+              env={"PG_AUTOCTL_NODE_PASSWORD": NODE_PASSWORD, "PG_AUTOCTL_OPERATOR_PASSWORD": OPERATOR_PASSWORD,
+                   "PG_AUTOCTL_READER_PASSWORD": READER_PASSWORD})
     m.start()
     wait_for(lambda: m.sql("SELECT 1", dbname="pg_auto_failover") == "1", 30, "the monitor answers")
     for name in ("a", "b"):
@@ -47,13 +50,16 @@ def uri(cluster, password, port=None):
 class Impostor(threading.Thread):
     """Speaks TLS with a certificate of its own, and asks for the password in clear."""
 
-    def __init__(self, certificate, key):
+    def __init__(self, directory):
         super().__init__(daemon=True)
+        certificate, key = directory / "crt", directory / "key"
+        subprocess.run(["openssl", "req", "-new", "-x509", "-nodes", "-out", certificate, "-keyout", key, "-subj", "/CN=127.0.0.1"],
+                       check=True, capture_output=True)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(certificate, key)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
-        self.sessions, self.heard = 0, b""
+        self.sessions, self.startup, self.heard = 0, b"", b""
         self.start()
 
     def run(self):
@@ -68,8 +74,8 @@ class Impostor(threading.Thread):
                     plain.recv(8)
                     plain.sendall(b"S")
                     with self.context.wrap_socket(plain, server_side=True) as session:
-                        session.recv(4096)
                         self.sessions += 1
+                        self.startup += session.recv(4096)
                         session.sendall(b"R" + struct.pack("!ii", 8, 3))
                         self.heard += session.recv(4096)
                 except OSError:
@@ -77,14 +83,48 @@ class Impostor(threading.Thread):
 
 
 def test_who_answers_in_place_of_the_monitor_gets_no_password(group, tmp_path):
-    certificate, key = tmp_path / "crt", tmp_path / "key"
-    subprocess.run(["openssl", "req", "-new", "-x509", "-nodes", "-out", certificate, "-keyout", key, "-subj", "/CN=127.0.0.1"],
-                   check=True, capture_output=True)
-    impostor = Impostor(certificate, key)
+    impostor = Impostor(tmp_path)
     done = group.node("a").autoctl("show", "state", "--monitor", uri(group, NODE_PASSWORD, impostor.port), check=False)
     assert done.returncode != 0 and impostor.sessions > 0 and impostor.heard == b"", (done.stderr, impostor.heard)
     assert "channel binding" in done.stderr and "n0de" not in done.stderr, done.stderr
     impostor.listener.close()
+
+
+def fingerprint(certificate):
+    done = subprocess.run(["openssl", "x509", "-noout", "-fingerprint", "-sha256", "-in", certificate], check=True, capture_output=True,
+                          text=True)
+    return done.stdout.strip().split("=")[1]
+
+
+def bare(text):
+    return text.replace(":", "").lower()
+
+
+def test_a_node_knows_the_certificate_of_its_monitor(group, tmp_path):
+    """Nobody else hears even the name of the role or the secret, also where nothing else protects them."""
+    a, m = group.node("a"), group.monitor
+    known = a.autoctl("config", "get", "monitor.fingerprint").stdout.strip()
+    assert known == bare(fingerprint(m.pgdata / "server.crt"))
+    impostor = Impostor(tmp_path)
+    weak = uri(group, NODE_PASSWORD, impostor.port).replace("&channel_binding=require", "")
+    for address in (weak, weak.replace("sslmode=require", "sslmode=prefer")):
+        done = a.autoctl("config", "set", "pg_autoctl.monitor", address, check=False)
+        assert done.returncode != 0 and "certificate is not the one that is known" in done.stderr, done.stderr
+        assert "DETAIL" in done.stderr and "config set monitor.fingerprint" in done.stderr and "n0de" not in done.stderr
+    assert impostor.sessions >= 2 and impostor.startup == b"" and impostor.heard == b"", impostor.startup
+    impostor.listener.close()
+    for wrong in ("sha256", "12", known + "0"):
+        done = a.autoctl("config", "set", "monitor.fingerprint", wrong, check=False)
+        assert done.returncode != 0 and "monitor.fingerprint" in done.stderr, done.stderr
+
+
+def test_who_creates_a_node_may_say_which_certificate_he_expects(group):
+    c = group.node("c")
+    done = c.autoctl("create", "postgres", "--pgport", c.port, "--hostname", "127.0.0.1", "--name", "c", "--auth", "scram-sha-256",
+                     "--ssl-self-signed", "--monitor-fingerprint", "0" * 64, env={"PG_AUTOCTL_MONITOR": uri(group, NODE_PASSWORD)}, check=False)
+    assert done.returncode != 0 and "certificate is not the one that is known" in done.stderr, done.stderr
+    assert group.monitor.sql("SELECT count(*) FROM pgautofailover.node", dbname="pg_auto_failover") == "2"
+    del group.programs["c"]
 
 
 def test_replication_insists_on_the_binding(group):
@@ -93,6 +133,19 @@ def test_replication_insists_on_the_binding(group):
     conninfo = b.sql("SHOW primary_conninfo")
     assert "channel_binding=require" in conninfo and "passfile=" in conninfo and "password=" not in conninfo
     assert group.node("a").sql("SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_replication USING (pid)") == "t"
+
+
+def test_operators_and_readers_have_the_passwords_that_create_was_given(group):
+    a = group.node("a")
+
+    def of(role, password):
+        return uri(group, password).replace("autoctl_node:", f"{role}:")
+
+    for role, password in (("autoctl_operator", OPERATOR_PASSWORD), ("autoctl_reader", READER_PASSWORD)):
+        assert a.autoctl("show", "state", "--monitor", of(role, password)).returncode == 0
+        assert a.autoctl("show", "state", "--monitor", of(role, "another"), check=False).returncode != 0
+    done = a.autoctl("perform", "failover", "--monitor", of("autoctl_reader", READER_PASSWORD), check=False)
+    assert done.returncode != 0 and "permission denied" in done.stderr, done.stderr
 
 
 def secret_of(node):
@@ -120,7 +173,7 @@ def test_only_the_node_speaks_for_itself(group):
 
 
 def test_secrets_are_in_no_environment_argument_and_log(group):
-    secrets = [NODE_PASSWORD, REPLICATION_PASSWORD, "n0de", "r3plication", *[secret_of(group.node(n)).read_text().split()[0] for n in "ab"]]
+    secrets = [NODE_PASSWORD, REPLICATION_PASSWORD, OPERATOR_PASSWORD, READER_PASSWORD, "n0de", "r3plication", *[secret_of(group.node(n)).read_text().split()[0] for n in "ab"]]
     for program in group.programs.values():
         for log in [program.log, *program.pgdata.glob("log/*")]:
             assert not any(secret in log.read_text(errors="replace") for secret in secrets), log
@@ -164,4 +217,74 @@ def test_passwords_and_secrets_change_while_the_group_serves(group):
     wait_for(lambda: m.sql(f"SELECT hash = sha256(convert_to('{new}', 'UTF8')) FROM pgautofailover.node_secret WHERE nodeid = 2",
                            dbname="pg_auto_failover") == "t", 20, "the monitor knows the new secret")
     wait_for(lambda: reports(2), 20, "the node reports with it")
+    group.wait_steady()
+
+
+def new_certificate(program):
+    """Beside the one that is in use; returns its fingerprint."""
+    script = ('cd "$0" && openssl req -new -x509 -nodes -days 365 -subj /CN=127.0.0.1 -keyout new.key -out new.crt 2> /dev/null '
+              "&& chmod 600 new.key new.crt")
+    subprocess.run(program.host.command(["sh", "-c", script, program.pgdata], program.env), check=True, cwd="/tmp")
+    return fingerprint(program.pgdata / "new.crt")
+
+
+def use_certificate(program):
+    for kind in ("key", "crt"):
+        os.replace(program.pgdata / f"new.{kind}", program.pgdata / f"server.{kind}")
+    program.autoctl("reload")
+    wait_for(lambda: bare(fingerprint(program.pgdata / "server.crt")) == shown_by(program), 20, "the new certificate is shown")
+
+
+def shown_by(program):
+    text = subprocess.run(["openssl", "s_client", "-starttls", "postgres", "-connect", f"127.0.0.1:{program.port}"], input="",
+                          capture_output=True, text=True, check=False).stdout
+    return bare(subprocess.run(["openssl", "x509", "-noout", "-fingerprint", "-sha256"], input=text, capture_output=True, text=True,
+                               check=True).stdout.strip().split("=")[1])
+
+
+def test_the_monitors_certificate_changes_while_the_group_serves(group):
+    m, nodes = group.monitor, [group.node("a"), group.node("b")]
+
+    def reports():
+        return m.sql("SELECT bool_and(report_time > now() - interval '2 s' AND problem = '') FROM pgautofailover.node_facts()",
+                     dbname="pg_auto_failover") == "t"
+
+    def cut():
+        m.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'autoctl_node'")
+
+    old, new = fingerprint(m.pgdata / "server.crt"), new_certificate(m)
+    for node in nodes:
+        node.autoctl("config", "set", "monitor.fingerprint", f"{old},{new}")
+    use_certificate(m)
+    cut()
+    wait_for(reports, 20, "both report to the new certificate")
+    for node in nodes:
+        node.autoctl("config", "set", "monitor.fingerprint", new)
+    cut()
+    wait_for(reports, 20, "both report, and know only the new one")
+    group.wait_steady()
+    # Nobody has told the nodes: they refuse, say so and what to do, and go on without the monitor.
+    newest = new_certificate(m)
+    use_certificate(m)
+    cut()
+    wait_for(lambda: all("certificate is not the one that is known" in log_of(node) for node in nodes), 20, "both refuse it")
+    nodes[0].sql("CREATE TABLE IF NOT EXISTS meanwhile (i int)")
+    for node in nodes:
+        node.autoctl("config", "set", "monitor.fingerprint", newest)
+    wait_for(reports, 30, "both report again")
+    group.wait_steady()
+
+
+def log_of(node):
+    return "".join(log.read_text(errors="replace") for log in [node.log, *node.pgdata.glob("log/*")])
+
+
+def test_the_certificates_of_nodes_change_while_they_serve(group):
+    """Replication is bound to whatever certificate the other end has, as long as it knows the password."""
+    a, b = group.node("a"), group.node("b")
+    for node in (a, b):
+        new_certificate(node)
+        use_certificate(node)
+    a.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
+    wait_for(lambda: a.sql("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") == "1", 20, "it streams again")
     group.wait_steady()

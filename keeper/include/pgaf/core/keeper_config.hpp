@@ -29,6 +29,8 @@ struct KeeperConfig {
     std::string ssl_ca_file;
     std::string ssl_crl_file;
     std::string replication_password;
+    std::string replication_cert_file;  ///< client certificate of the role for replication
+    std::string replication_key_file;
     std::string passfile;  ///< holds it for libpq; empty: it stands in primary_conninfo
     std::string dbname = "postgres";
     std::string username;

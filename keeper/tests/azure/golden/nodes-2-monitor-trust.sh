@@ -33,6 +33,19 @@ expecting () {
   esac
 }
 
+# The keys of a machine as it has told az, not as somebody at its address shows them.
+remember () {
+  keys=$(printf '%s\n' "$output" | grep -o 'PGAF-HOST-KEY [a-z0-9-]* [A-Za-z0-9+/=]*' |
+    sed "s/^PGAF-HOST-KEY/$1/")
+  [ -n "$keys" ] || { echo "$1 has not told the keys of its ssh" >&2; return 1; }
+  (
+    umask 077
+    mkdir -p "$(dirname /home/me/.local/share/pg_autoctl/azure/ha-demo-paris/known_hosts)"
+    printf '%s\n' "$keys" > /home/me/.local/share/pg_autoctl/azure/ha-demo-paris/known_hosts-"$1".new
+    mv /home/me/.local/share/pg_autoctl/azure/ha-demo-paris/known_hosts-"$1".new /home/me/.local/share/pg_autoctl/azure/ha-demo-paris/known_hosts-"$1"
+  )
+}
+
 # A new machine may refuse for some seconds; 255 is ssh itself.
 patiently () {
   tries=1
@@ -44,14 +57,13 @@ patiently () {
 }
 
 # A command in a machine: the name for its host key, its address, the command.
-mkdir -p "$(dirname /home/me/.local/share/pg_autoctl/azure/ha-demo-paris/known_hosts)"
 on () {
   machine=$1 address=$2; shift 2
   ssh \
     -o BatchMode=yes \
     -i /home/me/.ssh/id_rsa \
-    -o StrictHostKeyChecking=accept-new \
-    -o UserKnownHostsFile=/home/me/.local/share/pg_autoctl/azure/ha-demo-paris/known_hosts \
+    -o StrictHostKeyChecking=yes \
+    -o UserKnownHostsFile=/home/me/.local/share/pg_autoctl/azure/ha-demo-paris/known_hosts-"$machine" \
     -o HostKeyAlias="$machine" \
     -o ConnectTimeout=10 \
     -o ServerAliveInterval=15 \

@@ -33,6 +33,19 @@ expecting () {
   esac
 }
 
+# The keys of a machine as it has told az, not as somebody at its address shows them.
+remember () {
+  keys=$(printf '%s\n' "$output" | grep -o 'PGAF-HOST-KEY [a-z0-9-]* [A-Za-z0-9+/=]*' |
+    sed "s/^PGAF-HOST-KEY/$1/")
+  [ -n "$keys" ] || { echo "$1 has not told the keys of its ssh" >&2; return 1; }
+  (
+    umask 077
+    mkdir -p "$(dirname /home/me/.local/share/pg_autoctl/azure/ha-demo-paris/known_hosts)"
+    printf '%s\n' "$keys" > /home/me/.local/share/pg_autoctl/azure/ha-demo-paris/known_hosts-"$1".new
+    mv /home/me/.local/share/pg_autoctl/azure/ha-demo-paris/known_hosts-"$1".new /home/me/.local/share/pg_autoctl/azure/ha-demo-paris/known_hosts-"$1"
+  )
+}
+
 # A new machine may refuse for some seconds; 255 is ssh itself.
 patiently () {
   tries=1
@@ -47,14 +60,13 @@ patiently () {
 [ -e /home/me/.ssh/id_rsa.pub ] || ssh-keygen -q -t rsa -b 3072 -N '' -f /home/me/.ssh/id_rsa
 
 # A command in a machine: the name for its host key, its address, the command.
-mkdir -p "$(dirname /home/me/.local/share/pg_autoctl/azure/ha-demo-paris/known_hosts)"
 on () {
   machine=$1 address=$2; shift 2
   ssh \
     -o BatchMode=yes \
     -i /home/me/.ssh/id_rsa \
-    -o StrictHostKeyChecking=accept-new \
-    -o UserKnownHostsFile=/home/me/.local/share/pg_autoctl/azure/ha-demo-paris/known_hosts \
+    -o StrictHostKeyChecking=yes \
+    -o UserKnownHostsFile=/home/me/.local/share/pg_autoctl/azure/ha-demo-paris/known_hosts-"$machine" \
     -o HostKeyAlias="$machine" \
     -o ConnectTimeout=10 \
     -o ServerAliveInterval=15 \
@@ -165,10 +177,12 @@ expecting PROVISIONED-OK az vm run-command invoke \
       refresh \
       'mkdir -p /etc/postgresql-common/createcluster.d' \
       'echo '\''create_main_cluster = false'\'' > /etc/postgresql-common/createcluster.d/pgautofailover.conf' \
-      'apt install --no-install-recommends sudo postgresql-15 build-essential cmake pkg-config libpq-dev libcli11-dev libfmt-dev libspdlog-dev libuv1-dev rapidjson-dev libsmartcols-dev libexpected-dev libcurl4-openssl-dev postgresql-server-dev-15' \
+      'apt install --no-install-recommends sudo postgresql-15 build-essential cmake pkg-config libpq-dev libcli11-dev libfmt-dev libspdlog-dev libuv1-dev rapidjson-dev libsmartcols-dev libexpected-dev libcurl4-openssl-dev libssl-dev postgresql-server-dev-15' \
       'usermod -a -G postgres ha-admin' \
       'loginctl enable-linger ha-admin' \
+      'for key in /etc/ssh/ssh_host_*_key.pub; do echo "PGAF-HOST-KEY $(cut -d '\'' '\'' -f 1,2 "$key")"; done' \
       'echo PROVISIONED-OK'
+remember ha-demo-paris-a
 # ha-demo-paris-a: sending the sources
 patiently on ha-demo-paris-a "$public_ip_a" true
 on ha-demo-paris-a "$public_ip_a" 'cat > pgautofailover-source.tar' < '/home/me/it'\''s here.tar.gz'

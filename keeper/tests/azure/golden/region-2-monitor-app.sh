@@ -33,6 +33,19 @@ expecting () {
   esac
 }
 
+# The keys of a machine as it has told az, not as somebody at its address shows them.
+remember () {
+  keys=$(printf '%s\n' "$output" | grep -o 'PGAF-HOST-KEY [a-z0-9-]* [A-Za-z0-9+/=]*' |
+    sed "s/^PGAF-HOST-KEY/$1/")
+  [ -n "$keys" ] || { echo "$1 has not told the keys of its ssh" >&2; return 1; }
+  (
+    umask 077
+    mkdir -p "$(dirname /home/me/.local/share/pg_autoctl/azure/ha-demo-paris/known_hosts)"
+    printf '%s\n' "$keys" > /home/me/.local/share/pg_autoctl/azure/ha-demo-paris/known_hosts-"$1".new
+    mv /home/me/.local/share/pg_autoctl/azure/ha-demo-paris/known_hosts-"$1".new /home/me/.local/share/pg_autoctl/azure/ha-demo-paris/known_hosts-"$1"
+  )
+}
+
 # A new machine may refuse for some seconds; 255 is ssh itself.
 patiently () {
   tries=1
@@ -210,7 +223,9 @@ finish
         'apt install --no-install-recommends sudo postgresql-15 postgresql-15-pgautofailover' \
         'usermod -a -G postgres ha-admin' \
         'loginctl enable-linger ha-admin' \
+        'for key in /etc/ssh/ssh_host_*_key.pub; do echo "PGAF-HOST-KEY $(cut -d '\'' '\'' -f 1,2 "$key")"; done' \
         'echo PROVISIONED-OK'
+  remember ha-demo-paris-monitor
 ) &
 jobs="$jobs $!:ha-demo-paris-monitor"
 (
@@ -233,7 +248,9 @@ jobs="$jobs $!:ha-demo-paris-monitor"
         'apt install --no-install-recommends sudo postgresql-15 postgresql-15-pgautofailover' \
         'usermod -a -G postgres ha-admin' \
         'loginctl enable-linger ha-admin' \
+        'for key in /etc/ssh/ssh_host_*_key.pub; do echo "PGAF-HOST-KEY $(cut -d '\'' '\'' -f 1,2 "$key")"; done' \
         'echo PROVISIONED-OK'
+  remember ha-demo-paris-a
 ) &
 jobs="$jobs $!:ha-demo-paris-a"
 (
@@ -256,7 +273,9 @@ jobs="$jobs $!:ha-demo-paris-a"
         'apt install --no-install-recommends sudo postgresql-15 postgresql-15-pgautofailover' \
         'usermod -a -G postgres ha-admin' \
         'loginctl enable-linger ha-admin' \
+        'for key in /etc/ssh/ssh_host_*_key.pub; do echo "PGAF-HOST-KEY $(cut -d '\'' '\'' -f 1,2 "$key")"; done' \
         'echo PROVISIONED-OK'
+  remember ha-demo-paris-b
 ) &
 jobs="$jobs $!:ha-demo-paris-b"
 (
@@ -275,7 +294,9 @@ jobs="$jobs $!:ha-demo-paris-b"
         'refresh () { tries=0; until said=$(apt update 2>&1); do case $said in *lists/lock*) ;; *) echo "$said"; return 1 ;; esac; tries=$((tries + 1)); [ "$tries" -lt 60 ] || { echo "$said"; return 1; }; sleep 5; done; }' \
         refresh \
         'apt install --no-install-recommends postgresql-client-15' \
+        'for key in /etc/ssh/ssh_host_*_key.pub; do echo "PGAF-HOST-KEY $(cut -d '\'' '\'' -f 1,2 "$key")"; done' \
         'echo PROVISIONED-OK'
+  remember ha-demo-paris-app
 ) &
 jobs="$jobs $!:ha-demo-paris-app"
 finish

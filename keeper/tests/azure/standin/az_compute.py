@@ -326,6 +326,9 @@ def pretended(script, fault):
         return told[1], told[2], ""
     echoed = []
     for line in reversed(script.rstrip("\n").splitlines()):
+        if "/etc/ssh/ssh_host_" in line:
+            echoed.insert(0, re.search(r'echo "(\S+) ', line).group(1) + " ssh-ed25519 AAAAC3NzaC1lZDI1NTE5")
+            continue
         found = re.fullmatch(r"\s*echo\s+(['\"]?)([\w .:=-]+)\1\s*", line)
         if not found:
             break

@@ -28,7 +28,7 @@ def properties(manager, name):
             "Result": service.result, "MainPID": str(service.main), "ExecMainStatus": str(abs(service.status)),
             "NRestarts": str(service.restarts), "FragmentPath": str(unit.path), "User": unit.last("Service", "User", ""),
             "UnitFileState": "enabled" if is_enabled(unit) else "disabled",
-            "Description": unit.last("Unit", "Description", name)}
+            "StatusText": service.status_text, "Description": unit.last("Unit", "Description", name)}
 
 
 def links_of(unit):

@@ -8,6 +8,8 @@ import pathlib
 import pwd
 import resource
 import signal
+import socket
+import struct
 import time
 
 from linux import PR_SET_CHILD_SUBREAPER, prctl
@@ -69,6 +71,12 @@ class Setup:
         self.runtime = unit.last("Service", "RuntimeDirectory")
         self.runtime_mode = int(unit.last("Service", "RuntimeDirectoryMode", "0755"), 8)
         self.log = LOGS / f"{unit.name}.log"
+        self.watchdog = seconds(unit.last("Service", "WatchdogSec", "0"))
+        if unit.last("Service", "Type") == "notify":
+            self.env["NOTIFY_SOCKET"] = f"/run/systemd/notify.{unit.name}"
+        if self.runtime:
+            self.runtime = unit.expand(self.runtime, unit.specifiers(self.record))
+            self.env["RUNTIME_DIRECTORY"] = f"/run/{self.runtime}"
 
     def become(self, argv):
         """In the child: everything that the unit says, then the program. Ends with 203 if there is none."""
@@ -99,6 +107,8 @@ class Setup:
             os.chdir(self.directory)
             for signo in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(signo, signal.SIG_DFL)
+            if self.watchdog:
+                self.env |= {"WATCHDOG_USEC": str(int(self.watchdog * 1e6)), "WATCHDOG_PID": str(os.getpid())}
             os.execve(argv[0], argv, self.env)
         except OSError as error:
             os.write(2, f"systemd: {argv[0]}: {error}\n".encode())
@@ -144,6 +154,7 @@ class Service:
         self.restarts = 0
         self.ended = asyncio.Event()
         self.retry = None
+        self.notify, self.status_text, self.watch = None, "", None
 
     def last(self, key, default=None):
         return self.unit.last("Service", key, default)
@@ -169,6 +180,7 @@ class Service:
         setup = Setup(self.unit)
         argv = self.unit.commands("ExecStart", setup.record, setup.env)[0][0]
         before = self.unit.commands("ExecStartPre", setup.record, setup.env)
+        self.listen(setup)
         read_end, write_end = os.pipe2(os.O_CLOEXEC)
         self.ended = asyncio.Event()
         self.state, self.sub, self.stopping, self.main = "activating", "start", False, 0
@@ -179,9 +191,44 @@ class Service:
         os.close(write_end)
         self.runner = runner
         asyncio.ensure_future(self.follow(runner, read_end))
-        while self.state == "activating":
+        while self.sub == "start":
             await asyncio.sleep(0.01)
         return None if self.state == "active" or self.result == "success" else f"Job for {self.unit.name} failed."
+
+    def listen(self, setup):
+        """For what a service of Type=notify says; only its main process is heard."""
+        path = setup.env.get("NOTIFY_SOCKET")
+        if path is None or self.notify:
+            return
+        pathlib.Path(path).unlink(missing_ok=True)
+        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self.notify.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self.notify.bind(path)
+        os.chmod(path, 0o777)
+        asyncio.get_running_loop().add_reader(self.notify, self.hear, setup.watchdog)
+
+    def hear(self, watchdog):
+        text, extra, _, _ = self.notify.recvmsg(4096, socket.CMSG_SPACE(struct.calcsize("3i")))
+        sender = struct.unpack("3i", extra[0][2])[0] if extra else 0
+        if self.main not in (0, sender):
+            write_log(self.unit.name, f"Got notification message from PID {sender}, but reception only permitted for main PID {self.main}")
+            return
+        for line in text.decode().splitlines():
+            key, _, value = line.partition("=")
+            if line == "READY=1" and self.sub == "start":
+                self.state, self.sub = "active", "running"
+            elif key == "STATUS":
+                self.status_text = value
+                write_log(self.unit.name, f"Status: {value}")
+        if watchdog and self.sub == "running":
+            if self.watch:
+                self.watch.cancel()
+            self.watch = asyncio.get_running_loop().call_later(watchdog, self.bark)
+
+    def bark(self):
+        if self.sub == "running" and self.main:
+            write_log(self.unit.name, "Watchdog timeout!")
+            signal_all([self.main], signal.SIGABRT)
 
     async def follow(self, runner, read_end):
         """What the runner tells, until the main process has ended."""
@@ -191,7 +238,7 @@ class Service:
         while line := (await reader.readline()).decode().split():
             if line[0] == "main":
                 self.main = int(line[1])
-                if self.last("Type", "simple") != "oneshot":
+                if self.last("Type", "simple") not in ("notify", "oneshot"):
                     self.state, self.sub = "active", "running"
             else:
                 await self.main_ended(runner, int(line[1]))

@@ -11,7 +11,7 @@ IGNORED = {
                 # What a service may not do is enforced by the kernel for systemd, and not here.
                 "CapabilityBoundingSet", "AmbientCapabilities", "ProtectSystem", "PrivateDevices", "ProtectClock", "ProtectControlGroups",
                 "ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables", "RestrictAddressFamilies",
-                "RestrictNamespaces", "RestrictRealtime", "RestrictSUIDSGID", "LockPersonality", "SystemCallArchitectures",
+                "RuntimeDirectoryPreserve", "RestrictNamespaces", "RestrictRealtime", "RestrictSUIDSGID", "LockPersonality", "SystemCallArchitectures",
                 "SystemCallFilter", "SystemCallErrorNumber"},
     "Install": {"Alias"},
 }
@@ -21,7 +21,7 @@ KNOWN = {
         "Type", "User", "Group", "SupplementaryGroups", "WorkingDirectory", "Environment", "EnvironmentFile", "ExecStart",
         "ExecStartPre", "ExecReload", "Restart", "RestartSec", "RestartPreventExitStatus", "SuccessExitStatus",
         "KillMode", "KillSignal", "SendSIGKILL", "TimeoutStopSec", "TimeoutStartSec", "TimeoutSec", "LimitNOFILE",
-        "LimitCORE", "UMask", "OOMScoreAdjust", "RuntimeDirectory", "RuntimeDirectoryMode"},
+        "LimitCORE", "WatchdogSec", "UMask", "OOMScoreAdjust", "RuntimeDirectory", "RuntimeDirectoryMode"},
     "Install": {"WantedBy"},
 }
 TIMES = {"us": 1e-6, "ms": 1e-3, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "": 1}
@@ -102,8 +102,8 @@ class Unit:
             for key in keys:
                 if key not in KNOWN.get(section, set()) | IGNORED.get(section, set()):
                     raise UnitError(f"{self.name}: the stand-in for systemd does not know [{section}] {key}=")
-        if self.last("Service", "Type", "simple") not in ("simple", "exec", "oneshot"):
-            raise UnitError(f"{self.name}: the stand-in for systemd knows only Type=simple, exec and oneshot")
+        if self.last("Service", "Type", "simple") not in ("simple", "exec", "notify", "oneshot"):
+            raise UnitError(f"{self.name}: the stand-in for systemd knows only Type=simple, exec, notify and oneshot")
         if len(self.all("Service", "ExecStart")) != 1:
             raise UnitError(f"{self.name}: Service has no or several ExecStart= settings. Refusing.")
 
