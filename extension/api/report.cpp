@@ -1,5 +1,6 @@
 #include "pg/report.hpp"
 #include "api/arguments.hpp"
+#include "api/copies.hpp"
 #include "api/postgres_settings.hpp"
 #include "facts/node_facts.hpp"
 #include "facts/workers.hpp"
@@ -142,6 +143,7 @@ Group Process(Report &report, Reporter reporter, const std::string &replication_
     StoreRow(group, report, change, replication_state);
     StoreEvent(group, report);
     if (reporter == Reporter::kOurs) NoteSettings(group, report);
+    if (reporter == Reporter::kOurs) NoteCopy(group, report);
     if (change.timeline) store::AddTimelines(report.node, report.timeline, report.history);
     if (const auto confirmed = core::ConfirmSync(group.view(), report)) group.StoreSync(*confirmed);
     group.Settle();

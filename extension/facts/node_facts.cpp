@@ -102,6 +102,7 @@ core::Report FromPlain(const NodeFacts &facts) {
     to.pg_version = from.pg_version;
     to.settings_version = from.settings_version;
     to.server_start = from.server_start;
+    to.copying = from.copying;
     if (from.has_sizes) to.sizes = from.sizes;
     return to;
 }
@@ -225,6 +226,7 @@ PlainReport ToPlain(const core::Report &from) {
     to.stall_ms = from.stall_age.count();
     to.settings_version = from.settings_version;
     to.server_start = from.server_start;
+    to.copying = from.copying;
     to.has_sizes = from.sizes.has_value();
     if (from.sizes) to.sizes = *from.sizes;
     CopyText(to.problem, sizeof to.problem, from.problem);

@@ -71,6 +71,7 @@ struct PlainReport {
     char pg_version[32];
     std::int64_t settings_version;
     std::int64_t server_start;
+    core::CopyProgress copying;
     bool has_sizes;
     core::ServerSizes sizes;
 };

@@ -124,6 +124,22 @@ void WriteServer(ObjectWriter &out, Writer &writer, const Report &report) {
     WriteSizes(out, writer, report.sizes);
     if (report.settings_mark != 0) out.Put("settings_mark", report.settings_mark);
     if (!report.settings_state.empty()) out.Put("settings_state", report.settings_state);
+    if (report.copying.total == 0) return;
+    out.Name("copying");
+    writer.StartArray();
+    for (const std::int64_t kb :
+         {report.copying.done, report.copying.total, report.copying.per_second})
+        writer.Int64(kb);
+    writer.EndArray();
+}
+
+CopyProgress ReadCopying(ObjectReader &in) {
+    const auto *const array = in.FindArray("copying");
+    if (array == nullptr || array->Size() != 3) return {};
+    for (const auto &value : array->GetArray()) {
+        if (!value.IsInt64()) return {};
+    }
+    return {(*array)[0].GetInt64(), (*array)[1].GetInt64(), (*array)[2].GetInt64()};
 }
 
 void ReadServer(ObjectReader &in, Report &report) {
@@ -136,6 +152,7 @@ void ReadServer(ObjectReader &in, Report &report) {
     report.sizes = ReadSizes(in);
     in.Get("settings_mark", report.settings_mark);
     in.Get("settings_state", report.settings_state);
+    report.copying = ReadCopying(in);
 }
 
 void WritePeer(Writer &writer, const Peer &peer) {
@@ -346,6 +363,7 @@ std::string Encode(const Reply &reply) {
         }
         if (reply.settings_mark != 0) out.Put("settings_mark", reply.settings_mark);
         if (reply.restart_of != 0) out.Put("restart_of", reply.restart_of);
+        if (!reply.copy_reason.empty()) out.Put("copy_reason", reply.copy_reason);
     }
     return {buffer.GetString(), buffer.GetSize()};
 }
@@ -392,6 +410,7 @@ Result<Reply> DecodeReply(std::string_view text) {
             reply.settings = ReadSettings(*settings, problem);
         in.Get("settings_mark", reply.settings_mark);
         in.Get("restart_of", reply.restart_of);
+        in.Get("copy_reason", reply.copy_reason);
     }
     if (!problem.empty()) return Fail(ProblemCode::kCorrupt, "invalid reply: " + problem);
     return reply;

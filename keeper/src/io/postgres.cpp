@@ -114,6 +114,7 @@ DataDirectory InspectDataDirectory(const std::string &pgdata) {
                              "/base", "/pg_wal", "/pg_xact", "/pg_multixact"}) {
         if (!Exists(pgdata + name)) return DataDirectory::kOther;
     }
+    if (MajorVersionOf(pgdata) == 0) return DataDirectory::kOther;
     return DataDirectory::kCluster;
 }
 
@@ -171,11 +172,19 @@ Result<ControlData> ParseControlData(std::string_view text) {
 }
 
 Result<ControlData> ReadControlData(const PgInstall &install, const std::string &pgdata) {
-    auto text = RunChecked({.argv = {install.Tool("pg_controldata"), "-D", pgdata},
-                            .env = {{"LC_ALL", "C"}},
-                            .timeout = kToolLimit});
-    if (!text) return Pass(text, fmt::format("could not read the control file of \"{}\"", pgdata));
-    return ParseControlData(*text);
+    const std::string what = fmt::format("could not read the control file of \"{}\"", pgdata);
+    auto outcome = Run({.argv = {install.Tool("pg_controldata"), "-D", pgdata},
+                        .env = {{"LC_ALL", "C"}},
+                        .timeout = kToolLimit});
+    if (!outcome) return Pass(outcome, what);
+    // It shows what it finds, whatever that is, and says so.
+    const std::string said = outcome->out + outcome->err;
+    if (said.find("CRC checksum does not match") != said.npos)
+        return Fail(ProblemCode::kCorrupt, what + ": its checksum is wrong");
+    if (outcome->status == 0) return ParseControlData(outcome->out);
+    const bool is_forbidden = outcome->err.find("Permission denied") != std::string::npos;
+    return Fail(is_forbidden ? ProblemCode::kIo : ProblemCode::kCorrupt,
+                what + ": " + std::string(Trim(outcome->err)));
 }
 
 bool IsInProduction(const std::string &pgdata) {

@@ -130,6 +130,7 @@ core::Report NodeLoop::MakeReport() const {
     }
     report.problem = problem_.empty() ? trouble_ : problem_;
     report.event = event_;
+    if (running_) report.copying = steps_.Progress();
     report.pg_version = options_.pg_version;
     files_.FillSettings(report);
     return report;
@@ -199,7 +200,7 @@ bool NodeLoop::ActOnce() {
     PlanFacts facts{.state = record_.state,
                     .had_peer = record_.had_peer,
                     .is_marked = files_.IsMarked(),
-                    .failed_starts = FailedStarts(),
+                    .failed_starts = BadStarts(),
                     .has_upstream = !reply_ || reply_->upstream.IsValid(),
                     .must_copy = MustCopy(),
                     .has_no_data = files_.HasNoData(),
@@ -282,7 +283,9 @@ void NodeLoop::OnStartFailed(const core::Problem &problem) {
     if (FailedStarts() >= kStartsBeforeRejoin - 1) files_.NoteFailedStarts();
     if (!is_keeper_) return BecomeKeeper();
     Report();
-    return files_.HasNoData() ? Act() : StartServer();
+    const bool is_damaged =
+        problem.code == core::ProblemCode::kCorrupt && BadStarts() >= kStartsBeforeRejoin;
+    return files_.HasNoData() || is_damaged ? Act() : StartServer();
 }
 
 core::Result<std::vector<std::string>> NodeLoop::BeforeStart() {

@@ -45,6 +45,8 @@ void NodeLoop::WatchServer() {
     const bool is_known = worker_seen_at_.ns != 0;
     if (!heartbeat || (!is_known && !server_.IsParentOf(heartbeat->pid))) return AwaitWorker();
     worker_seen_at_ = heartbeat->at;
+    mute_starts_ = 0;
+    has_replaced_damaged_ = false;
     trouble_.clear();
     WatchHeartbeat(*heartbeat);
     WatchPostmaster();
@@ -92,6 +94,7 @@ void NodeLoop::AwaitWorker() {
     if (IsStopping() || now - since <= kWorkerLimit) return;
     const auto record = files_.LoadRecord();
     if (record && record->state == core::NodeState::kMaintenance) return;  // the operator's
+    if (worker_seen_at_.ns == 0) ++mute_starts_;
     TurnOut({core::ProblemCode::kBadState,
              ServerName() + " runs without pg_auto_failover: its worker has given no sign for " +
                  std::to_string(kWorkerLimit.count() / 1000) + " s",

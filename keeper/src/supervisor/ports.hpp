@@ -144,6 +144,8 @@ class Steps {
     virtual void Begin(core::Step step, const StepInput &input) = 0;
     /// The running step is no longer wanted; it ends soon, and says so as it would otherwise.
     virtual void Cancel() = 0;
+    /// Of a copy that the running step makes.
+    [[nodiscard]] virtual core::CopyProgress Progress() const { return {}; }
     /// Asks the node that the server itself tries to follow whether it can; the answer is the
     /// event OnStreamChecked. `position`: where the WAL of this standby ends.
     virtual void BeginStreamCheck(const core::WalPosition &position) = 0;

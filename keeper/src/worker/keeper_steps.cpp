@@ -51,8 +51,11 @@ void Keeper::Advance(Context &context) {
 }
 
 void Keeper::BeginStep(const core::Edge &edge, const ServerFacts &facts) {
-    if (edge.step == core::Step::kRejoin && !facts.in_recovery) {
-        StopServer(record_->state, "a stopped server is needed to rejoin");
+    const bool must_copy = record_->copies < reply_->needed_copy;
+    if (edge.step == core::Step::kRejoin && (must_copy || !facts.in_recovery)) {
+        StopServer(record_->state, must_copy && !reply_->copy_reason.empty()
+                                       ? reply_->copy_reason
+                                       : "a stopped server is needed to rejoin");
         return;
     }
     if (edge.step == core::Step::kStop) {

@@ -58,6 +58,33 @@ TEST(Restarts, AStandbyThatNeverBecomesReadyIsComparedWithThePrimary) {
     EXPECT_EQ(bench.world.disk.state, NodeState::kCatchingup);
 }
 
+TEST(Restarts, AServerWhoseWorkerNeverShowsItselfCountsAsOneThatDidNotStart) {
+    Bench bench;
+    bench.Begin();
+    for (int i = 0; i < kStartsBeforeRejoin; ++i) {
+        while (!bench.world.is_running)
+            bench.RunFor(Milliseconds{10});
+        bench.RunFor(Milliseconds{11'000});  // it is turned out
+        bench.EndServer();
+    }
+    bench.RunFor(Milliseconds{1000});
+    bench.Answer(NodeState::kSecondary);
+    ASSERT_EQ(bench.world.step, core::Step::kRejoin);
+    EXPECT_TRUE(bench.world.step_input.has_failed_starts);
+    // Once: if a copy does not start either, the reason is elsewhere.
+    bench.EndStep({.result = 42, .is_replaced = true});
+    for (int i = 0; i < kStartsBeforeRejoin; ++i) {
+        while (!bench.world.is_running)
+            bench.RunFor(Milliseconds{10});
+        bench.RunFor(Milliseconds{11'000});
+        bench.EndServer();
+    }
+    bench.RunFor(Milliseconds{1000});
+    bench.Answer(NodeState::kCatchingup);
+    ASSERT_EQ(bench.world.step, core::Step::kRejoin);
+    EXPECT_FALSE(bench.world.step_input.has_failed_starts);
+}
+
 TEST(Restarts, WithoutAPrimaryAStandbyThatFailedIsStartedAgain) {
     // Its disk may answer by now, and the election may need what it has.
     Bench bench;

@@ -38,6 +38,8 @@ class FakeEffects final : public StepEffects {
     bool has_wal_beyond = true;
     bool is_server_there = false;
     bool is_locked = false;
+    std::optional<std::string> damage;
+    std::vector<UsersSlot> slots;
     ControlFacts control{.system_identifier = 42,
                          .state = ClusterState::kShutDown,
                          .timeline = 1,
@@ -93,6 +95,11 @@ class FakeEffects final : public StepEffects {
     Result<void> ExchangeDirectories() override {
         return Do("exchange", [this] { std::swap(data, copy); });
     }
+    std::optional<std::string> FindDamage() override {
+        (void)Do("try the data");
+        return damage;
+    }
+    std::vector<UsersSlot> ListUsersSlots() override { return slots; }
     void ArchiveReadyWal() override { (void)Do("archive"); }
     bool HasWalBeyond(int, core::Lsn fork) override {
         (void)Do("look into WAL at " + core::ToString(fork));
@@ -316,6 +323,38 @@ TEST(Rejoin, CopiesWhatMayHaveBeenWrittenOnThePrimarysOwnTimeline) {
     EXPECT_EQ(outcome.note, "WAL is discarded");
     EXPECT_EQ(std::count(effects.journal.begin(), effects.journal.end(), "rewind"), 0);
     EXPECT_TRUE(std::equal(kCloneJournal.rbegin(), kCloneJournal.rend(), effects.journal.rbegin()));
+}
+
+TEST(Rejoin, DamagedDataAreCopiedAfterFailedStartsOnlyWhenTheyAreTheReason) {
+    for (const bool is_damaged : {false, true}) {
+        for (const bool has_failed : {false, true}) {
+            FakeEffects effects;
+            effects.has_wal_beyond = false;
+            if (is_damaged) effects.damage = "could not locate a valid checkpoint record";
+            StepInput input = Input();
+            input.has_failed_starts = has_failed;
+            const auto outcome = RunStep(core::Step::kRejoin, effects, input);
+            EXPECT_TRUE(outcome.result.has_value());
+            EXPECT_EQ(outcome.is_replaced, is_damaged && has_failed);
+            EXPECT_EQ(outcome.note.find("valid checkpoint") != std::string::npos,
+                      is_damaged && has_failed);
+            EXPECT_EQ(std::count(effects.journal.begin(), effects.journal.end(), "try the data"),
+                      has_failed ? 1 : 0);
+        }
+    }
+}
+
+TEST(Rejoin, SaysWhatBecomesOfTheSlotsOfUsers) {
+    FakeEffects effects;
+    effects.has_wal_beyond = false;
+    effects.slots = {{"barman", false}, {"debezium", true}};
+    const auto kept = RunStep(core::Step::kRejoin, effects);
+    EXPECT_NE(kept.note.find("\"debezium\""), std::string::npos);
+    EXPECT_EQ(kept.note.find("barman"), std::string::npos) << "it goes on as it is";
+    FakeEffects again;
+    again.slots = effects.slots;
+    const auto gone = RunStep(core::Step::kRejoin, again);
+    EXPECT_NE(gone.note.find("\"barman\", \"debezium\""), std::string::npos);
 }
 
 TEST(Lock, NoStepTouchesADirectoryInWhichAServerRuns) {

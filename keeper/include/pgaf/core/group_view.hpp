@@ -42,6 +42,8 @@ struct NodeView {
     Milliseconds report_age{0};
     Report report;  ///< the last one; state is also in `reported`
     HeldWal held;
+    /// The operator wants its data to be replaced by a copy of this number; 0: he does not.
+    std::int64_t wanted_copy = 0;
     /// How long a grant given to this node may still be in use; <= 0: none is. kNoLimit: unlimited
     /// grant.
     Milliseconds lease_left{0};

@@ -1,0 +1,142 @@
+"""Data with which PostgreSQL cannot start: a standby is copied anew and says why; the only complete copy never is."""
+import os
+import socket
+
+import pytest
+
+from hands import MINUTE, wait_whole
+from harness import Cluster, wait_for
+
+
+def overwrite(path, offset, data):
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        file.write(data)
+
+
+def control_checksum(pgdata):
+    overwrite(pgdata / "global/pg_control", 40, b"\x5a" * 8)
+
+
+def no_control(pgdata):
+    (pgdata / "global/pg_control").unlink()
+
+
+def short_control(pgdata):
+    os.truncate(pgdata / "global/pg_control", 100)
+
+
+def empty_version(pgdata):
+    os.truncate(pgdata / "PG_VERSION", 0)
+
+
+def map_of_the_catalog(pgdata):
+    overwrite(pgdata / "global/pg_filenode.map", 0, b"\0" * 64)
+
+
+def commit_log(pgdata):
+    """A directory that recovery needs, replaced by a file."""
+    (pgdata / "pg_xact").rename(pgdata / "pg_xact.gone")
+    (pgdata / "pg_xact").write_bytes(b"")
+
+
+def tail_of_wal(pgdata):
+    """The segment with the last checkpoint ends in its middle: what is missing comes by the stream, or by a copy."""
+    for segment in sorted((pgdata / "pg_wal").glob("0*0*"))[-3:]:
+        if segment.is_file() and segment.suffix == "":
+            os.truncate(segment, 8192)
+
+
+DAMAGES = {"pg_control with a wrong checksum": (control_checksum, True), "no pg_control": (no_control, True),
+           "a short pg_control": (short_control, True), "an empty PG_VERSION": (empty_version, True),
+           "a broken pg_filenode.map": (map_of_the_catalog, True), "no pg_xact": (commit_log, True),
+           "truncated WAL": (tail_of_wal, False)}
+
+
+@pytest.fixture(scope="module")
+def group():
+    cluster = Cluster()
+    try:
+        cluster.two_nodes()
+        cluster.all_the_while = cluster.witness(rate=50)
+        yield cluster
+    finally:
+        cluster.close()
+
+
+@pytest.fixture
+def cluster(group):
+    wait_whole(group)
+    return group
+
+
+def choose(cluster, role):
+    primary = next(name for name, pair in cluster.states().items() if pair == ("primary", "primary"))
+    return cluster.node(primary if role == "primary" else "ab".replace(primary, ""))
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("role", ["standby", "primary"])
+def test_damaged_node_is_copied_anew(cluster, role, damage):
+    if role == "primary" and damage == "truncated WAL":
+        pytest.skip("WAL that a primary has sent already")
+    node = choose(cluster, role)
+    act, is_copied = DAMAGES[damage]
+    directory = os.stat(node.pgdata).st_ino
+    node.kill()
+    act(node.pgdata)
+    if role == "primary":
+        other = choose_other(cluster, node)
+        wait_for(lambda: cluster.states()[other][0] in ("wait_primary", "primary"), MINUTE, "the other one serves")
+    node.start()
+    wait_for(lambda: node.worker(), 2 * MINUTE, "its server works")
+    wait_whole(cluster)
+    if is_copied:
+        assert os.stat(node.pgdata).st_ino != directory
+        wait_for(lambda: "cannot be used" in cluster.events(60), 20, "an event says why")
+
+
+def choose_other(cluster, node):
+    return next(name for name in "ab" if name != node.name)
+
+
+def test_the_only_copy_is_left_alone():
+    cluster = Cluster()
+    try:
+        a, b = cluster.two_nodes()
+        b.kill()
+        cluster.wait_states(a="wait_primary")
+        a.kill()
+        control_checksum(a.pgdata)
+        control_checksum(b.pgdata)
+        inodes = [os.stat(node.pgdata).st_ino for node in (a, b)]
+        a.start()
+        b.start()
+        wait_for(lambda: "checksum is wrong" in a.log.read_text() and "checksum is wrong" in b.log.read_text(), MINUTE,
+                 "both say what is wrong")
+        wait_for(lambda: cluster.monitor.autoctl("show", "state").stdout.count("checksum is wrong") == 2, MINUTE,
+                 "show state says so too")
+        assert [os.stat(node.pgdata).st_ino for node in (a, b)] == inodes
+    finally:
+        cluster.close()
+
+
+def test_port_that_is_taken_is_no_damage(cluster):
+    """A server that does not start for another reason is not copied."""
+    node = choose(cluster, "standby")
+    directory = os.stat(node.pgdata).st_ino
+    node.kill()
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", node.port))
+        taken.listen()
+        node.start()
+        wait_for(lambda: "The data seem to be whole" in node.log.read_text(), 2 * MINUTE, "the data are tried")
+        assert os.stat(node.pgdata).st_ino == directory
+    wait_for(lambda: node.worker(), MINUTE, "it starts when the port is free")
+    wait_whole(cluster)
+    assert os.stat(node.pgdata).st_ino == directory
+
+
+def test_nothing_is_lost(cluster):
+    cluster.all_the_while.verify()
