@@ -157,6 +157,7 @@ Result<ControlData> ParseControlData(std::string_view text) {
     data.min_recovery =
         core::ParseLsn(values["Minimum recovery ending location"]).value_or(core::Lsn{});
     data.control_version = ToNumber<int>(values["pg_control version number"]);
+    data.segment_bytes = ToNumber<std::uint64_t>(values["Bytes per WAL segment"]);
     data.has_checksums = ToNumber<int>(values["Data page checksum version"]) != 0;
     data.catalog_version = ToNumber<int>(values["Catalog version number"]);
     if (values.contains(kControlSizes.front())) {

@@ -1,11 +1,13 @@
 #include "node/node_files.hpp"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 
+#include "io/data_directory.hpp"
 #include "io/network.hpp"
 #include "io/pg_client.hpp"
 #include "node/heartbeat.hpp"
@@ -116,6 +118,13 @@ Result<std::vector<std::string>> NodeFiles::PrepareStart(core::NodeState state,
     auto control = io::ReadControlData(install_, paths_.pgdata);
     if (!control) return Pass(control);
     const bool is_standby = core::IsStandby(state);
+    if (is_standby) {
+        auto mended = io::MendCutWal(paths_.pgdata, control->segment_bytes);
+        if (!mended) return Pass(mended);
+        for (const std::string &name : *mended)
+            spdlog::warn("The file {} in pg_wal was cut off: what is missing is streamed again",
+                         name);
+    }
     if (auto done = group_settings_.WriteFile(reply, !is_standby, control->sizes); !done)
         return Pass(done);
     auto options = WriteNodeServerFiles(install_, config_, paths_,
