@@ -105,6 +105,7 @@ class NodeLoop final : public ServerLoop {
     void WatchHeartbeat(const Heartbeat &heartbeat);
     void WatchPostmaster();
     void WatchStream(const Heartbeat &heartbeat);
+    void WatchSmartStop(bool is_worker_up);
 
     Files &files_;
     Baton &baton_;
@@ -149,6 +150,7 @@ class NodeLoop final : public ServerLoop {
     bool is_stream_check_running_ = false;
     core::BootTime next_stream_check_;
     core::BootTime next_ask_;
+    core::BootTime smart_since_;  ///< it waits for its clients to go; 0: it does not
     core::BootTime ready_since_;  ///< the server accepts connections; 0: not yet
     bool is_wal_gone_ = false;    ///< the upstream no longer has what this standby needs
     int mute_starts_ = 0;         ///< servers, in a row, whose worker has never shown itself

@@ -30,10 +30,6 @@ def empty_version(pgdata):
     os.truncate(pgdata / "PG_VERSION", 0)
 
 
-def map_of_the_catalog(pgdata):
-    overwrite(pgdata / "global/pg_filenode.map", 0, b"\0" * 64)
-
-
 def commit_log(pgdata):
     """A directory that recovery needs, replaced by a file."""
     (pgdata / "pg_xact").rename(pgdata / "pg_xact.gone")
@@ -49,7 +45,7 @@ def tail_of_wal(pgdata):
 
 DAMAGES = {"pg_control with a wrong checksum": (control_checksum, True), "no pg_control": (no_control, True),
            "a short pg_control": (short_control, True), "an empty PG_VERSION": (empty_version, True),
-           "a broken pg_filenode.map": (map_of_the_catalog, True), "no pg_xact": (commit_log, True),
+           "no pg_xact": (commit_log, True),
            "truncated WAL": (tail_of_wal, False)}
 
 
@@ -126,10 +122,7 @@ def test_port_that_is_taken_is_no_damage(cluster):
     node = choose(cluster, "standby")
     directory = os.stat(node.pgdata).st_ino
     node.kill()
-    with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(("127.0.0.1", node.port))
-        taken.listen()
+    with socket.create_server(("::", node.port), family=socket.AF_INET6, dualstack_ipv6=True):
         node.start()
         wait_for(lambda: "The data seem to be whole" in node.log.read_text(), 2 * MINUTE, "the data are tried")
         assert os.stat(node.pgdata).st_ino == directory

@@ -349,6 +349,22 @@ TEST(Watchman, AStandbyWhoseWorkerHasWrittenNothingIsLeftAlone) {
     EXPECT_EQ(bench.world.Count("stop fast"), 0);
 }
 
+TEST(Watchman, AServerThatWaitsForItsClientsIsStopped) {
+    Bench bench;
+    bench.Begin();
+    bench.world.is_shutting_down = true;
+    for (int i = 0; i < 39; ++i) {
+        bench.world.heartbeat = Heartbeat{.pid = 99, .at = bench.world.now};
+        bench.RunFor(Milliseconds{250});
+    }
+    EXPECT_EQ(bench.world.Count("stop fast"), 0);
+    for (int i = 0; i < 4; ++i) {
+        bench.world.heartbeat = Heartbeat{.pid = 99, .at = bench.world.now};
+        bench.RunFor(Milliseconds{250});
+    }
+    EXPECT_EQ(bench.world.Count("stop fast"), 1);
+}
+
 TEST(Hang, AnOrderlyEndHasTimeForItsCheckpoint) {
     Bench bench;
     bench.world.runs_already = true;
