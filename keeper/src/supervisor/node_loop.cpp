@@ -200,7 +200,7 @@ bool NodeLoop::ActOnce() {
     PlanFacts facts{.state = record_.state,
                     .had_peer = record_.had_peer,
                     .is_marked = files_.IsMarked(),
-                    .failed_starts = BadStarts(),
+                    .failed_starts = reply_ ? BadStarts() : FailedStarts(),
                     .has_upstream = !reply_ || reply_->upstream.IsValid(),
                     .must_copy = MustCopy(),
                     .has_no_data = files_.HasNoData(),

@@ -53,6 +53,9 @@ TEST(Copy, IsMadeOfANodeThatRestsAndOnWhichNobodyDepends) {
     ConfirmGoal(view.sync);
     Advance(view);
     Reach(view, kC);
+    Reach(view, kA);
+    Advance(view);
+    Reach(view, kA);
     view.Find(kC)->report.copies = 4;
     const auto decision = RequestCopy(view, kC);
     ASSERT_TRUE(decision);
