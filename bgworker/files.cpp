@@ -10,6 +10,8 @@
 #include <cstring>
 #include <system_error>
 
+#include "pgaf/core/intake.hpp"
+
 namespace pgaf::keeper {
 namespace {
 
@@ -106,6 +108,14 @@ bool FlockBaton::TryTake() {
     if (fd_ < 0) return false;
     held_ = ::flock(fd_, LOCK_EX | LOCK_NB) == 0;
     return held_;
+}
+
+std::int64_t FlockBaton::Instance() {
+    struct stat info {};
+    if (instance_ != 0 || fd_ < 0 || ::fstat(fd_, &info) != 0) return instance_;
+    const auto boot = ReadFile("/proc/sys/kernel/random/boot_id");
+    if (boot) instance_ = core::InstanceOf(*boot, info.st_dev, info.st_ino);
+    return instance_;
 }
 
 MappedHeartbeat::~MappedHeartbeat() {

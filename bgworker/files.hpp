@@ -35,11 +35,13 @@ class FlockBaton final : public worker::Baton {
     FlockBaton(const FlockBaton &) = delete;
     FlockBaton &operator=(const FlockBaton &) = delete;
     bool TryTake() override;
+    std::int64_t Instance() override;
 
  private:
     std::string path_;
     int fd_ = -1;
     bool held_ = false;
+    std::int64_t instance_ = 0;
 };
 
 /// Memory-mapped sign of life; a beat costs no system call.

@@ -61,7 +61,9 @@ void Group::Reload() {
         view_.nodes.push_back(row.view);
         core::NodeView &node = view_.nodes.back();
         const core::OldGrant old_grant = core::OldGrantOf(node.reported, node.goal);
-        facts::FillView(facts::FindOrCreate(node.id, old_grant, view_.timeouts.lease), now, node);
+        facts::FillView(
+            facts::FindOrCreate(node.id, old_grant, view_.timeouts.lease, row.keeper_instance), now,
+            node);
         node.report.formation = key_.formation;
         node.report.group = key_.group;
     }
@@ -117,6 +119,7 @@ void Group::StoreReported(const store::ReportedRow &reported, Announcement annou
     if (node == nullptr || row == nullptr) return;
     node->reported = reported.state;
     row->keeper_epoch = reported.keeper_epoch;
+    row->keeper_instance = reported.keeper_instance;
     if (!reported.replication_state.empty()) row->replication_state = reported.replication_state;
     if (announcement == Announcement::kNone) return;
     store::Announce(key_, RowOf(node->id),
@@ -143,7 +146,8 @@ void Group::StoreSync(const core::SyncState &sync) {
 void Group::CarryAssignment(const core::Assignment &assignment) {
     core::NodeView *const node = view_.Find(assignment.node);
     if (node == nullptr) return;
-    store::UpdateGoal(node->id, assignment.goal, ++node->goal_version);
+    node->goal_version = core::NextGoalVersion(*node);
+    store::UpdateGoal(node->id, assignment.goal, node->goal_version);
     node->goal = assignment.goal;
     node->goal_age = core::Milliseconds{0};
     facts::NoteGoal(node->id, assignment.reason);

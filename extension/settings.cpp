@@ -28,6 +28,9 @@ bool guard_data_loss = true;
 bool push_changes = true;
 int event_retention_min = 30 * 24 * 60;
 int max_nodes = 2048;
+int events_per_minute = 120;
+char *node_secret = nullptr;
+bool node_role_may_order = true;
 
 struct IntSetting {
     const char *name;
@@ -72,6 +75,9 @@ const IntSetting kIntSettings[] = {
      &health_check_timeout_ms, 1'000, 10, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS},
     {"pgautofailover.event_retention", "Events older than this are removed; 0: none are.",
      &event_retention_min, 30 * 24 * 60, 0, INT_MAX / 60, PGC_SIGHUP, GUC_UNIT_MIN},
+    {"pgautofailover.events_per_minute",
+     "Events that one node may have recorded in a minute; others are only logged.",
+     &events_per_minute, 120, 1, INT_MAX, PGC_SIGHUP, 0},
     {"pgautofailover.max_nodes", "Number of nodes that shared memory has room for.", &max_nodes,
      2048, 2, 1'000'000, PGC_POSTMASTER, 0},
 };
@@ -109,10 +115,21 @@ void DefineUnsafe() {
                              &enable_health_checks, true, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
     DefineCustomBoolVariable("pgautofailover.guard_data_loss",
                              "Refuses a failover that may lose acknowledged commits.", nullptr,
-                             &guard_data_loss, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+                             &guard_data_loss, true, PGC_SUSET, 0, nullptr, nullptr, nullptr);
     DefineCustomBoolVariable("pgautofailover.push_changes",
                              "Tells keepers at once that they should report.", nullptr,
                              &push_changes, true, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+    DefineCustomBoolVariable(
+        "pgautofailover.node_role_may_order",
+        "Lets role autoctl_node ask for switchovers and the like in every formation.",
+        "What may lose data is for autoctl_operator alone, whatever this says.",
+        &node_role_may_order, true, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+    DefineCustomStringVariable("pgautofailover.node_secret",
+                               "The secret of the node that speaks in this session.", nullptr,
+                               &node_secret, "", PGC_USERSET,
+                               GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE |
+                                   GUC_SUPERUSER_ONLY | GUC_NO_RESET_ALL,
+                               nullptr, nullptr, nullptr);
     for (const IntSetting &s : kIntSettings) {
         DefineCustomIntVariable(s.name, s.description, nullptr, s.value, s.boot, s.minimum,
                                 s.maximum, s.context, s.flags, nullptr, nullptr, nullptr);
@@ -138,6 +155,9 @@ core::Timeouts CurrentTimeouts() {
     return timeouts;
 }
 
+int EventsPerMinute() { return events_per_minute; }
+std::string NodeSecret() { return node_secret != nullptr ? node_secret : ""; }
+bool NodeRoleMayOrder() { return node_role_may_order; }
 bool PushesChanges() { return push_changes; }
 bool GuardsDataLoss() { return guard_data_loss; }
 core::Milliseconds EventRetention() { return std::chrono::minutes(event_retention_min); }

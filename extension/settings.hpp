@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "pgaf/core/group_view.hpp"
 
 /// The settings (GUCs) of the monitor, read at every use: SIGHUP takes effect at the next decision.
@@ -12,6 +14,12 @@ void DefineUnsafe();
 core::Timeouts CurrentTimeouts();
 
 int MaxNodes();
+/// Events that a node may have recorded in a minute.
+int EventsPerMinute();
+/// What this session has given as the secret of its node; empty: nothing.
+std::string NodeSecret();
+/// Whoever has role autoctl_node may ask for switchovers and the like in every formation.
+bool NodeRoleMayOrder();
 /// Off: keepers hear of changes with their next reports.
 bool PushesChanges();
 /// Off: requests for a failover of this session accept the loss of commits that nobody can vouch

@@ -9,6 +9,7 @@ ALTER TABLE pgautofailover.node
     ADD COLUMN settingsversion bigint NOT NULL DEFAULT 1,
     ADD COLUMN settingsreported bigint NOT NULL DEFAULT 0,
     ADD COLUMN settingsmark bigint NOT NULL DEFAULT 0,
+    ADD COLUMN keeperinstance bigint NOT NULL DEFAULT 0,
     ADD COLUMN restartof bigint NOT NULL DEFAULT 0,
     ADD COLUMN restartasked timestamptz;
 ALTER TABLE pgautofailover.node
@@ -16,6 +17,7 @@ ALTER TABLE pgautofailover.node
 COMMENT ON COLUMN pgautofailover.node.settingsversion IS 'Version of PostgreSQL''s settings that the node is to have.';
 COMMENT ON COLUMN pgautofailover.node.settingsreported IS 'Version that the node has accepted; negative: that it refuses.';
 COMMENT ON COLUMN pgautofailover.node.settingsmark IS 'Which state of its settings the node has reported last.';
+COMMENT ON COLUMN pgautofailover.node.keeperinstance IS 'Which directory on which machine, since its last start, the keeper has that reported last; copies of a node differ in it.';
 COMMENT ON COLUMN pgautofailover.node.restartof IS 'The server of the node, by its start, that is to be restarted; 0: none.';
 COMMENT ON COLUMN pgautofailover.node.restartasked IS 'When that was asked for.';
 
@@ -219,3 +221,282 @@ AS 'MODULE_PATHNAME', $$pgautofailover_copy_progress$$;
 REVOKE ALL ON FUNCTION pgautofailover.copy_progress() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION pgautofailover.copy_progress() TO autoctl_node;
 COMMENT ON FUNCTION pgautofailover.copy_progress() IS 'Nodes whose data are being copied now, and how far that has come.';
+
+-- Security: names, roles, secrets of nodes, limits.
+
+CREATE FUNCTION pgautofailover.is_host_name(host text)
+RETURNS bool
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', $$pgautofailover_is_host_name$$;
+REVOKE ALL ON FUNCTION pgautofailover.is_host_name(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgautofailover.is_host_name(text) TO autoctl_node;
+COMMENT ON FUNCTION pgautofailover.is_host_name(text) IS 'An IP address, or a name of labels; no networks, and no words of pg_hba.conf.';
+
+CREATE FUNCTION pgautofailover.is_name(name text)
+RETURNS bool
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', $$pgautofailover_is_name$$;
+REVOKE ALL ON FUNCTION pgautofailover.is_name(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgautofailover.is_name(text) TO autoctl_node;
+COMMENT ON FUNCTION pgautofailover.is_name(text) IS 'From 1 to 255 bytes, without control characters.';
+
+CREATE FUNCTION pgautofailover.quote_uri(value text)
+RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', $$pgautofailover_quote_uri$$;
+REVOKE ALL ON FUNCTION pgautofailover.quote_uri(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgautofailover.quote_uri(text) TO autoctl_node;
+COMMENT ON FUNCTION pgautofailover.quote_uri(text) IS 'A part of a URI: what has a meaning there becomes %NN.';
+
+-- What a former version let in: no server can be reached under such a name.
+UPDATE pgautofailover.node SET nodehost = 'node-' || nodeid || '.invalid' WHERE NOT pgautofailover.is_host_name(nodehost);
+UPDATE pgautofailover.node SET nodename = 'node_' || nodeid WHERE NOT pgautofailover.is_name(nodename);
+UPDATE pgautofailover.node SET nodecluster = 'default' WHERE NOT pgautofailover.is_name(nodecluster);
+UPDATE pgautofailover.node SET region = 'default' WHERE NOT pgautofailover.is_name(region);
+SET CONSTRAINTS ALL IMMEDIATE;
+ALTER TABLE pgautofailover.node
+    ADD CONSTRAINT node_host_is_a_host CHECK (pgautofailover.is_host_name(nodehost)),
+    ADD CONSTRAINT node_names_are_names CHECK (pgautofailover.is_name(nodename) AND pgautofailover.is_name(nodecluster) AND pgautofailover.is_name(region));
+ALTER TABLE pgautofailover.formation
+    ADD CONSTRAINT formation_names_are_names CHECK (pgautofailover.is_name(formationid) AND pgautofailover.is_name(dbname::text)) NOT VALID;
+
+CREATE OR REPLACE FUNCTION pgautofailover.formation_uri(formation_id text DEFAULT 'default', cluster_name text DEFAULT 'default',
+    sslmode text DEFAULT 'prefer', sslrootcert text DEFAULT '', sslcrl text DEFAULT '')
+RETURNS text
+LANGUAGE sql STABLE STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT 'postgres://'
+           || string_agg(format('%s:%s', CASE WHEN n.nodehost LIKE '%:%' THEN '[' || n.nodehost || ']' ELSE n.nodehost END,
+                                n.nodeport), ',' ORDER BY n.nodeid)
+           || '/' || pgautofailover.quote_uri(f.dbname::text) || '?'
+           || CASE WHEN formation_uri.cluster_name = 'default'
+                   THEN 'target_session_attrs=read-write&' ELSE '' END
+           || 'sslmode=' || pgautofailover.quote_uri(formation_uri.sslmode)
+           || CASE WHEN formation_uri.sslrootcert = '' THEN ''
+                   ELSE '&sslrootcert=' || pgautofailover.quote_uri(formation_uri.sslrootcert) END
+           || CASE WHEN formation_uri.sslcrl = '' THEN '' ELSE '&sslcrl=' || pgautofailover.quote_uri(formation_uri.sslcrl) END
+    FROM pgautofailover.node n
+    JOIN pgautofailover.formation f ON f.formationid = n.formationid
+    WHERE n.formationid = formation_uri.formation_id AND n.groupid = 0
+      AND n.nodecluster = formation_uri.cluster_name AND n.goalstate <> 'dropped'
+    GROUP BY f.dbname
+$$;
+
+CREATE FUNCTION pgautofailover.check_node(node_id bigint)
+RETURNS void
+LANGUAGE c VOLATILE STRICT
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', $$pgautofailover_check_node$$;
+REVOKE ALL ON FUNCTION pgautofailover.check_node(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION pgautofailover.check_node(bigint) IS 'Raises an error unless the caller may speak for the node.';
+
+CREATE FUNCTION pgautofailover.check_order(formation_id text)
+RETURNS void
+LANGUAGE c VOLATILE STRICT
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', $$pgautofailover_check_order$$;
+REVOKE ALL ON FUNCTION pgautofailover.check_order(text) FROM PUBLIC;
+COMMENT ON FUNCTION pgautofailover.check_order(text) IS 'Raises an error unless the caller may ask for changes of the formation.';
+
+CREATE OR REPLACE FUNCTION pgautofailover.create_formation(
+    INOUT formation_id text, INOUT kind text, INOUT dbname name, INOUT opt_secondary bool,
+    INOUT number_sync_standbys int)
+RETURNS record
+LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    most constant int := current_setting('pgautofailover.max_nodes')::int;
+BEGIN
+    PERFORM pgautofailover.check_order(create_formation.formation_id);
+    IF NOT pgautofailover.is_name(create_formation.formation_id) OR NOT pgautofailover.is_name(create_formation.dbname::text) THEN
+        RAISE EXCEPTION 'invalid name of a formation or of its database'
+            USING ERRCODE = '22023', DETAIL = 'It must have between 1 and 255 bytes, and no control characters.';
+    END IF;
+    IF create_formation.kind <> 'pgsql' THEN
+        RAISE EXCEPTION 'formations of kind "%" are not supported', create_formation.kind
+            USING ERRCODE = CASE WHEN create_formation.kind = 'citus' THEN '0A000' ELSE '22023' END,
+                HINT = 'Use the kind "pgsql".';
+    END IF;
+    IF create_formation.number_sync_standbys < 0 THEN
+        RAISE EXCEPTION 'invalid value for number_sync_standbys: %', create_formation.number_sync_standbys
+            USING ERRCODE = '22023', DETAIL = 'It must not be negative.';
+    END IF;
+    IF (SELECT count(*) FROM pgautofailover.formation) >= most THEN
+        RAISE EXCEPTION 'there are % formations already', most
+            USING ERRCODE = '53400', HINT = 'Raise pgautofailover.max_nodes, which is also the limit of formations, and restart the monitor.';
+    END IF;
+    INSERT INTO pgautofailover.formation (formationid, kind, dbname, opt_secondary, number_sync_standbys)
+    VALUES (create_formation.formation_id, create_formation.kind, create_formation.dbname,
+            create_formation.opt_secondary, create_formation.number_sync_standbys);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION pgautofailover.drop_formation(formation_id text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM pgautofailover.check_order(drop_formation.formation_id);
+    DELETE FROM pgautofailover.formation WHERE formationid = drop_formation.formation_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'formation "%" does not exist', drop_formation.formation_id USING ERRCODE = '42704';
+    END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION pgautofailover.enable_secondary(formation_id text)
+RETURNS bool
+LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM pgautofailover.check_order(enable_secondary.formation_id);
+    UPDATE pgautofailover.formation SET opt_secondary = true WHERE formationid = enable_secondary.formation_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'formation "%" does not exist', enable_secondary.formation_id USING ERRCODE = '42704';
+    END IF;
+    RETURN true;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION pgautofailover.disable_secondary(formation_id text)
+RETURNS bool
+LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM pgautofailover.check_order(disable_secondary.formation_id);
+    UPDATE pgautofailover.formation SET opt_secondary = false WHERE formationid = disable_secondary.formation_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'formation "%" does not exist', disable_secondary.formation_id USING ERRCODE = '42704';
+    END IF;
+    RETURN true;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION pgautofailover.report_postgres_version(
+    node_id bigint, pg_versionnum int DEFAULT NULL, pg_version text DEFAULT NULL,
+    pg_versionstring text DEFAULT NULL, citus_version text DEFAULT NULL)
+RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT pgautofailover.check_node(n.nodeid) FROM pgautofailover.node n WHERE n.nodeid = report_postgres_version.node_id;
+    UPDATE pgautofailover.node n
+    SET pg_versionnum = report_postgres_version.pg_versionnum,
+        pg_version = left(report_postgres_version.pg_version, 200),
+        pg_versionstring = left(report_postgres_version.pg_versionstring, 500),
+        citus_version = left(report_postgres_version.citus_version, 200)
+    WHERE n.nodeid = report_postgres_version.node_id
+$$;
+
+CREATE OR REPLACE FUNCTION pgautofailover.report_timeline_history(node_id bigint, history jsonb)
+RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF node_id IS NULL OR history IS NULL OR jsonb_typeof(history) <> 'array' THEN
+        RAISE EXCEPTION 'a node and a JSON array of {tli, parenttli, switchpoint} are needed' USING ERRCODE = '22023';
+    END IF;
+    IF jsonb_array_length(history) > 1000 THEN
+        RAISE EXCEPTION 'a history of % timelines is too long', jsonb_array_length(history)
+            USING ERRCODE = '54000', HINT = 'Send the last 1000.';
+    END IF;
+    PERFORM pgautofailover.check_node(n.nodeid) FROM pgautofailover.node n WHERE n.nodeid = report_timeline_history.node_id;
+    INSERT INTO pgautofailover.node_timeline_history (nodeid, tli, parenttli, switchpoint_lsn)
+    SELECT report_timeline_history.node_id, h.tli, h.parenttli, h.switchpoint::pg_lsn
+    FROM jsonb_to_recordset(history) AS h(tli int, parenttli int, switchpoint text)
+    ON CONFLICT DO NOTHING;
+EXCEPTION WHEN foreign_key_violation THEN
+    RAISE EXCEPTION 'node % does not exist', node_id USING ERRCODE = '42704';
+END
+$$;
+
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = 'autoctl_operator') THEN
+        CREATE ROLE autoctl_operator LOGIN;
+    END IF;
+    IF NOT EXISTS (SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = 'autoctl_reader') THEN
+        CREATE ROLE autoctl_reader LOGIN;
+    END IF;
+    -- The owner of the monitor's database could put operators and functions of his own before those of others.
+    IF EXISTS (SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = 'autoctl' AND rolcanlogin AND NOT rolsuper) THEN
+        ALTER ROLE autoctl NOLOGIN;
+    END IF;
+END
+$$;
+GRANT USAGE ON SCHEMA pgautofailover TO autoctl_operator, autoctl_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA pgautofailover TO autoctl_operator, autoctl_reader;
+
+-- Readers may call what only reads, operators all but what keepers say and what tests need.
+DO $$
+DECLARE
+    f record;
+BEGIN
+    FOR f IN SELECT p.oid::pg_catalog.regprocedure AS called, p.proname, p.provolatile FROM pg_catalog.pg_proc p
+             WHERE p.pronamespace = 'pgautofailover'::pg_catalog.regnamespace AND p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype
+    LOOP
+        IF f.provolatile <> 'v' OR f.proname IN ('node_facts', 'failover_status', 'server_start', 'is_streaming', 'node_copies', 'copy_progress') THEN
+            EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO autoctl_reader', f.called);
+        END IF;
+        IF f.proname !~ '^testing_' AND f.proname NOT IN ('report', 'node_active', 'check_node', 'check_order') THEN
+            EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO autoctl_operator', f.called);
+        END IF;
+    END LOOP;
+    -- synchronous_standby_names is volatile because it may wait.
+    GRANT EXECUTE ON FUNCTION pgautofailover.synchronous_standby_names(text, int) TO autoctl_reader;
+    GRANT EXECUTE ON FUNCTION pgautofailover.dump_fsm() TO autoctl_reader;
+END
+$$;
+-- What needs the judgment of a person.
+REVOKE ALL ON FUNCTION pgautofailover.accept_timeline(text, int, int, text) FROM autoctl_node;
+REVOKE ALL ON FUNCTION pgautofailover.resolve_accepted_timeline(text, int) FROM autoctl_node;
+REVOKE ALL ON FUNCTION pgautofailover.set_node_system_identifier(bigint, bigint) FROM autoctl_node;
+REVOKE ALL ON FUNCTION pgautofailover.set_group_system_identifier(int, bigint) FROM autoctl_node;
+
+CREATE TABLE pgautofailover.node_secret (
+    nodeid bigint PRIMARY KEY REFERENCES pgautofailover.node (nodeid) ON DELETE CASCADE,
+    hash bytea NOT NULL,
+    known_since timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX node_secret_hash ON pgautofailover.node_secret (hash);
+COMMENT ON TABLE pgautofailover.node_secret IS 'Who has the secret of a node may speak for it. The node has made it; only its hash is known here.';
+COMMENT ON COLUMN pgautofailover.node_secret.nodeid IS 'Node.';
+COMMENT ON COLUMN pgautofailover.node_secret.hash IS 'SHA-256 of the secret.';
+COMMENT ON COLUMN pgautofailover.node_secret.known_since IS 'When the node has shown it first.';
+SELECT pg_catalog.pg_extension_config_dump('pgautofailover.node_secret', '');
+
+CREATE FUNCTION pgautofailover.reset_node_secret(node_id bigint)
+RETURNS bool
+LANGUAGE sql VOLATILE STRICT SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH forgotten AS (DELETE FROM pgautofailover.node_secret s WHERE s.nodeid = reset_node_secret.node_id RETURNING 1)
+    SELECT EXISTS (SELECT 1 FROM forgotten)
+$$;
+REVOKE ALL ON FUNCTION pgautofailover.reset_node_secret(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgautofailover.reset_node_secret(bigint) TO autoctl_operator;
+COMMENT ON FUNCTION pgautofailover.reset_node_secret(bigint) IS 'Forgets the secret of a node; the next one that reports for it becomes its secret. False when there was none.';
+
+-- Nobody needs these in the monitor's database: they fill the disk, or hold the locks of groups for ever.
+DO $$
+DECLARE
+    f record;
+BEGIN
+    EXECUTE pg_catalog.format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', pg_catalog.current_database());
+    FOR f IN SELECT p.oid::pg_catalog.regprocedure AS called FROM pg_catalog.pg_proc p
+             WHERE p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace
+               AND (p.proname IN ('lo_creat', 'lo_create', 'lo_from_bytea', 'lo_put', 'lo_open', 'lowrite') OR p.proname ~ '^pg_(try_)?advisory_(xact_)?lock')
+    LOOP
+        EXECUTE pg_catalog.format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', f.called);
+    END LOOP;
+END
+$$;

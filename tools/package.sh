@@ -33,7 +33,16 @@ for binary in "${binaries[@]}"; do
 done
 docs=$root/usr/share/doc/$name
 mkdir -p "$docs"
-cp README.md docs/*.md "$docs/"
+cp README.md SECURITY.md THIRD-PARTY.md docs/*.md "$docs/"
+{
+  printf 'Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nUpstream-Name: pgautofailover\n\n'
+  printf 'Files: *\nCopyright: 2026, the authors of this pgautofailover\nLicense: PostgreSQL\n'
+  sed -n '5,$p' LICENSE | sed 's/^$/./; s/^/ /'
+  # What is compiled in; everything else is linked dynamically.
+  printf '\nFiles: RapidJSON\nCopyright: 2015, THL A29 Limited, a Tencent company, and Milo Yip\nLicense: Expat\n'
+  printf '\nFiles: CLI11\nCopyright: 2017-2023, University of Cincinnati, developed by Henry Schreiner\nLicense: BSD-3-clause\n'
+  printf '\nFiles: expected\nCopyright: Sy Brand\nLicense: CC0-1.0\n'
+} >"$docs/copyright"
 find "$root/usr/share/man" -type f -name '*.1' -exec gzip -9n {} +
 find "$root" -type d -exec chmod 755 {} +
 chmod -R u+rwX,go+rX,go-w "$root"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs every test, fast ones first. TESTS="style unit sql cli sanitize proof azure cluster" chooses layers.
+# Runs every test, fast ones first. TESTS="style unit sql cli sanitize fuzz proof azure cluster" chooses layers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 top=$PWD
-layers=${TESTS:-style unit sql cli sanitize proof azure cluster}
+layers=${TESTS:-style unit sql cli sanitize fuzz proof azure cluster}
 export PYTHONDONTWRITEBYTECODE=1
 tools/build.sh
 
@@ -70,6 +70,11 @@ if has sanitize; then
   build/sanitize/pgaf_conversation keeper/tests/conversation/scenarios
   build/sanitize/pgaf_simulate --known keeper/sim/known_faults.txt --seeds 100
   build/sanitize/pgaf_simulate --known keeper/sim/known_faults.txt --scenarios
+fi
+
+if has fuzz; then
+  echo '=== fuzz targets'
+  tools/fuzz.sh
 fi
 
 if has proof; then

@@ -1,6 +1,7 @@
 #include "api/copies.hpp"
 
 #include "api/arguments.hpp"
+#include "api/rights.hpp"
 #include "facts/node_facts.hpp"
 #include "pg/report.hpp"
 
@@ -38,6 +39,7 @@ PGAF_SQL_FUNCTION(pgautofailover_copy_node) {
     if (!node)
         throw PgError(ERRCODE_UNDEFINED_OBJECT,
                       "node " + std::to_string(id.value) + " does not exist");
+    CheckOrder(node->group.formation, node->group.group);
     Group group = Group::Lock(node->group);
     const core::Decision decision = pg::ValueOrRaise(core::RequestCopy(group.view(), id));
     const std::int64_t copy = core::NextCopy(*group.view().Find(id));

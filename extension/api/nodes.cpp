@@ -1,8 +1,12 @@
 #include "api/arguments.hpp"
+#include "api/rights.hpp"
 #include "facts/node_facts.hpp"
 #include "facts/workers.hpp"
 #include "group.hpp"
+#include "pg/clock.hpp"
 #include "pg/report.hpp"
+#include "pgaf/core/names.hpp"
+#include "settings.hpp"
 
 #include <algorithm>
 #include <string>
@@ -79,6 +83,14 @@ void CheckPort(int port) {
                   "It must be between 1 and 65535.");
 }
 
+void CheckNames(const store::NewNode &node, const std::string &dbname) {
+    pg::CheckOrRaise(core::CheckHostName("host name", node.host));
+    if (!node.name.empty()) pg::CheckOrRaise(core::CheckName("name of a node", node.name));
+    pg::CheckOrRaise(core::CheckName("name of a database", dbname));
+    pg::CheckOrRaise(core::CheckName("name of a cluster", node.cluster));
+    pg::CheckOrRaise(core::CheckName("name of a region", node.region));
+}
+
 /// The formation takes the database of its first node; later ones must agree.
 void CheckFormation(const Registration &r) {
     const std::string &formation = r.node.group.formation;
@@ -152,6 +164,7 @@ store::NodeRow Register(Registration &r) {
     r.node.goal = GoalOrRaise(group.view());
     CheckInitialRole(r.node.reported, r.node.goal);
     const NodeId id = store::InsertNode(r.node);
+    CheckNode(id, FirstSecret::kKeep);
     facts::CreateFresh(id);
     NoteAddress(id, address, r.node.port);
     group.Reload();
@@ -167,8 +180,22 @@ store::NodeRow Register(Registration &r) {
     return group.RowOf(id);
 }
 
+/// By force a node goes without its own word. That is for operators, for the node itself, and for
+/// the one that takes the place of a node that has not been heard for a while.
+void CheckForce(NodeId node) {
+    constexpr std::int64_t kSilentNs = 10'000'000'000;
+    if (IsNode(node) || IsOperator()) return;
+    const std::optional<facts::NodeFacts> facts = facts::Find(node);
+    const bool is_silent =
+        !facts || !facts->has_report ||
+        (facts->session_pid == 0 && pg::BootNow().ns - facts->report_ns > kSilentNs);
+    if (!is_silent) CheckOperator("drop node " + std::to_string(node.value) + " by force");
+}
+
 bool Remove(const std::optional<store::NodeAddress> &node, const std::string &who, bool force) {
     if (!node) throw PgError(ERRCODE_UNDEFINED_OBJECT, who + " does not exist");
+    CheckOrder(node->group.formation, node->group.group);
+    if (force) CheckForce(node->node);
     store::LockFormation(node->group.formation);
     Group group = Group::Lock(node->group);
     const core::Decision decision =
@@ -188,6 +215,7 @@ PGAF_SQL_FUNCTION(pgautofailover_register_node) {
     r.node.group.group = 0;
     CheckPriority(r.node.candidate_priority);
     CheckPort(r.node.port);
+    CheckNames(r.node, r.dbname);
     const store::NodeRow row = Register(r);
     return Row(fcinfo,
                {Int64GetDatum(row.view.id.value), Int32GetDatum(0),
@@ -217,6 +245,8 @@ PGAF_SQL_FUNCTION(pgautofailover_update_node_metadata) {
     const NodeId id{PG_GETARG_INT64(0)};
     const std::optional<std::string> name = OptionalTextArg(fcinfo, 1);
     const std::optional<std::string> host = OptionalTextArg(fcinfo, 2);
+    if (name) pg::CheckOrRaise(core::CheckName("name of a node", *name));
+    if (host) pg::CheckOrRaise(core::CheckHostName("host name", *host));
     std::optional<std::string> address;
     if (host) address = ResolveHost(*host);
     pg::Spi spi;
@@ -225,6 +255,7 @@ PGAF_SQL_FUNCTION(pgautofailover_update_node_metadata) {
         throw PgError(ERRCODE_UNDEFINED_OBJECT,
                       "node " + std::to_string(id.value) + " does not exist");
     }
+    CheckNode(id, FirstSecret::kPassOver);
     Group group = Group::Lock(node->group);
     const store::NodeRow before = group.RowOf(id);
     const int port = PG_ARGISNULL(3) ? before.view.port : PG_GETARG_INT32(3);

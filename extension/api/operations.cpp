@@ -1,6 +1,8 @@
 #include "api/arguments.hpp"
+#include "api/rights.hpp"
 #include "group.hpp"
 #include "pg/report.hpp"
+#include "pgaf/core/names.hpp"
 #include "settings.hpp"
 
 #include <string>
@@ -69,6 +71,7 @@ bool ChangeMaintenance(FunctionCallInfo fcinfo, Request request) {
     pg::Spi spi;
     const std::optional<store::NodeAddress> node = store::FindNode(id);
     if (!node) return false;
+    CheckOrder(node->group.formation, node->group.group);
     Group group = Group::Lock(node->group);
     if (!group.Has(id)) return false;
     group.Carry(pg::ValueOrRaise(request(group.view(), id)));
@@ -88,6 +91,9 @@ PGAF_SQL_FUNCTION(pgautofailover_perform_failover) {
         request.primary_is_off = PG_GETARG_BOOL(3);
     }
     pg::Spi spi;
+    CheckOrder(key.formation, key.group);
+    if (request.allow_data_loss || request.primary_is_off)
+        CheckOperator("accept the loss of acknowledged commits");
     Group group = Group::Lock(key);
     FailOver(group, request);
     PG_RETURN_VOID();
@@ -98,6 +104,7 @@ PGAF_SQL_FUNCTION(pgautofailover_perform_promotion) {
     const std::string name = TextArg(fcinfo, 1);
     pg::Spi spi;
     const store::NodeAddress node = FindByName(formation, name);
+    CheckOrder(formation, node.group.group);
     Group group = Group::Lock(node.group);
     const bool must_promote = CheckPromotion(group, node.node);
     if (must_promote) {
@@ -125,6 +132,7 @@ PGAF_SQL_FUNCTION(pgautofailover_set_formation_number_sync_standbys) {
     const std::string formation = TextArg(fcinfo, 0);
     const int number = PG_GETARG_INT32(1);
     pg::Spi spi;
+    CheckOrder(formation);
     store::LockFormation(formation);
     if (!store::HasFormation(formation)) {
         throw PgError(ERRCODE_INVALID_PARAMETER_VALUE,
@@ -157,6 +165,7 @@ PGAF_SQL_FUNCTION(pgautofailover_set_node_candidate_priority) {
     const int priority = PG_GETARG_INT32(2);
     pg::Spi spi;
     const store::NodeAddress node = FindByName(formation, name);
+    CheckOrder(formation, node.group.group);
     if (priority < 0 || priority > 100) {
         throw PgError(ERRCODE_INVALID_PARAMETER_VALUE,
                       "invalid candidate priority " + std::to_string(priority),
@@ -182,6 +191,7 @@ PGAF_SQL_FUNCTION(pgautofailover_set_node_replication_quorum) {
     const bool quorum = PG_GETARG_BOOL(2);
     pg::Spi spi;
     const store::NodeAddress node = FindByName(formation, name);
+    CheckOrder(formation, node.group.group);
     Group group = Group::Lock(node.group);
     const store::NodeRow before = group.RowOf(node.node);
     if (before.view.replication_quorum == quorum) return BoolGetDatum(true);
@@ -206,8 +216,10 @@ PGAF_SQL_FUNCTION(pgautofailover_set_node_region) {
     const std::string region = TextArg(fcinfo, 2);
     if (region.empty())
         throw PgError(ERRCODE_INVALID_PARAMETER_VALUE, "the region must not be empty");
+    pg::CheckOrRaise(core::CheckName("name of a region", region));
     pg::Spi spi;
     const store::NodeAddress node = FindByName(formation, name);
+    CheckOrder(formation, node.group.group);
     Group group = Group::Lock(node.group);
     (void)group.RowOf(node.node);
     (void)pg::Execute(update_region, {pg::Param::Int8(node.node.value), pg::Param::Text(region)});

@@ -1,6 +1,7 @@
 #include "api/postgres_settings.hpp"
 
 #include "api/arguments.hpp"
+#include "api/rights.hpp"
 #include "facts/node_facts.hpp"
 #include "pg/report.hpp"
 #include "store/setting_store.hpp"
@@ -164,6 +165,7 @@ PGAF_SQL_FUNCTION(pgautofailover_set_postgres_setting) {
                          .former = {}};
     if (change.value) pg::CheckOrRaise(core::CheckPostgresSetting(*name, *change.value));
     pg::Spi spi;
+    CheckOrder(*formation);
     return Int64GetDatum(Change(std::move(change), OptionalTextArg(fcinfo, 3)));
 }
 
@@ -175,6 +177,7 @@ PGAF_SQL_FUNCTION(pgautofailover_restart_node) {
     if (!node)
         throw PgError(ERRCODE_UNDEFINED_OBJECT,
                       "node \"" + name + "\" does not exist in formation \"" + formation + "\"");
+    CheckOrder(formation, node->group.group);
     const Group group = Group::Lock(node->group);
     const store::NodeRow row = group.RowOf(node->node);
     const core::NodeView &view = row.view;

@@ -2,16 +2,19 @@
 #include "api/arguments.hpp"
 #include "api/copies.hpp"
 #include "api/postgres_settings.hpp"
+#include "api/rights.hpp"
 #include "facts/node_facts.hpp"
 #include "facts/workers.hpp"
 #include "group.hpp"
 #include "pg/clock.hpp"
+#include "settings.hpp"
 
 #include <array>
 #include <string>
 #include <utility>
 
 #include "pgaf/core/intake.hpp"
+#include "pgaf/core/learn.hpp"
 
 /// The report call: facts up; goal, grant, synchronous set and peers down.
 namespace pgaf::api {
@@ -65,11 +68,26 @@ std::string AddressIfNew(const store::NodeAddress &node) {
 
 /// Points into `row`.
 core::ReporterRow ReporterOf(const store::NodeRow &row) {
+    const std::optional<facts::NodeFacts> facts = facts::Find(row.view.id);
     return {.who = store::Describe(row.view),
             .keeper_epoch = row.keeper_epoch,
             .system_identifier = row.system_identifier,
             .reported = row.view.reported,
-            .last = row.view.has_report ? &row.view.report : nullptr};
+            .last = row.view.has_report ? &row.view.report : nullptr,
+            .instance = row.keeper_instance,
+            .is_connected = row.view.session == core::SessionFact::kConnected && facts &&
+                            facts->session_pid != MyProcPid,
+            .silent_age = row.view.silent_age,
+            .lease_left = row.view.lease_left};
+}
+
+/// A keeper that is not listened to changes nothing but the events.
+void StoreRefusal(const Group &group, const store::NodeRow &row, core::Refusal refusal) {
+    if (refusal != core::Refusal::kSecondInstance) return;
+    const std::string text = "A second keeper of " + store::Describe(row.view) +
+                             " is refused: the first one lives, and this one runs on a copy";
+    if (store::IsRecent(group.key(), text)) return;
+    store::Announce(group.key(), row, text, {});
 }
 
 void StoreFacts(const Report &report, const std::string &address, int port, core::Lsn others_hold) {
@@ -103,6 +121,7 @@ void StoreRow(Group &group, const Report &report, const core::RowChange &change,
                          .lsn = report.lsn,
                          .system_identifier = report.system_identifier,
                          .keeper_epoch = report.keeper_epoch,
+                         .keeper_instance = report.instance,
                          .replication_state = replication_state},
                         change.state ? Group::Announcement::kAnnounce : Group::Announcement::kNone);
 }
@@ -114,6 +133,8 @@ void StoreEvent(const Group &group, const Report &report) {
     const store::NodeRow row = group.RowOf(report.node);
     const std::string text = store::Describe(row.view) + ": " + report.event.substr(0, kMost);
     if (store::IsRecent(group.key(), text)) return;
+    if (store::CountRecent(report.node) >= settings::EventsPerMinute())
+        return pg::Log("no event, there were too many in the last minute: " + text);
     store::Announce(group.key(), row, text, {});
 }
 
@@ -126,14 +147,22 @@ void LimitLockWait() {
     });
 }
 
-/// Everything but the answer.
-Group Process(Report &report, Reporter reporter, const std::string &replication_state) {
+/// Everything but the answer; `refused` is that to a keeper that is not listened to.
+Group Process(Report &report, Reporter reporter, const std::string &replication_state,
+              std::optional<core::Reply> &refused) {
     const store::NodeAddress node = FindReporter(report);
+    CheckNode(report.node, FirstSecret::kKeep);
     const std::string address = AddressIfNew(node);
     LimitLockWait();
     Group group = Group::Lock(node.group);
     const store::NodeRow row = group.RowOf(report.node);
     const core::ReporterRow on_record = ReporterOf(row);
+    const core::Refusal refusal = pg::ValueOrRaise(core::CheckKeeper(on_record, report, reporter));
+    if (refusal != core::Refusal::kNone) {
+        StoreRefusal(group, row, refusal);
+        refused = core::RefusalReply(on_record, report, refusal);
+        return group;
+    }
     report = pg::ValueOrRaise(core::AdmitReport(on_record, std::move(report), reporter));
     const core::RowChange change = core::ChangeBy(on_record, report);
     StoreFacts(report, address, row.view.port, core::HeldByOthers(group.view(), report));
@@ -145,6 +174,11 @@ Group Process(Report &report, Reporter reporter, const std::string &replication_
     if (reporter == Reporter::kOurs) NoteSettings(group, report);
     if (reporter == Reporter::kOurs) NoteCopy(group, report);
     if (change.timeline) store::AddTimelines(report.node, report.timeline, report.history);
+    if (const auto learned = core::Learn(group.view(), report)) {
+        group.Carry(*learned);
+        pg::Log("formation \"" + group.key().formation + "\" group " +
+                std::to_string(group.key().group) + ": " + learned->assignments.front().reason);
+    }
     if (const auto confirmed = core::ConfirmSync(group.view(), report)) group.StoreSync(*confirmed);
     group.Settle();
     return group;
@@ -158,8 +192,10 @@ core::Reply Answer(const Group &group, const Report &report) {
     AnswerSettings(group, report, reply);
     const core::BootTime now = pg::BootNow();
     const core::Reply *const granted = &reply;
-    const bool is_recorded = facts::Update(
-        report.node, [=](facts::NodeFacts &entry) { core::NoteGrant(entry.lease, *granted, now); });
+    const std::int64_t instance = report.instance;
+    const bool is_recorded = facts::Update(report.node, [=](facts::NodeFacts &entry) {
+        core::NoteGrant(entry.lease, *granted, now, instance);
+    });
     // A grant that nobody remembers must not leave.
     if (!is_recorded) reply.grant = core::GrantKind::kNone;
     return reply;
@@ -203,8 +239,9 @@ PGAF_SQL_FUNCTION(pgautofailover_report) {
     std::string text;
     {
         pg::Spi spi;
-        const Group group = Process(report, Reporter::kOurs, "");
-        text = core::Encode(Answer(group, report));
+        std::optional<core::Reply> refused;
+        const Group group = Process(report, Reporter::kOurs, "", refused);
+        text = core::Encode(refused ? *refused : Answer(group, report));
     }
     return pg::ToText(text);
 }
@@ -216,7 +253,8 @@ PGAF_SQL_FUNCTION(pgautofailover_node_active) {
     core::Reply reply;
     {
         pg::Spi spi;
-        const Group group = Process(report, Reporter::kForeign, replication_state);
+        std::optional<core::Reply> refused;
+        const Group group = Process(report, Reporter::kForeign, replication_state, refused);
         AssumeUnlimited(group, report);
         reply = core::BuildReply(group.view(), report.node, report.holder);
     }

@@ -62,6 +62,7 @@ core::Report FromPlain(const NodeFacts &facts) {
     core::Report to;
     to.node = NodeId{facts.key.node};
     to.keeper_epoch = from.keeper_epoch;
+    to.instance = from.instance;
     to.sequence = from.sequence;
     to.copies = from.copies;
     to.goal_version = from.goal_version;
@@ -122,7 +123,8 @@ void CreateFresh(NodeId node) {
     Reset(*entry, pg::BootNow().ns);
 }
 
-NodeFacts FindOrCreate(NodeId node, core::OldGrant old_grant, Milliseconds lease) {
+NodeFacts FindOrCreate(NodeId node, core::OldGrant old_grant, Milliseconds lease,
+                       std::int64_t instance) {
     LockScope lock(LW_EXCLUSIVE);
     bool found = false;
     NodeFacts *const entry = Enter(node, &found);
@@ -130,7 +132,7 @@ NodeFacts FindOrCreate(NodeId node, core::OldGrant old_grant, Milliseconds lease
     if (!found) {
         // Nothing may be known about grants later than the last look, so they count from now.
         Reset(*entry, GetShared().server_start_ns);
-        entry->lease = core::LeaseAfterRestart(old_grant, lease, pg::BootNow());
+        entry->lease = core::LeaseAfterRestart(old_grant, lease, pg::BootNow(), instance);
     }
     return *entry;
 }
@@ -187,6 +189,7 @@ void FillView(const NodeFacts &facts, BootTime now, core::NodeView &view) {
 PlainReport ToPlain(const core::Report &from) {
     PlainReport to{};
     to.keeper_epoch = from.keeper_epoch;
+    to.instance = from.instance;
     to.sequence = from.sequence;
     to.copies = from.copies;
     to.goal_version = from.goal_version;

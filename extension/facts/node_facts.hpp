@@ -17,7 +17,9 @@ namespace pgaf::facts {
 void CreateFresh(core::NodeId node);
 
 /// The facts of a node that has a row. Created as after a restart of the server when missing.
-NodeFacts FindOrCreate(core::NodeId node, core::OldGrant old_grant, core::Milliseconds lease);
+/// `instance`: the keeper that reported last.
+NodeFacts FindOrCreate(core::NodeId node, core::OldGrant old_grant, core::Milliseconds lease,
+                       std::int64_t instance);
 std::optional<NodeFacts> Find(core::NodeId node);
 void Forget(core::NodeId node);
 /// The operator has seen to it that the node cannot acknowledge anything.

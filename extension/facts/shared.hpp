@@ -39,6 +39,7 @@ struct PlainStandby {
 /// core::Report without its identity, cut to fixed sizes.
 struct PlainReport {
     std::int64_t keeper_epoch;
+    std::int64_t instance;
     std::int64_t sequence;
     std::int64_t copies;
     std::int64_t goal_version;

@@ -27,6 +27,9 @@ pg::Statement insert_event{
     "''),"
     " nullif($16, ''), $17)"};
 
+pg::Statement events_of_minute{
+    "SELECT count(*) FROM pgautofailover.event WHERE nodeid = $1"
+    " AND eventtime > pg_catalog.clock_timestamp() - interval '1 minute'"};
 pg::Statement recent_event{
     "SELECT 1 FROM (SELECT e.description FROM pgautofailover.event e"
     " WHERE e.formationid = $1 AND e.groupid = $2 ORDER BY e.eventid DESC LIMIT 50) recent"
@@ -110,6 +113,10 @@ bool IsRecent(const GroupKey &group, const std::string &description) {
     return !pg::Execute(recent_event, {Param::Text(group.formation), Param::Int4(group.group),
                                        Param::Text(description)})
                 .empty();
+}
+
+int CountRecent(core::NodeId node) {
+    return static_cast<int>(pg::Execute(events_of_minute, {Param::Int8(node.value)}).Int8(0, 1));
 }
 
 std::size_t PurgeEvents(core::Milliseconds age) {

@@ -20,6 +20,9 @@ struct Cause {
 /// One of the last events of the group has this description.
 bool IsRecent(const GroupKey &group, const std::string &description);
 
+/// Events of the node in the last minute.
+int CountRecent(core::NodeId node);
+
 /// An event row, and its sentence in the server's log. When the transaction has committed the
 /// worker tells those who listen: the sentence on channel "log", and the state on channel "state".
 void Announce(const GroupKey &group, const NodeRow &node, const std::string &description,

@@ -71,7 +71,8 @@ Statement select_nodes{
     " replicationquorum, health, sysidentifier, keeperepoch, reportedtli, reportedlsn,"
     " reportedrepstate, reportedpgisrunning, goalversion, replication_stall_since IS NOT NULL,"
     " settingsversion, settingsreported, settingsmark, restartof,"
-    " coalesce(restartasked > pg_catalog.now() - interval '60 s', false), wantedcopy"
+    " coalesce(restartasked > pg_catalog.now() - interval '60 s', false), keeperinstance,"
+    " wantedcopy"
     " FROM pgautofailover.node"
     " WHERE formationid = $1 AND groupid = $2 ORDER BY nodeid"};
 Statement next_node_id{"SELECT pg_catalog.nextval('pgautofailover.node_nodeid_seq')"};
@@ -92,6 +93,7 @@ Statement update_reported{
     " reportedlsn = CASE WHEN $5 > '0/0' THEN $5 ELSE reportedlsn END,"
     " walreporttime = CASE WHEN $5 > '0/0' THEN pg_catalog.now() ELSE walreporttime END,"
     " sysidentifier = coalesce(nullif($6, 0), sysidentifier), keeperepoch = $7,"
+    " keeperinstance = $9,"
     " reportedrepstate = coalesce(nullif($8, ''), reportedrepstate),"
     " reporttime = pg_catalog.now() WHERE nodeid = $1"};
 Statement update_goal{
@@ -177,7 +179,8 @@ NodeRow ReadNode(const Rows &rows, std::uint64_t i) {
     row.settings_mark = rows.Int8(i, 20);
     row.restart_of = rows.Int8(i, 21);
     row.is_restart_new = rows.Bool(i, 22);
-    view.wanted_copy = rows.Int8(i, 23);
+    row.keeper_instance = rows.Int8(i, 23);
+    view.wanted_copy = rows.Int8(i, 24);
     return row;
 }
 
@@ -275,7 +278,8 @@ void UpdateReported(const ReportedRow &row) {
         {Param::Int8(row.node.value), StateParam(row.state), Param::Bool(row.pg_running),
          Param::Int4(row.timeline), Param::PgLsn(row.lsn),
          Param::Int8(static_cast<std::int64_t>(row.system_identifier)),
-         Param::Int8(row.keeper_epoch), Param::Text(row.replication_state)});
+         Param::Int8(row.keeper_epoch), Param::Text(row.replication_state),
+         Param::Int8(row.keeper_instance)});
 }
 
 void UpdateGoal(NodeId node, NodeState goal, std::int64_t version) {

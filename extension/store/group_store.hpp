@@ -32,6 +32,7 @@ struct NodeRow {
     int health = -1;
     std::optional<std::uint64_t> system_identifier;
     std::int64_t keeper_epoch = 0;
+    std::int64_t keeper_instance = 0;
     int timeline = 1;
     core::Lsn lsn;
     std::string replication_state;
@@ -90,6 +91,7 @@ struct ReportedRow {
     core::Lsn lsn;                        ///< 0: keep
     std::uint64_t system_identifier = 0;  ///< 0: keep
     std::int64_t keeper_epoch = 0;
+    std::int64_t keeper_instance = 0;
     std::string replication_state;  ///< empty: keep
 };
 void UpdateReported(const ReportedRow &row);

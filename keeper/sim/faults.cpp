@@ -39,7 +39,9 @@ constexpr std::array kInfos{
     FaultInfo{kMonitorRestore, "monitor_restore", 3},
     FaultInfo{kMonitorLost, "monitor_lost", 2},
     FaultInfo{kCopyMachine, "copy_machine", 2},
+    FaultInfo{kLastingCopy, "lasting_copy", 2},
     FaultInfo{kOldDisk, "old_disk", 2},
+    FaultInfo{kUnheardOldDisk, "old_disk_unheard", 2},
     FaultInfo{kImpostor, "impostor", 2},
     FaultInfo{kAlterSync, "alter_sync", 2},
     FaultInfo{kAlterConninfo, "alter_conninfo", 2},
@@ -124,7 +126,7 @@ void InjectProcess(World &world, const Fault &fault, Machine &machine) {
             world.LoseTail(machine, 1 + n % 8);
             return;
         case kNodeGone:
-            if (world.Machines() < 3) return;
+            if (world.Originals() < 3) return;
             world.Tell("fault: " + machine.Who() + " is gone for good");
             machine.is_gone = true;
             return machine.PowerOff();
@@ -291,9 +293,20 @@ void InjectWorld(World &world, const Fault &fault, Machine &machine) {
             world.Tell("fault: the monitor has lost its tables");
             return world.LoseMonitor();
         case kOldDisk:
+            if (core::IsPrimaryIsh(machine.RecordedState().value_or(core::NodeState::kInit)) ||
+                !world.IsHeard(machine))
+                return;
             return world.ReturnToImage(machine, fault.numbers[1]);
-        case kCopyMachine: {
+        case kUnheardOldDisk:
+            return world.ReturnToImage(machine, fault.numbers[1]);
+        case kCopyMachine:
+        case kLastingCopy: {
+            const bool is_lasting = fault.kind == kLastingCopy;
+            if (!is_lasting && !world.IsHeard(machine)) return;
             const int copy = world.CopyMachine(machine.place);
+            // Soon enough the original is silent for other reasons, in this world.
+            if (copy != 0 && !is_lasting)
+                world.At(copy).retires_at = world.Now() + Milliseconds{2500};
             if (copy != 0)
                 world.Tell("operator: " + machine.Who() + " is copied to machine " +
                            std::to_string(copy));

@@ -48,6 +48,7 @@ void Machine::PowerOff(std::size_t lost_units) {
 void Machine::PowerOn() {
     if (is_up || is_gone) return;
     is_up = true;
+    ++boots;
     frozen_until = worker_frozen_until = supervisor_frozen_until = {};
     if (is_registered) supervisor_starts = world.Now() + world.random().UpTo(2000);
 }

@@ -32,6 +32,8 @@ class Machine {
     [[nodiscard]] bool IsFrozen() const;
     [[nodiscard]] bool IsDiskFrozen() const;
     [[nodiscard]] std::string Who() const;
+    /// See core::Report::instance.
+    [[nodiscard]] std::int64_t Instance() const { return place * 100'000 + boots; }
 
     // Power.
     void PowerOff(std::size_t lost_units = 0);
@@ -83,7 +85,9 @@ class Machine {
     double clock_rate = 1.0;
     std::int64_t clock_offset_ns = 0;
     bool is_up = true;
+    int boots = 1;
     bool is_gone = false;  ///< never to return
+    BootTime retires_at = core::kForever;
     BootTime frozen_until;
     BootTime worker_frozen_until;
     BootTime supervisor_frozen_until;

@@ -4,6 +4,7 @@
 
 #include "machine.hpp"
 #include "pgaf/core/intake.hpp"
+#include "pgaf/core/learn.hpp"
 #include "pgaf/core/pg_files.hpp"
 #include "world.hpp"
 
@@ -19,6 +20,8 @@ constexpr Milliseconds kProbeTimeout{1000};
 constexpr int kHealthyFactor = 5;
 /// A backend finds out by its own means that nobody is there any more.
 constexpr Milliseconds kSessionLost{15'000};
+/// An idle connection is asked for a sign of life, as MonitorSettings says.
+constexpr Milliseconds kKeepalive{5'000};
 constexpr int kBackendsMax = 100;
 /// As the report call sets it.
 constexpr Milliseconds kLockTimeout{2000};
@@ -35,7 +38,7 @@ Monitor::Facts &Monitor::FactsOf(NodeId node) {
     const NodeView *const row = group_.Find(node);
     if (row == nullptr) return fresh;
     fresh.lease = LeaseAfterRestart(OldGrantOf(row->reported, row->goal), group_.timeouts.lease,
-                                    world_.Now());
+                                    world_.Now(), InstanceOf(node));
     return fresh;
 }
 
@@ -83,6 +86,7 @@ void Monitor::CarryOut(const Decision &decision) {
     for (const NodeId id : decision.removed) {
         facts_.erase(id);
         epochs_.erase(id);
+        instances_.erase(id);
     }
     if (!decision.IsEmpty()) WakeKeepers();
 }
@@ -119,7 +123,7 @@ void Monitor::Receive(Packet &packet) {
     switch (packet.kind) {
         case Packet::Kind::kConnect: {
             if (blocked_ >= kBackendsMax) return Refuse(packet, "sorry, too many clients already");
-            callers_[packet.session] = {packet.from, {}, {}};
+            callers_[packet.session] = {packet.from, {}, {}, world_.At(packet.from).boots};
             Packet back(Packet::Kind::kAccepted, kMonitorPlace, packet.from, packet.session);
             return world_.Send(std::move(back));
         }
@@ -160,12 +164,22 @@ void Monitor::OnReport(const Packet &packet) {
                       "node " + std::to_string(packet.report.node.value) + " does not exist");
     }
     Facts &facts = FactsOf(packet.report.node);
-    const auto admitted = AdmitReport({.who = row->name,
-                                       .keeper_epoch = epochs_[row->id],
-                                       .system_identifier = {},
-                                       .reported = row->reported,
-                                       .last = facts.has_report ? &facts.report : nullptr},
-                                      packet.report, Reporter::kOurs);
+    const ReporterRow on_record{
+        .who = row->name,
+        .keeper_epoch = epochs_[row->id],
+        .system_identifier = {},
+        .reported = row->reported,
+        .last = facts.has_report ? &facts.report : nullptr,
+        .instance = instances_[row->id],
+        .is_connected =
+            facts.session_fact == SessionFact::kConnected && facts.session != packet.session,
+        .silent_age = world_.Now() - std::max(facts.reported_at, started_at_),
+        .lease_left = LeaseLeft(facts.lease, world_.Now())};
+    const auto refusal = CheckKeeper(on_record, packet.report, Reporter::kOurs);
+    if (!refusal) return Refuse(packet, refusal.error().message);
+    if (*refusal != Refusal::kNone)
+        return Answer(packet, RefusalReply(on_record, packet.report, *refusal));
+    const auto admitted = AdmitReport(on_record, packet.report, Reporter::kOurs);
     if (!admitted) return Refuse(packet, admitted.error().message);
     const Report &report = *admitted;
     facts.report = report;
@@ -176,14 +190,16 @@ void Monitor::OnReport(const Packet &packet) {
     if (const auto caller = callers_.find(packet.session); caller != callers_.end())
         caller->second.node = report.node;
     epochs_[report.node] = report.keeper_epoch;
+    instances_[report.node] = report.instance;
     NoteReport(facts.lease, report);
     NoteHeld(facts.held, report, HeldByOthers(View(), report));
     row->reported = report.state;
+    if (const auto learned = Learn(View(), report)) CarryOut(*learned);
     if (const auto confirmed = ConfirmSync(View(), report)) group_.sync = *confirmed;
     Settle();
     Reply reply = BuildReply(View(), report.node, report.holder);
     if (const auto at = facts_.find(report.node); at != facts_.end()) {
-        NoteGrant(at->second.lease, reply, world_.Now());
+        NoteGrant(at->second.lease, reply, world_.Now(), report.instance);
     } else {
         reply.grant = GrantKind::kNone;
     }
@@ -248,12 +264,14 @@ void Monitor::Tick() {
     const BootTime now = world_.Now();
     std::vector<std::int64_t> lost;
     for (auto &[session, caller] : callers_) {
-        const bool is_mute =
-            !world_.IsOpen(caller.place, kMonitorPlace) || !world_.At(caller.place).is_up;
-        if (!is_mute) {
+        const Machine &machine = world_.At(caller.place);
+        const bool is_heard = world_.IsOpen(caller.place, kMonitorPlace) && machine.is_up;
+        // A kernel that was started anew does not know of the connection, and says so when asked.
+        const bool is_known = machine.boots == caller.boots;
+        if (is_heard && is_known) {
             caller.lost_at.reset();
         } else if (!caller.lost_at) {
-            caller.lost_at = now + kSessionLost;
+            caller.lost_at = now + (is_heard ? kKeepalive : kSessionLost);
         } else if (now >= *caller.lost_at) {
             lost.push_back(session);
         }
@@ -316,6 +334,17 @@ void Monitor::SetPriority(NodeId node, int priority) {
     Settle();
 }
 
+bool Monitor::Hears(NodeId node, std::int64_t instance) const {
+    const auto at = facts_.find(node);
+    return at != facts_.end() && InstanceOf(node) == instance &&
+           at->second.session_fact == SessionFact::kConnected &&
+           world_.Now() - at->second.reported_at < Milliseconds{1500};
+}
+
+void Monitor::Move(NodeId node, const std::string &address) {
+    if (NodeView *const row = group_.Find(node)) row->host = address;
+}
+
 std::string Monitor::SetNumberSyncStandbys(int number) {
     if (!is_up_) return "the monitor is down";
     if (const auto checked = CheckNumberSyncStandbys(View(), number); !checked)
@@ -375,6 +404,7 @@ void Monitor::Restore(const Backup &backup) {
     if (is_up_) Stop();
     group_ = backup.group;
     epochs_ = backup.epochs;
+    instances_ = backup.instances;
     last_node_ = backup.last_node;
     Start();
 }

@@ -46,9 +46,17 @@ class Monitor {
     struct Backup {
         core::GroupView group;
         std::map<NodeId, std::int64_t> epochs;
+        std::map<NodeId, std::int64_t> instances;
         std::int64_t last_node = 0;
     };
-    [[nodiscard]] Backup Save() const { return {group_, epochs_, last_node_}; }
+    [[nodiscard]] std::int64_t InstanceOf(NodeId node) const {
+        const auto at = instances_.find(node);
+        return at == instances_.end() ? 0 : at->second;
+    }
+    [[nodiscard]] bool Hears(NodeId node, std::int64_t instance) const;
+    /// As update_node_metadata does.
+    void Move(NodeId node, const std::string &address);
+    [[nodiscard]] Backup Save() const { return {group_, epochs_, instances_, last_node_}; }
     /// An older one takes its place.
     void Restore(const Backup &backup);
 
@@ -81,6 +89,7 @@ class Monitor {
         int place = 0;
         NodeId node;
         std::optional<BootTime> lost_at;
+        int boots = 0;  ///< of the machine that connected
     };
 
     void Settle();
@@ -97,7 +106,8 @@ class Monitor {
 
     World &world_;
     core::GroupView group_;
-    std::map<NodeId, std::int64_t> epochs_;  ///< column of the row
+    std::map<NodeId, std::int64_t> epochs_;     ///< column of the row
+    std::map<NodeId, std::int64_t> instances_;  ///< column of the row
     std::int64_t last_node_ = 0;
     std::map<NodeId, Facts> facts_;
     std::map<std::int64_t, Caller> callers_;

@@ -79,6 +79,7 @@ class WorkerRig final : worker::Clock,
     std::int64_t Stamp(const std::string &path) override;
 
     bool TryTake() override;
+    std::int64_t Instance() override { return machine_.Instance(); }
     void Beat(BootTime now) override;
     void NoteStream(BootTime since, Lsn lsn, int timeline) override;
 
@@ -153,6 +154,9 @@ class SupervisorRig final : supervisor::Clock,
     core::Result<supervisor::NodeSettings> LoadSettings() override;
     core::Result<std::vector<std::string>> PrepareStart(core::NodeState state,
                                                         const core::Reply *reply) override;
+    void KeepRole(core::NodeState state) override {
+        if (machine_.data && core::IsStandby(state)) machine_.data->standby_signal = true;
+    }
     core::Result<void> WriteSettings() override;
     void ForgetHeartbeat() override { machine_.heartbeat.reset(); }
     std::optional<supervisor::Heartbeat> ReadHeartbeat() override;
@@ -161,8 +165,10 @@ class SupervisorRig final : supervisor::Clock,
 
     core::Result<bool> Take() override;
     void Release() override;
+    std::int64_t Instance() override { return machine_.Instance(); }
 
     void Send(core::Report report, int tag) override;
+    [[nodiscard]] int SentTag() const override { return sent_tag_; }
     void Close() override;
     void SetMonitor(std::string) override {}
 
@@ -178,7 +184,7 @@ class SupervisorRig final : supervisor::Clock,
     BootTime started_at_;
     BootTime answered_at_;
     std::optional<std::pair<core::Report, int>> pending_;
-    int sent_tag_ = 0;
+    int sent_tag_ = -1;
     bool wants_session_ = false;
     std::string said_problem_;
     struct Work {

@@ -69,8 +69,9 @@ Plan DrawPlan(std::uint64_t seed, const FaultSet &allowed) {
 
 Outcome Execute(const Plan &plan) {
     const bool keeps_images =
-        std::any_of(plan.faults.begin(), plan.faults.end(),
-                    [](const Fault &fault) { return fault.kind == FaultKind::kOldDisk; });
+        std::any_of(plan.faults.begin(), plan.faults.end(), [](const Fault &fault) {
+            return fault.kind == FaultKind::kOldDisk || fault.kind == FaultKind::kUnheardOldDisk;
+        });
     World world({.seed = plan.seed,
                  .nodes = plan.nodes,
                  .promises = plan.promises,

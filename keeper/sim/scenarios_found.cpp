@@ -46,6 +46,49 @@ std::string PausedClock(std::uint64_t seed, Story &story) {
 }
 
 /// A virtual machine is set back to a snapshot: it has lost what it had confirmed.
+/// Nobody writes from whom it could learn, and its rows name another primary.
+std::string OldMonitorInElection(std::uint64_t seed, Story &story) {
+    Stage stage(seed, 2, story);
+    const Monitor::Backup backup = stage.world.monitor().Save();
+    (void)stage.world.monitor().Failover({});
+    if (!stage.Heals(30'000)) return stage.Verdict();
+    stage.world.At(2).PowerOff();
+    stage.world.monitor().Restore(backup);
+    stage.Run(15'000);
+    stage.world.At(2).PowerOn();
+    stage.Heals(60'000);
+    return stage.Verdict();
+}
+
+/// The server that is started by hand in the middle writes on the timeline that the former primary
+/// has written on: the same number, and two contents.
+std::string RestartInPromotion(std::uint64_t seed, Story &story) {
+    Stage stage(seed, 2, story);
+    stage.Cut(1, 2);
+    stage.Run(400);
+    stage.world.At(2).dies_in_promotion = 1;
+    stage.world.At(2).restarts_by_hand = true;
+    stage.world.At(1).PowerOff();
+    stage.MustServe(20'000, "after the primary was lost");
+    stage.Run(2'000);
+    stage.Mend(1, 2);
+    stage.world.At(1).PowerOn();
+    stage.Heals(60'000);
+    stage.Run(20'000);
+    return stage.Verdict();
+}
+
+std::string CopyOfUnheard(std::uint64_t seed, Story &story) {
+    Stage stage(seed, 2, story);
+    stage.world.At(2).PowerOff();
+    if (!stage.Reaches(1, kWaitPrimary, 20'000)) return "the primary does not go on alone";
+    stage.world.SetPath(1, kMonitorPlace, Way::kSilent, false);
+    stage.Run(20'000);
+    (void)stage.world.CopyMachine(1);
+    stage.Run(20'000);
+    return stage.Verdict();
+}
+
 std::string OldDiskPromoted(std::uint64_t seed, Story &story) {
     Stage stage(seed, 3, story, {.keeps_images = true});
     stage.Run(4'000);

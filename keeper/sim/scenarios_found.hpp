@@ -10,6 +10,9 @@ namespace pgaf::sim {
 std::string StartedByHandWithoutModule(std::uint64_t seed, std::vector<std::string> &story);
 std::string UpstreamBehindUnheard(std::uint64_t seed, std::vector<std::string> &story);
 std::string PausedClock(std::uint64_t seed, std::vector<std::string> &story);
+std::string OldMonitorInElection(std::uint64_t seed, std::vector<std::string> &story);
+std::string RestartInPromotion(std::uint64_t seed, std::vector<std::string> &story);
+std::string CopyOfUnheard(std::uint64_t seed, std::vector<std::string> &story);
 std::string OldDiskPromoted(std::uint64_t seed, std::vector<std::string> &story);
 std::string OldDiskReturns(std::uint64_t seed, std::vector<std::string> &story);
 std::string OldMonitorLearns(std::uint64_t seed, std::vector<std::string> &story);

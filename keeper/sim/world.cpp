@@ -156,6 +156,14 @@ void World::Tick() {
     for (int i = 0; i < Machines(); ++i)
         At(1 + (first + i) % Machines()).Tick();
     monitor_.Tick();
+    for (const auto &machine : machines_) {
+        if (now_ < machine->retires_at || machine->is_gone) continue;
+        machine->retires_at = core::kForever;
+        // The one that the monitor listens to is the node now, whoever was first.
+        if (monitor_.InstanceOf(machine->node) == machine->Instance()) continue;
+        machine->is_gone = true;
+        machine->PowerOff();
+    }
     CheckFacts();
     if (now_ < backup_at_ || newest_backup_) return;
     backup_at_ = now_ + Milliseconds{3000};
@@ -168,9 +176,28 @@ void World::Tick() {
     }
 }
 
+bool World::IsHeard(const Machine &machine) const {
+    return monitor_.IsUp() && machine.is_up && !machine.IsFrozen() &&
+           IsOpen(machine.place, kMonitorPlace) && IsOpen(kMonitorPlace, machine.place) &&
+           monitor_.Hears(machine.node, machine.Instance());
+}
+
 void World::RestoreMonitor(std::uint32_t number) {
-    if (backups_.empty() || newest_backup_) return;
-    monitor_.Restore(backups_.at(number % backups_.size()));
+    if (newest_backup_) return;
+    // One from before a node was registered, or dropped, does not know who belongs to the group:
+    // that is for the operator.
+    std::vector<const Monitor::Backup *> fitting;
+    for (const Monitor::Backup &backup : backups_) {
+        const auto is_known = [&](const NodeView &row) {
+            return std::any_of(backup.group.nodes.begin(), backup.group.nodes.end(),
+                               [&](const NodeView &other) { return other.id == row.id; });
+        };
+        const auto &rows = monitor_.Rows().nodes;
+        if (backup.group.nodes.size() == rows.size() &&
+            std::all_of(rows.begin(), rows.end(), is_known))
+            fitting.push_back(&backup);
+    }
+    if (!fitting.empty()) monitor_.Restore(*fitting.at(number % fitting.size()));
 }
 
 void World::LoseMonitor() {
@@ -232,7 +259,19 @@ void World::ReturnToImage(Machine &machine, std::uint32_t number) {
     machine.files = image.files;
     machine.data = image.data;
     machine.copy.reset();
+    ForgetWhatNobodyHas();
     machine.PowerOn();
+}
+
+/// Nothing brings back what was on one disk only.
+void World::ForgetWhatNobodyHas() {
+    std::set<std::int64_t> held;
+    for (const auto &machine : machines_) {
+        if (machine->is_gone || !machine->data) continue;
+        for (const Unit &unit : machine->data->wal.units)
+            held.insert(unit.record);
+    }
+    std::erase_if(promised_, [&](std::int64_t id) { return !held.contains(id); });
 }
 
 void World::Run(Milliseconds time) {
@@ -272,6 +311,7 @@ void World::HealEverything() {
     Tell("everything heals");
     for (auto &row : paths_)
         row.assign(row.size(), Way::kOpen);
+    RetireCopies();
     for (const auto &machine : machines_) {
         if (machine->is_gone) continue;
         machine->frozen_until = machine->worker_frozen_until = {};
@@ -299,6 +339,22 @@ void World::HealEverything() {
     monitor_.Lock({});
     for (const NodeView &row : monitor_.View().nodes)
         monitor_.SetPriority(row.id, std::max(row.candidate_priority, 1));
+}
+
+/// Two machines are one node: the operator keeps the one that the monitor listens to, and says
+/// where it is.
+void World::RetireCopies() {
+    for (const auto &machine : machines_) {
+        for (const auto &other : machines_) {
+            const bool is_pair = machine != other && machine->node == other->node &&
+                                 machine->node.IsValid() && !machine->is_gone && !other->is_gone;
+            if (!is_pair || monitor_.InstanceOf(machine->node) != machine->Instance()) continue;
+            Tell("operator: " + other->Who() + " is switched off for good, a copy goes on");
+            other->is_gone = true;
+            other->PowerOff();
+            monitor_.Move(machine->node, machine->address);
+        }
+    }
 }
 
 /// Every node that can return is a primary or a secondary, and says so.

@@ -84,6 +84,8 @@ class World {
     [[nodiscard]] const Machine &At(int place) const {
         return *machines_.at(static_cast<std::size_t>(place - 1));
     }
+    /// Without copies.
+    [[nodiscard]] int Originals() const { return options_.nodes; }
     [[nodiscard]] int Machines() const { return static_cast<int>(machines_.size()); }
     Machine *FindByAddress(const std::string &address);
     /// The machine whose server writes and may answer; 0: none.
@@ -145,6 +147,10 @@ class World {
     [[nodiscard]] bool HasLostWal() const { return has_lost_wal_; }
     /// What disks have lost is found out as long as the monitor remembers what they had.
     void ForgetLostWal();
+    void ForgetWhatNobodyHas();
+    /// Its keeper speaks with the monitor.
+    [[nodiscard]] bool IsHeard(const Machine &machine) const;
+    void RetireCopies();
     void ReturnToImage(Machine &machine, std::uint32_t number);
     /// Findings that are known and not mended must not hide others.
     void Disregard(std::string prefix) { disregarded_.push_back(std::move(prefix)); }

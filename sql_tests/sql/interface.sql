@@ -70,7 +70,7 @@ SELECT * FROM test.fails($$SELECT test.report(10, 'single', '{"group": 1}')$$);
 SELECT * FROM test.fails($$SELECT test.report(10, 'nonsense')$$);
 SELECT * FROM test.fails($$SELECT test.report(10, 'unknown')$$);
 SELECT goal FROM test.report(10, 'single', '{"keeper_epoch": 5}');
-SELECT * FROM test.fails($$SELECT test.report(10, 'single', '{"keeper_epoch": 4}')$$);
+SELECT reply->>'refusal' AS refusal, reply->>'known_epoch' AS known_epoch, reply->>'grant' AS "grant" FROM pgautofailover.report('{"version": 1, "formation": "default", "node_id": 10, "group": 0, "keeper_epoch": 4, "state": "single", "pg_running": true}') AS r(t), LATERAL (SELECT t::jsonb AS reply) AS x;
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT * FROM test.fails($$SELECT test.report(10, 'single', '{"keeper_epoch": 5}')$$);
 ROLLBACK;
@@ -116,10 +116,12 @@ SELECT * FROM test.fails($$SELECT pgautofailover.set_node_candidate_priority('de
 SELECT pgautofailover.set_node_replication_quorum('default', 'bee', false);
 SELECT * FROM test.fails($$SELECT pgautofailover.set_node_replication_quorum('default', 'nobody', false)$$);
 SELECT candidatepriority, replicationquorum FROM pgautofailover.node WHERE nodeid = 11;
+SET ROLE autoctl_operator;
 SELECT sqlstate, message FROM test.fails($$SELECT pgautofailover.set_node_system_identifier(11, 42); SET CONSTRAINTS ALL IMMEDIATE$$);
 SELECT * FROM pgautofailover.set_group_system_identifier(0, 42);
 SELECT sysidentifier FROM pgautofailover.node WHERE nodeid = 11;
 SELECT * FROM pgautofailover.set_node_system_identifier(11, 7000000000000000001);
+SET ROLE autoctl_node;
 
 -- Requests that the state does not allow, and what is not supported.
 SELECT * FROM test.fails($$SELECT pgautofailover.perform_failover()$$);
@@ -140,10 +142,12 @@ SELECT pgautofailover.start_maintenance(99) AS unknown, pgautofailover.stop_main
 SELECT * FROM test.fails($$SELECT pgautofailover.stop_maintenance(10)$$);
 
 -- Failover that may lose data.
+RESET ROLE;
 SELECT * FROM test.fails($$SELECT pgautofailover.perform_failover('default', 0, true)$$);
 SET pgautofailover.guard_data_loss = off;
 SELECT * FROM test.fails($$SELECT pgautofailover.perform_failover()$$);
 RESET pgautofailover.guard_data_loss;
+SET ROLE autoctl_node;
 SELECT * FROM pgautofailover.failover_status();
 SELECT * FROM pgautofailover.failover_status('nowhere');
 
@@ -163,11 +167,13 @@ SELECT * FROM pgautofailover.node_timeline_history;
 SELECT * FROM test.fails($$SELECT pgautofailover.report_timeline_history(99, '[{"tli": 2, "parenttli": 1, "switchpoint": "0/3000000"}]')$$);
 SELECT * FROM test.fails($$SELECT pgautofailover.report_timeline_history(11, '{}')$$);
 SELECT * FROM test.fails($$SELECT pgautofailover.report_timeline_history(NULL, NULL)$$);
+SET ROLE autoctl_operator;
 SELECT * FROM test.fails($$SELECT pgautofailover.accept_timeline('default', 0, 9)$$);
 SELECT pgautofailover.accept_timeline('default', 0, 2, 'ops');
 SELECT accepted_tli, decided_by, resolved_at IS NULL AS counts FROM pgautofailover.accepted_timeline;
 SELECT node_id, tli, reference_tli, on_accepted_lineage FROM pgautofailover.node_timeline_status('default', 0);
 SELECT pgautofailover.resolve_accepted_timeline('default', 0), pgautofailover.resolve_accepted_timeline('default', 0);
+SET ROLE autoctl_node;
 SELECT * FROM pgautofailover.get_most_advanced_standby();
 
 -- The rules, and what keepers can do.
@@ -198,6 +204,7 @@ SELECT * FROM test.fails($$SELECT pgautofailover.remove_node('nowhere', 1)$$);
 SELECT pgautofailover.remove_node('::1', 6005);
 SELECT pgautofailover.remove_node(11);
 SELECT goalstate FROM pgautofailover.node WHERE nodeid = 11;
+SET ROLE autoctl_operator;
 SELECT pgautofailover.remove_node(11, force => true);
 SELECT count(*) FROM pgautofailover.node;
 SELECT pgautofailover.remove_node(10, true);

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "pgaf/core/names.hpp"
+
 namespace pgaf::azure {
 namespace {
 
@@ -105,6 +107,15 @@ Result<std::vector<Addresses>> ReadAddresses(std::string_view json, const Region
         found.public_ip = TextOf(First(Member(network, "publicIpAddresses")), "ipAddress");
         const Value *own = First(Member(network, "privateIpAddresses"));
         if (own != nullptr && own->IsString()) found.private_ip = own->GetString();
+        // They become words of command lines, here and on the machines.
+        for (const std::string &address : {found.public_ip, found.private_ip}) {
+            const auto ip = core::ParseIpAddress(address);
+            if (address.empty() || (ip && ip->size == 4)) continue;
+            return Fail(ProblemCode::kBadState,
+                        fmt::format("az vm list-ip-addresses names \"{}\", which is not an IPv4 "
+                                    "address",
+                                    core::Printable(address.substr(0, 60))));
+        }
         all.push_back(std::move(found));
     }
     return all;

@@ -65,11 +65,12 @@ std::string NodeScript(Auth auth, int pg_major) {
     const std::string create = fmt::format(
         "    # From the environment: a password must not stand in a process list.\n"
         "    export PG_AUTOCTL_MONITOR=\"postgres://autoctl_node{}@$2:5432/pg_auto_failover"
-        "?sslmode=require\"\n"
+        "?sslmode=require{}\"\n"
         "    pg_autoctl create postgres --pgdata ha --name \"$3\" --hostname \"$1\" \\\n"
         "      --username {} --dbname {} --pg-hba-lan \\\n"
         "      --auth {} --ssl-self-signed --pgctl {}/pg_ctl\n",
-        password, kAppUser, kAppDatabase, AuthName(auth), PgBinDirectory(pg_major));
+        password, auth == Auth::kScram ? "&channel_binding=require" : "", kAppUser, kAppDatabase,
+        AuthName(auth), PgBinDirectory(pg_major));
     return Framed(pg_major, CreateAndServe("ha", create));
 }
 
@@ -109,6 +110,7 @@ std::string AppScript(Auth auth, int pg_major) {
                               "dbname={1}\n"
                               "user={2}\n"
                               "sslmode=require\n"
+                              "{3}"
                               "target_session_attrs=read-write\n"
                               "connect_timeout=3\n"
                               "SERVICE\n"
@@ -119,7 +121,8 @@ std::string AppScript(Auth auth, int pg_major) {
                               "    [ \"$tries\" -lt 20 ] || return 1\n"
                               "    sleep 1\n"
                               "  done\n",
-                              password, kAppDatabase, kAppUser));
+                              password, kAppDatabase, kAppUser,
+                              auth == Auth::kScram ? "channel_binding=require\n" : ""));
 }
 
 }  // namespace pgaf::azure

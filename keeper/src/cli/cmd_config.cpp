@@ -2,6 +2,7 @@
 #include <libpq-fe.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <charconv>
 
@@ -10,6 +11,7 @@
 #include "cli/session.hpp"
 #include "io/env.hpp"
 #include "node/pid_file.hpp"
+#include "pgaf/core/lines.hpp"
 
 /// config get, set, check; get and set of settings that the monitor keeps; version.
 namespace pgaf::cli {
@@ -21,12 +23,16 @@ int ConfigGet(const Session &session, const std::string &key) {
     auto config = node::LoadConfig(*paths);
     if (!config) return Explain(config.error());
     if (key.empty()) {
-        fmt::print("{}", node::ToIni(*config));
+        const std::string ini = node::ToIni(*config);
+        for (std::string_view rest = ini; !rest.empty();)
+            fmt::print("{}\n", ForScreen(session, std::string(core::TakeLine(rest))));
         return kOk;
     }
     auto value = node::GetSetting(*config, key);
     if (!value) return Explain(value.error());
-    fmt::print("{}\n", *value);
+    const bool is_password = key.ends_with("password") && !value->empty();
+    const bool hides = is_password && !session.show_secrets && ::isatty(STDOUT_FILENO) != 0;
+    fmt::print("{}\n", hides ? "****" : ForScreen(session, *value));
     return kOk;
 }
 
@@ -68,8 +74,8 @@ int ConfigSet(const Session &session, const std::string &key, const std::string 
     if (!config) return Explain(config.error());
     if (auto set = Change(*paths, *config, key, value); !set) return Explain(set.error());
     if (auto saved = node::SaveConfig(*paths, *config); !saved) return Explain(saved.error());
-    fmt::print("{}\n", value);
-    if (const auto pid = node::RunningSupervisor(*paths)) (void)::kill(*pid, SIGHUP);
+    if (!key.ends_with("password")) fmt::print("{}\n", ForScreen(session, value));
+    (void)node::SignalSupervisor(*paths, SIGHUP);  // none runs: nothing to tell
     return kOk;
 }
 
@@ -130,6 +136,7 @@ void AddConfig(CLI::App &app, Session &session) {
     auto value = std::make_shared<std::string>();
     CLI::App *get = AddCommand(*config, session, "get", "print it, or one value of it");
     AddPgData(*get, session);
+    AddShowSecrets(*get, session);
     get->add_option("key", *key, "section.key");
     get->callback([&session, key] {
         session.command = [&session, key] { return ConfigGet(session, *key); };

@@ -58,6 +58,11 @@ int RunCommand(const Session &session, const RunOptions &options) {
     }
     auto pid_file = node::PidFile::Take(*paths);
     if (!pid_file) return Explain(pid_file.error());
+    // A node of a former version makes one now; the monitor learns it with the first report.
+    if (!config->IsMonitor()) {
+        if (auto made = node::EnsureNodeSecret(*paths, *config); !made)
+            return Explain(made.error());
+    }
     if (auto changed = ChangeMetadata(*paths, *config, options); !changed)
         return Explain(changed.error());
     if (config->IsMonitor()) {
@@ -73,40 +78,35 @@ int RunCommand(const Session &session, const RunOptions &options) {
     return node::NodeSupervisor({.config = *config, .paths = *paths, .install = *install}).Run();
 }
 
-Result<pid_t> RequireSupervisor(const Session &session) {
+Result<io::UniqueFd> SignalService(const Session &session, int number) {
     auto paths = RequirePaths(session);
     if (!paths) return Pass(paths);
     if (auto config = node::LoadConfig(*paths); !config) return Pass(config);
-    if (const auto pid = node::RunningSupervisor(*paths)) return *pid;
-    return Fail(ProblemCode::kBadState,
-                fmt::format("pg_autoctl is not running for \"{}\"", paths->pgdata));
+    return node::SignalSupervisor(*paths, number);
 }
 
 int SendSignal(const Session &session, int number) {
-    auto pid = RequireSupervisor(session);
-    if (!pid) return Explain(pid.error());
-    if (::kill(*pid, number) != 0)
-        return Explain(io::IoProblem("signal process", std::to_string(*pid)));
-    return kOk;
+    auto pidfd = SignalService(session, number);
+    return pidfd ? kOk : Explain(pidfd.error());
 }
 
 constexpr Milliseconds kStopLimit{90'000};  // its own limits are shorter
 
 int StopCommand(const Session &session, int number, bool waits) {
-    auto pid = RequireSupervisor(session);
-    if (!pid) return Explain(pid.error());
-    const io::UniqueFd pidfd = io::OpenPidFd(*pid);
-    if (::kill(*pid, number) != 0)
-        return Explain(io::IoProblem("signal process", std::to_string(*pid)));
+    auto paths = RequirePaths(session);
+    pid_t pid = 0;
+    if (paths) pid = node::RunningSupervisor(*paths).value_or(0);
+    auto pidfd = SignalService(session, number);
+    if (!pidfd) return Explain(pidfd.error());
     if (!waits) return kOk;
-    if (!io::AwaitEnd(pidfd, kStopLimit)) {
+    if (!io::AwaitEnd(*pidfd, kStopLimit)) {
         return Explain({ProblemCode::kTimeout,
-                        fmt::format("pg_autoctl, process {}, has not stopped after {} s", *pid,
+                        fmt::format("pg_autoctl, process {}, has not stopped after {} s", pid,
                                     kStopLimit.count() / 1000),
                         {},
                         "Sessions may still be open: pg_autoctl stop --fast ends them."});
     }
-    spdlog::info("Stopped pg_autoctl, process {}, and its PostgreSQL", *pid);
+    spdlog::info("Stopped pg_autoctl, process {}, and its PostgreSQL", pid);
     return kOk;
 }
 

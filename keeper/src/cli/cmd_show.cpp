@@ -10,6 +10,7 @@
 #include "cli/table.hpp"
 #include "io/env.hpp"
 #include "io/files.hpp"
+#include "pgaf/core/lines.hpp"
 
 /// show state, events, uri, settings, standby-names, file, systemd.
 namespace pgaf::cli {
@@ -169,7 +170,7 @@ int ShowUri(const Session &session, bool is_monitor_only) {
         is_monitor_only || session.formation == "monitor" || !session.formation.empty();
     std::vector<Uri> uris;
     if (is_monitor_only || session.formation.empty() || session.formation == "monitor") {
-        uris.push_back({"monitor", "monitor", *monitor_uri});
+        uris.push_back({"monitor", "monitor", ForScreen(session, *monitor_uri)});
     }
     if (!is_monitor_only && session.formation != "monitor") {
         auto access = ConnectMonitor(session);
@@ -212,10 +213,11 @@ struct FileOptions {
     bool all = false, config = false, state = false, init = false, pid = false, contents = false;
 };
 
-int PrintContents(const std::string &path) {
+int PrintContents(const Session &session, const std::string &path) {
     auto text = io::ReadFile(path);
     if (!text) return Explain(text.error());
-    fmt::print("{}", *text);
+    for (std::string_view rest = *text; !rest.empty();)
+        fmt::print("{}\n", ForScreen(session, std::string(core::TakeLine(rest))));
     return kOk;
 }
 
@@ -228,7 +230,7 @@ int ShowFile(const Session &session, const FileOptions &options) {
                                 : options.init  ? &init
                                 : options.pid   ? &paths->pid
                                                 : nullptr;
-    if (chosen != nullptr && options.contents) return PrintContents(*chosen);
+    if (chosen != nullptr && options.contents) return PrintContents(session, *chosen);
     if (chosen != nullptr) {
         fmt::print("{}\n", *chosen);
         return kOk;
@@ -249,11 +251,13 @@ int ShowFile(const Session &session, const FileOptions &options) {
     return kOk;
 }
 
-/// For a unit file: '%' begins a specifier there, and a backslash an escape.
-std::string Specified(std::string_view text) {
+/// For a unit file, between double quotes: '%' begins a specifier there, a backslash an escape, and
+/// "$" the name of a variable in a command.
+std::string Specified(std::string_view text, bool is_command) {
     std::string escaped;
     for (const char c : text) {
-        if (c == '%' || c == '\\') escaped += c;
+        if (c == '%' || c == '\\' || (is_command && c == '$')) escaped += c;
+        if (c == '"') escaped += '\\';
         escaped += c;
     }
     return escaped;
@@ -262,6 +266,13 @@ std::string Specified(std::string_view text) {
 // KillMode: systemd signals the supervisor alone, which ends PostgreSQL in order and at the latest
 // after 75 s by force. When the supervisor itself is killed, the server goes on and the next
 // supervisor takes it over; with "mixed" systemd would kill a healthy primary.
+//
+// The supervisor is protected from the OOM killer and PostgreSQL's processes are not: a query that
+// eats the memory must not be the last to go. They reset the value that they inherit, as the
+// documentation of PostgreSQL says in 19.4.4 "Linux Memory Overcommit"; raising it needs no right.
+//
+// ProtectSystem=full leaves data directories writable wherever they are, and ProtectHome would hide
+// those below /home. MemoryDenyWriteExecute would end PostgreSQL's JIT.
 constexpr std::string_view kUnit = R"([Unit]
 Description = pg_auto_failover
 Documentation = man:pg_autoctl(1)
@@ -271,7 +282,8 @@ StartLimitIntervalSec = 0
 
 [Service]
 WorkingDirectory = {home}
-Environment = 'PGDATA={pgdata}'
+Environment = "PGDATA={pgdata}"
+Environment = PG_OOM_ADJUST_FILE=/proc/self/oom_score_adj PG_OOM_ADJUST_VALUE=0
 User = {user}
 ExecStart = "{program}" run
 ExecReload = "{program}" reload
@@ -279,9 +291,29 @@ Restart = on-failure
 RestartSec = 1
 RestartPreventExitStatus = 121
 KillMode = process
-TimeoutStopSec = 90
+TimeoutStopSec = 120
 OOMPolicy = continue
 OOMScoreAdjust = -900
+UMask = 0077
+NoNewPrivileges = yes
+CapabilityBoundingSet =
+AmbientCapabilities =
+ProtectSystem = full
+PrivateDevices = yes
+ProtectClock = yes
+ProtectControlGroups = yes
+ProtectHostname = yes
+ProtectKernelLogs = yes
+ProtectKernelModules = yes
+ProtectKernelTunables = yes
+RestrictAddressFamilies = AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictNamespaces = yes
+RestrictRealtime = yes
+RestrictSUIDSGID = yes
+LockPersonality = yes
+SystemCallArchitectures = native
+SystemCallFilter = @system-service
+SystemCallErrorNumber = EPERM
 
 [Install]
 WantedBy = multi-user.target
@@ -290,9 +322,9 @@ WantedBy = multi-user.target
 int ShowSystemd(const Session &session) {
     auto paths = RequirePaths(session);
     if (!paths) return Explain(paths.error());
-    fmt::print(kUnit, fmt::arg("home", Specified(io::HomeDirectory())),
-               fmt::arg("pgdata", Specified(paths->pgdata)), fmt::arg("user", io::OsUser()),
-               fmt::arg("program", Specified(io::ProgramPath())));
+    fmt::print(kUnit, fmt::arg("home", Specified(io::HomeDirectory(), false)),
+               fmt::arg("pgdata", Specified(paths->pgdata, false)), fmt::arg("user", io::OsUser()),
+               fmt::arg("program", Specified(io::ProgramPath(), true)));
     std::fflush(stdout);
     for (const char *hint :
          {"to complete a systemd integration, run the following commands (as root):",
@@ -321,6 +353,7 @@ void AddShowFile(CLI::App &show, Session &session) {
     CLI::App *file = AddCommand(show, session, "file", "where the files of a node are");
     AddPgData(*file, session);
     AddJson(*file, session);
+    AddShowSecrets(*file, session);
     file->add_flag("-a,--all", options->all, "all of them");
     file->add_flag("-c,--config", options->config, "the configuration");
     file->add_flag("-s,--state", options->state, "the state");
@@ -368,6 +401,7 @@ void AddShow(CLI::App &app, Session &session) {
     auto uri_monitor = std::make_shared<bool>(false);
     CLI::App *uri = AddCommand(*show, session, "uri", "connection strings");
     AddMonitorOptions(*uri, session, false);
+    AddShowSecrets(*uri, session);
     uri->callback([&session, uri_monitor] {
         session.command = [&session, uri_monitor] { return ShowUri(session, *uri_monitor); };
     });

@@ -167,6 +167,10 @@ Result<void> Register(CreatePlan &plan) {
     if (auto checked = CheckSystemIdentifier(*monitor, plan.config, own_system); !checked)
         return checked;
     if (auto made = node::MakeNodeDirectories(plan.paths); !made) return made;
+    // The secret is on disk before the monitor hears of it, with the registration.
+    if (auto made = node::EnsureNodeSecret(plan.paths, plan.config); !made) return made;
+    monitor = ConnectTo(node::MonitorConninfo(plan.config));
+    if (!monitor) return Pass(monitor);
     if (plan.replace) {
         auto namesake = FindNamesake(*monitor, plan.config);
         if (!namesake) return Pass(namesake);

@@ -24,7 +24,7 @@ Result<void> EndService(const node::Paths &paths, bool is_asked_already) {
     if (pid) {
         const io::UniqueFd pidfd = io::OpenPidFd(*pid);
         if (is_asked_already && io::AwaitEnd(pidfd, kServiceLimit)) return {};
-        (void)::kill(*pid, SIGQUIT);
+        (void)node::SignalSupervisor(paths, SIGQUIT);
         if (!io::AwaitEnd(pidfd, kServiceLimit)) {
             return Fail(ProblemCode::kTimeout,
                         fmt::format("pg_autoctl, process {}, does not end", *pid));
@@ -125,7 +125,7 @@ Result<void> MustNotBeLastCopy(io::PgClient &monitor, const node::Config &config
 Result<void> DropRegistered(const node::Paths &paths, const node::Config &config,
                             const core::NodeRecord &record, const DropOptions &options) {
     const bool is_running = node::RunningSupervisor(paths).has_value();
-    auto monitor = ConnectTo(config.monitor);
+    auto monitor = ConnectTo(node::MonitorConninfo(config));
     if (!monitor && !options.force) return Pass(monitor);
     if (!monitor) spdlog::warn("The monitor cannot be reached and still knows the node");
     if (monitor && options.destroy && !options.force) {

@@ -8,6 +8,7 @@
 
 #include "cli/postgres.hpp"
 #include "cli/session.hpp"
+#include "io/env.hpp"
 #include "io/log.hpp"
 #include "pgaf/core/pg_files.hpp"
 
@@ -79,6 +80,21 @@ void HideSecrets(std::span<char *> arguments) {
     }
 }
 
+/// An error names the words that it does not know.
+std::string WithoutSecrets(std::string_view text) {
+    std::string shown;
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find(' '), text.size());
+        const std::string_view word = text.substr(0, end);
+        const bool may_hold_one =
+            word.find("://") != word.npos || word.find("password") != word.npos;
+        shown += may_hold_one ? pgaf::core::RedactConninfo(word) : std::string(word);
+        if (end < text.size()) shown += ' ';
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return shown;
+}
+
 /// The deepest command that was named; help is shown for that one.
 const CLI::App *Deepest(const CLI::App &app) {
     const CLI::App *command = &app;
@@ -101,10 +117,11 @@ int Main(int argc, char **argv) {
         return app.exit(success);
     } catch (const CLI::ParseError &error) {
         pgaf::io::SetUpLog(0);
-        spdlog::error("{}", error.what());
+        spdlog::error("{}", WithoutSecrets(error.what()));
         fmt::print(stderr, "{}", Deepest(app)->help());
         return pgaf::cli::kBadArguments;
     }
+    pgaf::io::ForgetSecretVariables();
     HideSecrets({argv, static_cast<std::size_t>(argc)});
     pgaf::io::SetUpLog(session.quiet ? -1 : session.verbose > 1 ? session.verbose - 1 : 0);
     if (!session.command) {

@@ -11,6 +11,7 @@
 #include "io/files.hpp"
 #include "node/adopt.hpp"
 #include "node/pid_file.hpp"
+#include "pgaf/core/names.hpp"
 
 namespace pgaf::cli {
 namespace {
@@ -97,17 +98,9 @@ Result<void> ApplyAuth(const CreateOptions &o, node::Config &config) {
 }  // namespace
 
 Result<void> CheckTexts(const node::Config &config) {
-    for (const std::string &text :
-         {config.name, config.hostname, config.dbname, config.username, config.formation,
-          config.listen_addresses, config.replication_password, config.pgdata}) {
-        if (text.find_first_of("\r\n\"") != std::string::npos) {
-            return BadOption("option values must not contain line breaks or double quotes");
-        }
-    }
-    if (config.hostname.find_first_of(" '\\/,") != std::string::npos) {
-        return BadOption(fmt::format("invalid host name \"{}\"", config.hostname));
-    }
-    return {};
+    auto good = node::CheckConfig(config);
+    if (!good) good.error().code = ProblemCode::kBadArgument;
+    return good;
 }
 
 namespace {
@@ -194,11 +187,14 @@ Result<void> CheckDirectory(const CreatePlan &plan) {
 std::string MonitorUri(const node::Config &config, std::string_view password) {
     const bool is_v6 = config.hostname.find(':') != std::string::npos;
     std::string uri = fmt::format("postgres://{}", core::kMonitorRole);
-    if (!password.empty()) uri += fmt::format(":{}", password);
+    if (!password.empty()) uri += fmt::format(":{}", core::QuoteUri(password));
     uri += fmt::format("@{}{}{}:{}/{}?sslmode={}", is_v6 ? "[" : "", config.hostname,
                        is_v6 ? "]" : "", config.port, core::kMonitorDatabase, config.ssl_mode);
-    if (!config.ssl_ca_file.empty()) uri += "&sslrootcert=" + config.ssl_ca_file;
-    if (!config.ssl_crl_file.empty()) uri += "&sslcrl=" + config.ssl_crl_file;
+    if (core::BindsChannel(config.auth_method, config.ssl_active, config.ssl_mode))
+        uri += "&channel_binding=require";
+    if (!config.ssl_ca_file.empty())
+        uri += "&sslrootcert=" + core::QuoteUriPath(config.ssl_ca_file);
+    if (!config.ssl_crl_file.empty()) uri += "&sslcrl=" + core::QuoteUriPath(config.ssl_crl_file);
     return uri;
 }
 

@@ -79,6 +79,15 @@ void AddPgData(CLI::App &command, Session &session) {
                     command.add_option("-D,--pgdata", session.pgdata, "data directory"), "PGDATA");
 }
 
+void AddShowSecrets(CLI::App &command, Session &session) {
+    command.add_flag("--show-secrets", session.show_secrets, "print passwords also on a terminal");
+}
+
+std::string ForScreen(const Session &session, const std::string &text) {
+    if (session.show_secrets || ::isatty(STDOUT_FILENO) == 0) return text;
+    return core::RedactConninfo(text);
+}
+
 void AddJson(CLI::App &command, Session &session) {
     command.add_flag("-J,--json", session.json, "print JSON");
 }
@@ -162,7 +171,7 @@ Result<void> TellMonitor(const node::Paths &paths, const node::Config &config) {
     if (record->state == core::NodeState::kDropped) {
         return Fail(ProblemCode::kBadState, fmt::format("node \"{}\" was dropped", config.name));
     }
-    auto monitor = ConnectTo(config.monitor);
+    auto monitor = ConnectTo(node::MonitorConninfo(config));
     if (!monitor) return Pass(monitor, "could not tell the monitor about the change");
     auto told =
         monitor->Query("SELECT pgautofailover.update_node_metadata($1::bigint, $2, $3, $4::int)",
@@ -181,7 +190,7 @@ Result<MonitorAccess> ConnectMonitor(const Session &session) {
         if (!paths) return Pass(paths);
         auto config = node::LoadConfig(*paths);
         if (!config) return Pass(config);
-        conninfo = config->monitor;
+        conninfo = node::MonitorConninfo(*config);
         if (config->IsMonitor()) {
             auto local = LocalMonitorConninfo(*config);
             if (!local) return Pass(local);

@@ -45,6 +45,7 @@ struct Session {
     std::string monitor;
     std::string formation;
     std::optional<int> group;
+    bool show_secrets = false;  ///< also on a terminal
     bool json = false;
     int verbose = 0;
     bool quiet = false;
@@ -65,6 +66,9 @@ void ApplyEnvironment(const Session &session);
 CLI::App *AddCommand(CLI::App &parent, Session &session, const std::string &name,
                      const std::string &help);
 void AddPgData(CLI::App &command, Session &session);
+void AddShowSecrets(CLI::App &command, Session &session);
+/// For people: with **** in place of passwords when it goes to a terminal, unless they are wanted.
+std::string ForScreen(const Session &session, const std::string &text);
 void AddJson(CLI::App &command, Session &session);
 /// --monitor, --formation and optionally --group.
 void AddMonitorOptions(CLI::App &command, Session &session, bool with_group);

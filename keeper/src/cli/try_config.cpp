@@ -31,7 +31,7 @@ Result<void> TryCertificates(const node::Config &config) {
 }
 
 Result<void> TryMonitor(const node::Config &config, const core::NodeRecord &record) {
-    auto monitor = ConnectTo(config.monitor);
+    auto monitor = ConnectTo(node::MonitorConninfo(config));
     if (!monitor) return Pass(monitor);
     auto rows = monitor->Query(
         "SELECT 1 FROM pgautofailover.node WHERE nodeid = $1::bigint AND nodename = $2",
@@ -61,7 +61,7 @@ Result<void> Connects(const node::Config &config, const core::NodeRecord &record
 /// A value with which this node could no longer follow the others is refused.
 Result<void> TryPeers(const node::Config &before, const node::Config &after,
                       const core::NodeRecord &record) {
-    auto monitor = ConnectTo(after.monitor);
+    auto monitor = ConnectTo(node::MonitorConninfo(after));
     if (!monitor) {
         spdlog::warn("The value was not tried with the other nodes: the monitor cannot be reached");
         return {};

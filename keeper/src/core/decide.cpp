@@ -21,7 +21,7 @@ void SetGoal(Decision &decision, GroupView &view, NodeId id, const Rule &rule, N
         {id, node->goal, goal, rule.pos, std::string(rule.name), reason});
     node->goal = goal;
     node->goal_age = Milliseconds{0};
-    ++node->goal_version;
+    node->goal_version = NextGoalVersion(*node);
 }
 
 void SetSync(Decision &decision, GroupView &view, SyncSet set) {
@@ -226,7 +226,7 @@ void Apply(const Decision &decision, GroupView &view) {
         if (NodeView *node = view.Find(assignment.node)) {
             node->goal = assignment.goal;
             node->goal_age = Milliseconds{0};
-            ++node->goal_version;
+            node->goal_version = NextGoalVersion(*node);
         }
     }
     for (const NodeId id : decision.removed) {

@@ -18,6 +18,27 @@ void FillInForeign(const ReporterRow &row, Report &report) {
 
 bool IsWithoutLimit(NodeState state) { return state == kSingle || state == kWaitPrimary; }
 
+/// A machine that was started anew is silent for longer, and so is one that hangs: its lease has
+/// run out by then, or its session holds it.
+constexpr Milliseconds kSpokeLately{5000};
+/// More than this in one step is a bug, or a forgery.
+constexpr std::int64_t kStepMax = 1'000'000;
+
+/// Whether the keeper that reported last may still act for the node.
+bool IsAlive(const ReporterRow &row) {
+    const bool has_limit = row.lease_left != kNoLimit;
+    const bool has_spoken = row.silent_age < kSpokeLately;
+    if (has_limit && row.lease_left.count() > 0) return true;
+    // It may be about to find its monitor again.
+    if (row.last == nullptr || !has_limit) return row.is_connected || has_spoken;
+    return row.is_connected && has_spoken;
+}
+
+/// The number of the last one, or a little more.
+bool IsPlausible(std::int64_t number, std::int64_t last) {
+    return number >= 0 && number <= last + kStepMax;
+}
+
 }  // namespace
 
 Result<void> CheckReportedState(NodeState state) {
@@ -30,13 +51,6 @@ Result<Report> AdmitReport(const ReporterRow &row, Report report, Reporter repor
         FillInForeign(row, report);
         return report;
     }
-    if (report.keeper_epoch < row.keeper_epoch) {
-        return Fail(ProblemCode::kRefused, "report of an old keeper of " + row.who,
-                    "Its epoch is " + std::to_string(report.keeper_epoch) +
-                        "; a keeper with epoch " + std::to_string(row.keeper_epoch) +
-                        " has reported.",
-                    "Another keeper of the node has taken over; this one must stop.");
-    }
     if (row.last != nullptr && IsOvertaken(report, *row.last)) {
         return Fail(ProblemCode::kRefused,
                     "report of " + row.who + " was overtaken by a later one");
@@ -44,11 +58,56 @@ Result<Report> AdmitReport(const ReporterRow &row, Report report, Reporter repor
     return report;
 }
 
+std::int64_t InstanceOf(std::string_view boot_id, std::uint64_t device, std::uint64_t inode) {
+    // FNV-1a, cut to what every reader of JSON keeps.
+    std::uint64_t hash = 14695981039346656037U;
+    const auto add = [&hash](std::string_view text) {
+        for (const char c : text) {
+            hash ^= static_cast<unsigned char>(c);
+            hash *= 1099511628211U;
+        }
+    };
+    add(boot_id);
+    add("/" + std::to_string(device) + "/" + std::to_string(inode));
+    return static_cast<std::int64_t>(hash & ((std::uint64_t{1} << 53) - 1)) | 1;
+}
+
+Result<Refusal> CheckKeeper(const ReporterRow &row, const Report &report, Reporter reporter) {
+    if (reporter == Reporter::kForeign) return Refusal::kNone;
+    const bool is_same = row.last != nullptr && row.last->keeper_epoch == report.keeper_epoch &&
+                         row.last->instance == report.instance;
+    const bool is_plausible = IsPlausible(report.keeper_epoch, row.keeper_epoch) &&
+                              (!is_same || IsPlausible(report.sequence, row.last->sequence)) &&
+                              report.timeline >= 0 && report.term >= 0 &&
+                              report.sync_version >= 0 && report.known_sync_version >= 0;
+    if (!is_plausible)
+        return Fail(ProblemCode::kBadArgument, "implausible report of " + row.who,
+                    "Its epoch is " + std::to_string(report.keeper_epoch) + " after " +
+                        std::to_string(row.keeper_epoch) + ", its number " +
+                        std::to_string(report.sequence) + ".");
+    const bool is_other =
+        report.instance != 0 && row.instance != 0 && report.instance != row.instance;
+    if (is_other && IsAlive(row)) return Refusal::kSecondInstance;
+    if (report.keeper_epoch < row.keeper_epoch) return Refusal::kOldMemory;
+    return Refusal::kNone;
+}
+
+Reply RefusalReply(const ReporterRow &row, const Report &report, Refusal refusal) {
+    Reply reply;
+    reply.node = report.node;
+    reply.group = report.group;
+    reply.goal = report.state;
+    reply.term = report.term;
+    reply.refusal = refusal;
+    if (refusal == Refusal::kOldMemory) reply.known_epoch = row.keeper_epoch;
+    return reply;
+}
+
 RowChange ChangeBy(const ReporterRow &row, const Report &report) {
     return {.state = report.state != row.reported,
             .identity =
                 report.system_identifier != 0 && row.system_identifier != report.system_identifier,
-            .epoch = report.keeper_epoch != row.keeper_epoch,
+            .epoch = report.keeper_epoch != row.keeper_epoch || report.instance != row.instance,
             .timeline = row.last == nullptr || row.last->timeline != report.timeline};
 }
 
@@ -62,8 +121,10 @@ OldGrant OldGrantOf(NodeState reported, NodeState goal) {
     return OldGrant::kNone;
 }
 
-LeaseRecord LeaseAfterRestart(OldGrant old_grant, Milliseconds lease, BootTime now) {
+LeaseRecord LeaseAfterRestart(OldGrant old_grant, Milliseconds lease, BootTime now,
+                              std::int64_t instance) {
     LeaseRecord record;
+    record.instance = instance;
     record.unlimited = old_grant == OldGrant::kUnlimited;
     if (old_grant != OldGrant::kNone) record.timed_end = now + MonitorLease(lease);
     return record;

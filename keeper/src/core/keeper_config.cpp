@@ -19,9 +19,11 @@ void ForEachText(Config &config, Fn fn) {
     fn("lan_networks", config.lan_networks);
     fn("auth_method", config.auth_method);
     fn("ssl_mode", config.ssl_mode);
+    fn("channel_binding", config.channel_binding);
     fn("ssl_ca_file", config.ssl_ca_file);
     fn("ssl_crl_file", config.ssl_crl_file);
     fn("replication_password", config.replication_password);
+    fn("passfile", config.passfile);
     fn("dbname", config.dbname);
     fn("username", config.username);
 }

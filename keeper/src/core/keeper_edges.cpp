@@ -101,6 +101,8 @@ constexpr std::array kEdges{
     Edge{kPrepareMaintenance, kCatchingup, Step::kStop, Actor::kWorker},
     Edge{kMaintenance, kCatchingup, Step::kRejoin, Actor::kAny},
     Edge{kMaintenance, kReportLsn, Step::kSeal, Actor::kWorker},
+    Edge{kMaintenance, kPreparePromotion, Step::kSeal, Actor::kWorker},
+    Edge{kMaintenance, kFastForward, Step::kFetch, Actor::kWorker},
 
     // A standby.
     Edge{kCatchingup, kSecondary, Step::kFollow, Actor::kWorker},

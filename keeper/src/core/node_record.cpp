@@ -56,6 +56,8 @@ std::string Encode(const NodeRecord &record) {
     PutLine(text, "had_peer", record.had_peer ? "1" : "0");
     PutLine(text, "system_identifier", std::to_string(record.system_identifier));
     if (record.copies > 0) PutLine(text, "copies", std::to_string(record.copies));
+    if (record.resumes) PutLine(text, "resumes", "1");
+    if (record.instance != 0) PutLine(text, "instance", std::to_string(record.instance));
     const std::uint32_t crc = Crc32c(text);
     return text.append(kChecksumKey).append(std::to_string(crc)).append("\n");
 }
@@ -87,6 +89,9 @@ Result<NodeRecord> DecodeNodeRecord(std::string_view text) {
     // Not in files of version 3.1 and before.
     (void)GetNumber(values, "known_sync_version", record.known_sync_version);
     (void)GetNumber(values, "copies", record.copies);
+    (void)GetNumber(values, "instance", record.instance);
+    int resumes = 0;
+    record.resumes = GetNumber(values, "resumes", resumes) && resumes != 0;
     return record;
 }
 

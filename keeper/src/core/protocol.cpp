@@ -1,8 +1,12 @@
 #include "pgaf/core/protocol.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <climits>
 
 #include "json.hpp"
+#include "pgaf/core/names.hpp"
+#include "protocol_server.hpp"
 
 namespace pgaf::core {
 namespace {
@@ -16,6 +20,12 @@ constexpr std::string_view HolderName(KeeperHolder holder) {
 }
 
 constexpr std::array<std::string_view, 3> kGrantNames{"none", "timed", "unlimited"};
+constexpr std::array<std::string_view, 3> kRefusalNames{"none", "second_instance", "old_memory"};
+/// 0, which is "none", for a name that is not there.
+std::size_t IndexOf(const std::array<std::string_view, 3> &names, std::string_view name) {
+    const auto *const at = std::find(names.begin(), names.end(), name);
+    return at == names.end() ? 0 : static_cast<std::size_t>(at - names.begin());
+}
 
 void GetState(ObjectReader &in, const char *name, NodeState &out) {
     std::string text;
@@ -68,93 +78,6 @@ ReceiverFact ReadReceiver(const rapidjson::Value &value, std::string &problem) {
     return fact;
 }
 
-void WriteSizes(ObjectWriter &out, Writer &writer, const std::optional<ServerSizes> &sizes) {
-    if (!sizes) return;
-    out.Name("sizes");
-    writer.StartArray();
-    for (const int size : *sizes)
-        writer.Int(size);
-    writer.EndArray();
-}
-
-/// A list of another length is of another version, and says nothing.
-std::optional<ServerSizes> ReadSizes(ObjectReader &in) {
-    const auto *const array = in.FindArray("sizes");
-    if (array == nullptr || array->Size() != kSizeNames.size()) return std::nullopt;
-    ServerSizes sizes{};
-    for (rapidjson::SizeType i = 0; i < array->Size(); ++i) {
-        if (!(*array)[i].IsInt()) return std::nullopt;
-        sizes.at(i) = (*array)[i].GetInt();
-    }
-    return sizes;
-}
-
-void WriteSettings(Writer &writer, const std::vector<PostgresSetting> &settings) {
-    writer.StartArray();
-    for (const PostgresSetting &setting : settings) {
-        ObjectWriter out(writer);
-        out.Put("name", setting.name);
-        out.Put("value", setting.value);
-    }
-    writer.EndArray();
-}
-
-std::vector<PostgresSetting> ReadSettings(const rapidjson::Value &array, std::string &problem) {
-    std::vector<PostgresSetting> settings;
-    for (const auto &value : array.GetArray()) {
-        ObjectReader in(value, problem);
-        PostgresSetting setting;
-        in.Required("name");
-        in.Get("name", setting.name);
-        in.Get("value", setting.value);
-        settings.push_back(std::move(setting));
-    }
-    return settings;
-}
-
-void WriteServer(ObjectWriter &out, Writer &writer, const Report &report) {
-    if (report.settings_version != 0) out.Put("settings_version", report.settings_version);
-    if (report.refused_settings != 0) {
-        out.Put("refused_settings", report.refused_settings);
-        out.Put("refused_name", report.refused_name);
-        out.Put("refusal", report.refusal);
-        out.PutFlag("refused_at_start", report.refused_at_start);
-    }
-    if (report.server_start != 0) out.Put("server_start", report.server_start);
-    WriteSizes(out, writer, report.sizes);
-    if (report.settings_mark != 0) out.Put("settings_mark", report.settings_mark);
-    if (!report.settings_state.empty()) out.Put("settings_state", report.settings_state);
-    if (report.copying.total == 0) return;
-    out.Name("copying");
-    writer.StartArray();
-    for (const std::int64_t kb :
-         {report.copying.done, report.copying.total, report.copying.per_second})
-        writer.Int64(kb);
-    writer.EndArray();
-}
-
-CopyProgress ReadCopying(ObjectReader &in) {
-    const auto *const array = in.FindArray("copying");
-    if (array == nullptr || array->Size() != 3) return {};
-    for (const auto &value : array->GetArray()) {
-        if (!value.IsInt64()) return {};
-    }
-    return {(*array)[0].GetInt64(), (*array)[1].GetInt64(), (*array)[2].GetInt64()};
-}
-
-void ReadServer(ObjectReader &in, Report &report) {
-    in.Get("settings_version", report.settings_version);
-    in.Get("refused_settings", report.refused_settings);
-    in.Get("refused_name", report.refused_name);
-    in.Get("refusal", report.refusal);
-    in.Get("refused_at_start", report.refused_at_start);
-    in.Get("server_start", report.server_start);
-    report.sizes = ReadSizes(in);
-    in.Get("settings_mark", report.settings_mark);
-    in.Get("settings_state", report.settings_state);
-    report.copying = ReadCopying(in);
-}
-
 void WritePeer(Writer &writer, const Peer &peer) {
     ObjectWriter out(writer);
     out.Put("node_id", peer.node);
@@ -177,6 +100,15 @@ TimelineHistory ReadHistory(ObjectReader &in) {
     return DecodeHistory(text);
 }
 
+/// Of what ToSetting writes; it becomes a line of a configuration file.
+bool IsSyncNames(std::string_view text) {
+    constexpr std::string_view kSigns = "_ ,()";
+    return std::all_of(text.begin(), text.end(), [=](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               kSigns.find(c) != kSigns.npos;
+    });
+}
+
 Peer ReadPeer(const rapidjson::Value &value, std::string &problem) {
     Peer peer;
     ObjectReader in(value, problem);
@@ -185,6 +117,10 @@ Peer ReadPeer(const rapidjson::Value &value, std::string &problem) {
     in.Get("name", peer.name);
     in.Get("host", peer.host);
     in.Get("port", peer.port);
+    // They become lines of pg_hba.conf and connection strings, and the monitor may be an impostor.
+    if (!IsHostName(peer.host)) in.Complain("host", "a host name or an address");
+    if (peer.port < 1 || peer.port > 65535) in.Complain("port", "between 1 and 65535");
+    if (!IsName(peer.name)) in.Complain("name", "a name");
     GetState(in, "state", peer.state);
     in.Get("primary", peer.is_primary);
     in.Get("promotable", peer.is_promotable);
@@ -195,8 +131,38 @@ Peer ReadPeer(const rapidjson::Value &value, std::string &problem) {
     return peer;
 }
 
+/// The deepest nesting of brackets outside of strings.
+std::size_t DepthOf(std::string_view text) {
+    std::size_t depth = 0;
+    std::size_t deepest = 0;
+    bool is_string = false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text.at(i);
+        if (is_string) {
+            if (c == '\\') ++i;
+            is_string = c != '"';
+            continue;
+        }
+        is_string = c == '"';
+        if (c == '[' || c == '{') deepest = std::max(deepest, ++depth);
+        if ((c == ']' || c == '}') && depth > 0) --depth;
+    }
+    return deepest;
+}
+
 /// Parses, checks the version, and leaves the first problem in `problem`.
-bool Parse(std::string_view text, rapidjson::Document &document, std::string &problem) {
+bool Parse(std::string_view text, std::size_t most, rapidjson::Document &document,
+           std::string &problem) {
+    constexpr std::size_t kDepthMost = 8;  // ours have 3
+    if (text.size() > most) {
+        problem = "it has " + std::to_string(text.size()) + " bytes, and more than " +
+                  std::to_string(most) + " are too many";
+        return false;
+    }
+    if (DepthOf(text) > kDepthMost) {
+        problem = "it is nested too deeply";
+        return false;
+    }
     // The iterative parser: a hostile depth of nesting must not exhaust the stack of a server
     // process.
     document.Parse<rapidjson::kParseIterativeFlag>(text.data(), text.size());
@@ -225,9 +191,34 @@ void ReadSystemIdentifier(ObjectReader &in, std::uint64_t &out) {
     }
 }
 
+/// None of these is ever negative; a difference of two must not overflow.
+std::string RangeProblem(const Report &report) {
+    constexpr std::int64_t kMost = std::int64_t{1} << 62;
+    const std::pair<const char *, std::int64_t> numbers[] = {
+        {"node_id", report.node.value},
+        {"group", report.group},
+        {"keeper_epoch", report.keeper_epoch},
+        {"sequence", report.sequence},
+        {"goal_version", report.goal_version},
+        {"term", report.term},
+        {"copies", report.copies},
+        {"timeline", report.timeline},
+        {"sync_version", report.sync_version},
+        {"known_sync_version", report.known_sync_version},
+        {"stream_age_ms", report.receiver.stream_age.count()},
+        {"stall_ms", report.stall_age.count()}};
+    for (const auto &[name, number] : numbers) {
+        if (number < 0 || number > kMost)
+            return "\"" + std::string(name) + "\" is " + std::to_string(number);
+    }
+    return report.timeline == INT_MAX ? "\"timeline\" is the last one there can be" : "";
+}
+
 }  // namespace
 
-std::string Encode(const Report &report) {
+namespace {
+
+std::string EncodeWhole(const Report &report) {
     rapidjson::StringBuffer buffer;
     Writer writer(buffer);
     {
@@ -237,6 +228,7 @@ std::string Encode(const Report &report) {
         out.Put("node_id", report.node);
         out.Put("group", report.group);
         out.Put("keeper_epoch", report.keeper_epoch);
+        if (report.instance != 0) out.Put("instance", report.instance);
         out.Put("sequence", report.sequence);
         out.Put("holder", HolderName(report.holder));
         out.Put("state", ToString(report.state));
@@ -253,6 +245,7 @@ std::string Encode(const Report &report) {
         out.PutFlag("fenced", report.fenced);
         out.Put("sealed_lsn", report.sealed_lsn);
         out.Put("sync_version", report.sync_version);
+        if (!report.sync_names.empty()) out.Put("sync_names", report.sync_names);
         out.Put("known_sync_version", report.known_sync_version);
         out.PutFlag("lease_mode", report.lease_mode);
         out.Name("standbys");
@@ -271,11 +264,26 @@ std::string Encode(const Report &report) {
     return {buffer.GetString(), buffer.GetSize()};
 }
 
+}  // namespace
+
+std::string Encode(const Report &report) {
+    std::string text = EncodeWhole(report);
+    if (text.size() <= kReportMost) return text;
+    // What people read gives way to what decides.
+    Report shorter = report;
+    constexpr std::size_t kWords = 1000;
+    for (std::string *const words : {&shorter.problem, &shorter.event, &shorter.refusal})
+        words->resize(std::min(words->size(), kWords));
+    shorter.settings_state.clear();
+    shorter.settings_mark = 0;
+    return EncodeWhole(shorter);
+}
+
 Result<Report> DecodeReport(std::string_view text) {
     rapidjson::Document document;
     std::string problem;
     Report report;
-    if (Parse(text, document, problem)) {
+    if (Parse(text, kReportMost, document, problem)) {
         ObjectReader in(document, problem);
         for (const char *name : {"formation", "node_id", "keeper_epoch", "state", "pg_running"}) {
             in.Required(name);
@@ -284,6 +292,7 @@ Result<Report> DecodeReport(std::string_view text) {
         in.Get("node_id", report.node);
         in.Get("group", report.group);
         in.Get("keeper_epoch", report.keeper_epoch);
+        in.Get("instance", report.instance);
         in.Get("sequence", report.sequence);
         std::string holder = "worker";
         in.Get("holder", holder);
@@ -306,6 +315,7 @@ Result<Report> DecodeReport(std::string_view text) {
         in.Get("fenced", report.fenced);
         in.Get("sealed_lsn", report.sealed_lsn);
         in.Get("sync_version", report.sync_version);
+        in.Get("sync_names", report.sync_names);
         in.Get("known_sync_version", report.known_sync_version);
         in.Get("lease_mode", report.lease_mode);
         if (const auto *standbys = in.FindArray("standbys")) {
@@ -322,7 +332,12 @@ Result<Report> DecodeReport(std::string_view text) {
         in.Get("pg_version", report.pg_version);
         ReadServer(in, report);
     }
+    if (problem.empty()) problem = RangeProblem(report);
     if (!problem.empty()) return Fail(ProblemCode::kCorrupt, "invalid report: " + problem);
+    // They stand in events and tables that people look at.
+    for (std::string *const words :
+         {&report.problem, &report.event, &report.pg_version, &report.refusal})
+        *words = Printable(*words);
     return report;
 }
 
@@ -363,6 +378,9 @@ std::string Encode(const Reply &reply) {
         }
         if (reply.settings_mark != 0) out.Put("settings_mark", reply.settings_mark);
         if (reply.restart_of != 0) out.Put("restart_of", reply.restart_of);
+        if (reply.refusal != Refusal::kNone)
+            out.Put("refusal", kRefusalNames.at(static_cast<std::size_t>(reply.refusal)));
+        if (reply.known_epoch != 0) out.Put("known_epoch", reply.known_epoch);
         if (!reply.copy_reason.empty()) out.Put("copy_reason", reply.copy_reason);
     }
     return {buffer.GetString(), buffer.GetSize()};
@@ -372,7 +390,7 @@ Result<Reply> DecodeReply(std::string_view text) {
     rapidjson::Document document;
     std::string problem;
     Reply reply;
-    if (Parse(text, document, problem)) {
+    if (Parse(text, kReplyMost, document, problem)) {
         ObjectReader in(document, problem);
         for (const char *name : {"node_id", "goal", "term", "grant", "lease_ms"})
             in.Required(name);
@@ -383,13 +401,12 @@ Result<Reply> DecodeReply(std::string_view text) {
         in.Get("term", reply.term);
         std::string grant;
         in.Get("grant", grant);
-        for (std::size_t i = 0; i < kGrantNames.size(); ++i) {
-            if (kGrantNames.at(i) == grant) reply.grant = static_cast<GrantKind>(i);
-        }
+        reply.grant = static_cast<GrantKind>(IndexOf(kGrantNames, grant));
         in.Get("lease_ms", reply.lease);
         in.Get("report_interval_ms", reply.report_interval);
         in.Get("sync_version", reply.sync_version);
         in.Get("sync_names", reply.sync_names);
+        if (!IsSyncNames(reply.sync_names)) in.Complain("sync_names", "a list of our standbys");
         in.Get("target_lsn", reply.target_lsn);
         in.Get("next_timeline", reply.next_timeline);
         in.Get("needed_copy", reply.needed_copy);
@@ -405,11 +422,16 @@ Result<Reply> DecodeReply(std::string_view text) {
         in.Get("replication_quorum", reply.replication_quorum);
         in.Get("channel", reply.channel);
         in.Get("reason", reply.reason);
+        reply.reason = Printable(reply.reason);  // for logs
         in.Get("settings_version", reply.settings_version);
         if (const auto *settings = in.FindArray("settings"))
             reply.settings = ReadSettings(*settings, problem);
         in.Get("settings_mark", reply.settings_mark);
         in.Get("restart_of", reply.restart_of);
+        std::string refusal;
+        in.Get("refusal", refusal);
+        reply.refusal = static_cast<Refusal>(IndexOf(kRefusalNames, refusal));
+        in.Get("known_epoch", reply.known_epoch);
         in.Get("copy_reason", reply.copy_reason);
     }
     if (!problem.empty()) return Fail(ProblemCode::kCorrupt, "invalid reply: " + problem);

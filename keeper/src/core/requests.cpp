@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "pgaf/core/intake.hpp"
 #include "requests.hpp"
 #include "rules.hpp"
 
@@ -180,6 +181,47 @@ Result<Decision> ForceElection(const GroupView &view, const NodeView *old,
     return decision;
 }
 
+/// The monitor has forgotten decisions, and no primary writes from which it could learn them. Its
+/// memory becomes as new as that of the nodes, without what the newest set was: that is what may be
+/// lost.
+Result<Decision> ForceWithOldRows(const GroupView &view, const FailoverRequest &request) {
+    GroupView newest = view;
+    for (const NodeView &node : view.nodes) {
+        const bool may_write =
+            !node.has_report || (!node.report.in_recovery && !node.report.fenced);
+        if (may_write && !request.primary_is_off)
+            return Fail(ProblemCode::kRefused,
+                        "cannot accept the loss of data while " + Describe(node) + " may write",
+                        StateOf(node) +
+                            " The monitor was restored from a backup, and does not "
+                            "know who the primary is.",
+                        "Wait until all nodes report, or switch off every machine that may write, "
+                        "and say so: --primary-is-off.");
+        if (!node.has_report) continue;
+        newest.term = std::max(newest.term, node.report.term);
+        newest.highest_timeline = std::max(newest.highest_timeline, node.report.timeline);
+        newest.sync.goal_version =
+            std::max(newest.sync.goal_version, node.report.known_sync_version);
+    }
+    newest.sync.confirmed = newest.sync.goal;
+    newest.sync.confirmed_version = newest.sync.goal_version;
+    newest.sync.superseded.clear();
+    // The timeline of the forgotten primary is that of whoever has most.
+    newest.timeline = 0;
+    auto decision = ForceElection(newest, nullptr, request);
+    if (!decision) return decision;
+    const NodeView *const primary = FindPrimary(view);
+    if (primary != nullptr && !decision->primary)
+        decision->assignments.push_back(
+            AssignAsked(*primary, primary->report.in_recovery ? kReportLsn : kDemoteTimeout, 23,
+                        "the monitor had forgotten who the primary was"));
+    if (!decision->term) decision->term = newest.term;
+    if (!decision->sync) decision->sync = newest.sync;
+    if (!decision->timeline) decision->timeline = 0;
+    decision->highest_timeline = newest.highest_timeline;
+    return decision;
+}
+
 // ---- removal
 
 Result<Decision> RemovePrimary(const GroupView &view, const NodeView &node) {
@@ -267,6 +309,8 @@ Result<Decision> RequestFailover(const GroupView &view, const FailoverRequest &r
     if (const auto checked = CheckPreferred(view, request.preferred); !checked) {
         return tl::unexpected(checked.error());
     }
+    if (request.allow_data_loss && NewerThanRows(view) != nullptr)
+        return ForceWithOldRows(view, request);
     const bool is_alive = primary != nullptr && IsServing(view, *primary) &&
                           LivenessOf(view, *primary, nullptr) == Liveness::kHealthy;
     if (is_alive && IsWritable(primary->goal)) {

@@ -38,6 +38,27 @@ std::string ToSetting(const SyncSet &set) {
     return text + ")";
 }
 
+std::optional<SyncSet> ParseSetting(std::string_view text) {
+    constexpr std::string_view kAny = "ANY ";
+    SyncSet set;
+    if (text.empty()) return set;
+    const std::string whole(text);
+    const std::size_t open = text.find('(');
+    if (!text.starts_with(kAny) || open == std::string_view::npos) return std::nullopt;
+    const std::string_view count = text.substr(kAny.size(), open - kAny.size());
+    (void)std::from_chars(count.data(), count.data() + count.size(), set.k);
+    text.remove_prefix(open + 1);
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find_first_of(",)"), text.size());
+        const auto member = ParseStandbyName(text.substr(0, end));
+        if (!member) return std::nullopt;
+        set.members.push_back(*member);
+        text.remove_prefix(std::min(end + 1, text.size()));
+        if (text.starts_with(' ')) text.remove_prefix(1);
+    }
+    return ToSetting(set) == whole ? std::optional(set) : std::nullopt;
+}
+
 std::string EncodeSets(const std::vector<SyncSet> &sets) {
     std::string text;
     for (const SyncSet &set : sets) {

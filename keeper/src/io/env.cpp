@@ -6,7 +6,11 @@
 #include <array>
 #include <climits>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
+#include <vector>
+
+extern char **environ;
 
 namespace pgaf::io {
 
@@ -18,6 +22,24 @@ std::optional<std::string> Env(const char *name) {
 
 std::string EnvOr(const char *name, std::string_view otherwise) {
     return Env(name).value_or(std::string(otherwise));
+}
+
+bool IsSecretVariable(std::string_view name) {
+    return name == "PG_AUTOCTL_MONITOR" ||
+           (name.starts_with("PG_AUTOCTL_") && name.ends_with("PASSWORD"));
+}
+
+void ForgetSecretVariables() {
+    std::vector<std::string> names;
+    for (char **entry = environ; *entry != nullptr; ++entry) {
+        const std::string_view text(*entry);
+        const std::size_t equals = text.find('=');
+        if (equals == text.npos || !IsSecretVariable(text.substr(0, equals))) continue;
+        names.emplace_back(text.substr(0, equals));
+        std::memset(*entry + equals + 1, '*', text.size() - equals - 1);
+    }
+    for (const std::string &name : names)
+        (void)::unsetenv(name.c_str());
 }
 
 std::string OsUser() {

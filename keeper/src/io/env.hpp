@@ -12,6 +12,11 @@ namespace pgaf::io {
 std::optional<std::string> Env(const char *name);
 std::string EnvOr(const char *name, std::string_view otherwise);
 
+/// Variables of ours that hold passwords, or connection strings with one.
+bool IsSecretVariable(std::string_view name);
+/// Overwrites them, for /proc and for children, once they have been read.
+void ForgetSecretVariables();
+
 std::string OsUser();
 std::string HomeDirectory();
 std::string LocalHostname();

@@ -78,8 +78,13 @@ Result<void> WriteFile(const std::string &where, std::string_view text, mode_t m
     if (path != where && ::stat(path.c_str(), &old) == 0) mode = old.st_mode & 07777U;
     const std::string temporary = path + ".new";
     {
-        const UniqueFd fd(
-            ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
+        // What is there is a left-over, or a link of somebody who wants another file overwritten.
+        UniqueFd fd;
+        for (int tries = 0; tries < 3 && !fd.IsOpen(); ++tries) {
+            (void)::unlink(temporary.c_str());
+            fd = UniqueFd(::open(temporary.c_str(),
+                                 O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+        }
         if (!fd.IsOpen()) return tl::unexpected(IoProblem("create", temporary));
         if (::fchmod(fd.Get(), mode) != 0 || !WriteAll(fd.Get(), text) || ::fsync(fd.Get()) != 0) {
             Problem problem = IoProblem("write", temporary);
@@ -195,8 +200,34 @@ std::string ParentOf(const std::string &path) {
     return parent.empty() ? "." : parent;
 }
 
+bool IsOwnDirectory(const std::string &path) {
+    struct stat status {};
+    return ::lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode) &&
+           status.st_uid == ::geteuid() && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+bool HoldsLock(pid_t pid, const std::string &path) {
+    struct stat status {};
+    if (::lstat(path.c_str(), &status) != 0) return false;
+    auto locks = ReadFile("/proc/locks");
+    if (!locks) return false;
+    // "1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF"; the device is not compared: file systems
+    // such as btrfs show another one than stat does.
+    const std::string wanted = fmt::format(" WRITE {} ", pid);
+    const std::string inode = fmt::format(":{} 0 EOF", status.st_ino);
+    for (std::string_view rest = *locks; !rest.empty();) {
+        const std::size_t end = std::min(rest.find('\n'), rest.size());
+        const std::string_view line = rest.substr(0, end);
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+        if (line.find("FLOCK") != line.npos && line.find(wanted) != line.npos &&
+            line.find(inode) != line.npos)
+            return true;
+    }
+    return false;
+}
+
 Result<std::optional<FileLock>> FileLock::Try(const std::string &path) {
-    UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!fd.IsOpen()) return tl::unexpected(IoProblem("open", path));
     if (::flock(fd.Get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno == EWOULDBLOCK) return std::optional<FileLock>{};

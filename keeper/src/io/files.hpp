@@ -56,6 +56,10 @@ std::vector<std::string> NamesIn(const std::string &directory);
 bool Exists(const std::string &path);
 bool IsDirectory(const std::string &path);
 bool IsEmptyDirectory(const std::string &path);
+/// A directory, no link, of ours, into which nobody else can put anything.
+bool IsOwnDirectory(const std::string &path);
+/// The kernel says that this process has locked the file with flock.
+bool HoldsLock(pid_t pid, const std::string &path);
 bool IsWritable(const std::string &path);
 /// Absolute and without "..", links resolved as far as the path exists.
 std::string AbsolutePath(const std::string &path);

@@ -6,6 +6,8 @@
 #include <array>
 #include <memory>
 
+#include "pgaf/core/names.hpp"
+
 namespace pgaf::io {
 namespace {
 
@@ -23,11 +25,24 @@ class LevelName final : public spdlog::custom_flag_formatter {
     }
 };
 
+/// The message; what others have written into it moves no cursor and begins no line.
+class SafeText final : public spdlog::custom_flag_formatter {
+ public:
+    void format(const spdlog::details::log_msg &message, const std::tm & /*time*/,
+                spdlog::memory_buf_t &out) override {
+        const std::string text = core::Printable({message.payload.data(), message.payload.size()});
+        out.append(text.data(), text.data() + text.size());
+    }
+    [[nodiscard]] std::unique_ptr<custom_flag_formatter> clone() const override {
+        return std::make_unique<SafeText>();
+    }
+};
+
 }  // namespace
 
 void SetUpLog(int verbosity) {
     auto formatter = std::make_unique<spdlog::pattern_formatter>();
-    formatter->add_flag<LevelName>('*').set_pattern("%H:%M:%S %P %* %v");
+    formatter->add_flag<LevelName>('*').add_flag<SafeText>('#').set_pattern("%H:%M:%S %P %* %#");
     auto logger = std::make_shared<spdlog::logger>(
         "pg_autoctl", std::make_shared<spdlog::sinks::stderr_sink_mt>());
     logger->set_formatter(std::move(formatter));

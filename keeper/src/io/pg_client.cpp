@@ -33,8 +33,12 @@ Result<ConnOptions> ParseConninfo(const std::string &conninfo) {
     char *error = nullptr;
     PQconninfoOption *options = PQconninfoParse(conninfo.c_str(), &error);
     if (options == nullptr) {
-        const std::string message = LibpqMessage(error);
+        std::string message = LibpqMessage(error);
         PQfreemem(error);
+        // libpq repeats what it could not read, and that may be a part of a password.
+        message = message.substr(0, message.find('"'));
+        while (!message.empty() && (message.back() == ' ' || message.back() == ':'))
+            message.pop_back();
         return Fail(ProblemCode::kBadArgument,
                     fmt::format("invalid connection string \"{}\"", core::RedactConninfo(conninfo)),
                     message);
@@ -84,6 +88,11 @@ Result<PgClient> PgClient::Connect(const std::string &conninfo, const ConnOption
     set_default("application_name", "pg_autoctl");
     for (const auto &[name, value] : overrides)
         SetOption(*options, name, value);
+    std::string startup = OptionOf(*options, "options");
+    if (startup.find(kSafePath) == std::string::npos) {
+        startup += (startup.empty() ? "" : " ") + std::string(kSafePath);
+        SetOption(*options, "options", startup);
+    }
     std::vector<const char *> names;
     std::vector<const char *> values;
     for (const auto &[name, value] : *options) {

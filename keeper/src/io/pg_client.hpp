@@ -29,6 +29,9 @@ struct Rows {
     [[nodiscard]] bool IsEmpty() const { return rows.empty(); }
 };
 
+/// For every session of ours: where nobody but a superuser can have put anything.
+inline constexpr const char *kSafePath = "-c search_path=pg_catalog,pg_temp";
+
 /// Name and value pairs that override what a connection string says.
 using ConnOptions = std::vector<std::pair<std::string, std::string>>;
 

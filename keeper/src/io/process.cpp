@@ -56,6 +56,7 @@ Prepared Prepare(const std::vector<std::string> &argv,
     for (char **entry = environ; *entry != nullptr; ++entry) {
         const std::string_view text(*entry);
         const auto same = [&](const auto &pair) { return text.starts_with(pair.first + "="); };
+        if (IsSecretVariable(text.substr(0, text.find('=')))) continue;
         if (std::none_of(extra.begin(), extra.end(), same)) prepared.env.push_back(*entry);
     }
     for (std::string &text : prepared.env_texts)
@@ -273,6 +274,10 @@ Result<pid_t> Spawn(const std::vector<std::string> &argv) {
 
 UniqueFd OpenPidFd(pid_t pid) {
     return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+}
+
+bool SendSignal(const UniqueFd &pidfd, int number) {
+    return ::syscall(SYS_pidfd_send_signal, pidfd.Get(), number, nullptr, 0) == 0;
 }
 
 bool AwaitEnd(const UniqueFd &pidfd, Milliseconds limit) {

@@ -56,6 +56,8 @@ Result<pid_t> Spawn(const std::vector<std::string> &argv);
 
 /// Opens a pidfd; not open when the process is gone.
 UniqueFd OpenPidFd(pid_t pid);
+/// False with errno when it could not.
+bool SendSignal(const UniqueFd &pidfd, int number);
 /// Waits until the process behind `pidfd` has ended.
 bool AwaitEnd(const UniqueFd &pidfd, Milliseconds limit);
 /// True for a process that exists and is not a zombie.

@@ -1,7 +1,10 @@
 #include "node/config.hpp"
 
 #include <fmt/format.h>
+#include <sys/random.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <optional>
 #include <sstream>
@@ -10,6 +13,8 @@
 #include "io/files.hpp"
 #include "io/network.hpp"
 #include "io/pg_client.hpp"
+#include "pgaf/core/lines.hpp"
+#include "pgaf/core/names.hpp"
 
 namespace pgaf::node {
 namespace {
@@ -41,6 +46,7 @@ void ForEach(C &config, Fn fn) {
     fn("ssl.cert_file", config.ssl_cert_file);
     fn("ssl.key_file", config.ssl_key_file);
     fn("ssl.self_signed", config.ssl_self_signed);
+    fn("ssl.channel_binding", config.channel_binding);
     fn("replication.password", config.replication_password);
     fn("replication.maximum_backup_rate", config.maximum_backup_rate);
 }
@@ -159,6 +165,71 @@ Result<void> SetSetting(Config &config, std::string_view key, std::string_view v
     return {};
 }
 
+namespace {
+
+Result<void> Bad(std::string_view key, std::string_view value, std::string detail) {
+    return Fail(ProblemCode::kBadConfig,
+                fmt::format("invalid value for \"{}\": \"{}\"", key, core::Printable(value)),
+                std::move(detail));
+}
+
+Result<void> CheckOneOf(std::string_view key, std::string_view value,
+                        std::initializer_list<std::string_view> allowed) {
+    if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return {};
+    return Bad(key, value, fmt::format("It must be one of {}.", fmt::join(allowed, ", ")));
+}
+
+Result<void> CheckConfigNames(const Config &config) {
+    const std::pair<std::string_view, const std::string &> names[] = {
+        {"pg_autoctl.name", config.name},
+        {"pg_autoctl.formation", config.formation},
+        {"postgresql.dbname", config.dbname},
+        {"postgresql.username", config.username},
+        {"postgresql.pgdata", config.pgdata}};
+    for (const auto &[key, name] : names) {
+        // "/" first is a regular expression in pg_hba.conf from PostgreSQL 16 on.
+        const bool is_pattern = key != "postgresql.pgdata" && name.starts_with('/');
+        const bool is_good = core::IsName(name) && name.find('"') == name.npos && !is_pattern;
+        if (!name.empty() && !is_good)
+            return Bad(key, name, "It must not have control characters or double quotes.");
+    }
+    if (config.hostname.empty() || core::IsHostName(config.hostname)) return {};
+    return Bad("pg_autoctl.hostname", config.hostname, "It must be a host name or an IP address.");
+}
+
+}  // namespace
+
+Result<void> CheckConfig(const Config &config) {
+    if (auto good = CheckConfigNames(config); !good) return good;
+    if (auto good =
+            CheckOneOf("ssl.sslmode", config.ssl_mode,
+                       {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"});
+        !good)
+        return good;
+    if (auto good = CheckOneOf("ssl.channel_binding", config.channel_binding,
+                               {"", "require", "prefer", "disable"});
+        !good)
+        return good;
+    if (auto good =
+            CheckOneOf("postgresql.hba_level", config.hba_level, {"", "minimal", "lan", "skip"});
+        !good)
+        return good;
+    if (config.auth_method.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") !=
+        std::string::npos)
+        return Bad("postgresql.auth_method", config.auth_method,
+                   "It must be a method of pg_hba.conf, such as scram-sha-256, without options.");
+    if (config.listen_addresses.empty())
+        return Bad("postgresql.listen_addresses", "",
+                   "Other nodes and the monitor must reach the server; localhost is the least.");
+    for (const std::string &text : {config.listen_addresses, config.pg_host, config.pg_ctl,
+                                    config.replication_password, config.maximum_backup_rate}) {
+        if (text.find_first_of("\r\n\"") != std::string::npos)
+            return Fail(ProblemCode::kBadConfig,
+                        "values must not contain line breaks or double quotes");
+    }
+    return {};
+}
+
 Result<Config> LoadConfig(const Paths &paths) {
     if (!io::Exists(paths.config)) {
         return Fail(ProblemCode::kBadArgument,
@@ -169,7 +240,45 @@ Result<Config> LoadConfig(const Paths &paths) {
     if (!text) return Pass(text);
     auto config = FromIni(*text);
     if (!config) return Pass(config, fmt::format("could not read \"{}\"", paths.config));
+    if (auto good = CheckConfig(*config); !good)
+        return Pass(good, fmt::format("could not use \"{}\"", paths.config));
+    if (config->IsMonitor() || !io::Exists(paths.secret)) return config;
+    auto secret = io::ReadFile(paths.secret);
+    if (!secret) return Pass(secret);
+    // The present one; and the former one, with which the node proves that it may change it.
+    std::string_view rest = *secret;
+    config->node_secret = Trim(core::TakeLine(rest));
+    const std::string_view former = Trim(core::TakeLine(rest));
+    if (!former.empty()) config->node_secret.append(":").append(former);
+    if (config->node_secret.find_first_not_of("0123456789abcdefABCDEF:") != std::string::npos)
+        return Fail(ProblemCode::kBadConfig,
+                    fmt::format("\"{}\" is not a secret of hexadecimal digits", paths.secret));
     return config;
+}
+
+Result<void> EnsureNodeSecret(const Paths &paths, Config &config) {
+    if (!config.node_secret.empty()) return {};
+    std::array<unsigned char, 24> bytes{};
+    if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
+        return tl::unexpected(io::IoProblem("read", "getrandom"));
+    std::string secret;
+    for (const unsigned char byte : bytes)
+        secret += fmt::format("{:02x}", byte);
+    if (auto written = io::WriteFile(paths.secret, secret + "\n", 0600); !written) return written;
+    config.node_secret = std::move(secret);
+    return {};
+}
+
+std::string MonitorConninfo(const Config &config) {
+    auto parsed = io::ParseConninfo(config.monitor);
+    if (!parsed || config.monitor.empty()) return config.monitor;  // whoever connects says so
+    std::string options = io::OptionOf(*parsed, "options");
+    if (!options.empty()) options += " ";
+    options += io::kSafePath;
+    if (!config.node_secret.empty())
+        options += fmt::format(" -c {}={}", core::kNodeSecretSetting, config.node_secret);
+    io::SetOption(*parsed, "options", options);
+    return io::BuildConninfo(*parsed);
 }
 
 std::vector<std::string> UnknownSettings(const Paths &paths) {
@@ -212,7 +321,7 @@ Result<void> SaveRecord(const Paths &paths, const core::NodeRecord &record) {
 
 Result<core::KeeperConfig> MakeKeeperConfig(const Config &config, const core::NodeRecord &record,
                                             const std::string &hostaddr) {
-    auto options = io::ParseConninfo(config.monitor);
+    auto options = io::ParseConninfo(MonitorConninfo(config));
     if (!options) return Pass(options);
     core::KeeperConfig keeper;
     keeper.monitor_host = io::OptionOf(*options, "host");
@@ -232,6 +341,7 @@ Result<core::KeeperConfig> MakeKeeperConfig(const Config &config, const core::No
     }
     keeper.ssl = config.ssl_active;
     keeper.ssl_mode = config.ssl_mode;
+    keeper.channel_binding = config.channel_binding;
     keeper.ssl_ca_file = config.ssl_ca_file;
     keeper.ssl_crl_file = config.ssl_crl_file;
     keeper.replication_password = config.replication_password;
@@ -240,7 +350,16 @@ Result<core::KeeperConfig> MakeKeeperConfig(const Config &config, const core::No
     return keeper;
 }
 
-Result<void> SaveKeeperConfig(const Paths &paths, const core::KeeperConfig &config) {
+Result<void> SaveKeeperConfig(const Paths &paths, core::KeeperConfig &config) {
+    // PostgreSQL writes a changed primary_conninfo into its log, with whatever is in it.
+    if (!config.replication_password.empty()) {
+        config.passfile = paths.directory + "/replication.pass";
+        const std::string line = core::PassfileLine(config.replication_password);
+        const auto old = io::ReadFile(config.passfile);
+        if (!old || *old != line) {
+            if (auto done = io::WriteFile(config.passfile, line, 0600); !done) return done;
+        }
+    }
     auto text = core::Encode(config);
     if (!text) return Pass(text);
     if (auto old = io::ReadFile(paths.keeper_conf); old && *old == *text) return {};

@@ -44,6 +44,9 @@ struct Config {
     std::string maximum_backup_rate = "100M";
     int candidate_priority = 50;
     bool replication_quorum = true;
+    std::string channel_binding;  ///< of replication: require, prefer or disable; empty: see there
+    /// Not in this file, but in one of its own: what only this node can know.
+    std::string node_secret;
     [[nodiscard]] bool IsMonitor() const { return role == "monitor"; }
 };
 
@@ -55,7 +58,15 @@ Result<Config> FromIni(std::string_view text);
 Result<std::string> GetSetting(const Config &config, std::string_view key);
 Result<void> SetSetting(Config &config, std::string_view key, std::string_view value);
 
+/// With the node's secret, when it has one.
 Result<Config> LoadConfig(const Paths &paths);
+/// Makes the secret and keeps it, 0600, unless `config` has one.
+Result<void> EnsureNodeSecret(const Paths &paths, Config &config);
+/// How this node connects to its monitor: with its secret, and a search_path in which nobody can
+/// have put anything.
+std::string MonitorConninfo(const Config &config);
+/// What create, config set, config check and every start demand of a configuration.
+Result<void> CheckConfig(const Config &config);
 /// "section.key" of the file that mean nothing here.
 std::vector<std::string> UnknownSettings(const Paths &paths);
 Result<void> SaveConfig(const Paths &paths, const Config &config);
@@ -67,7 +78,8 @@ Result<void> SaveRecord(const Paths &paths, const core::NodeRecord &record);
 /// What the worker needs, from what the operator chose. `hostaddr`: numeric address of the monitor.
 Result<core::KeeperConfig> MakeKeeperConfig(const Config &config, const core::NodeRecord &record,
                                             const std::string &hostaddr);
-Result<void> SaveKeeperConfig(const Paths &paths, const core::KeeperConfig &config);
+/// Also the file with the password of replication, whose path `config` gets.
+Result<void> SaveKeeperConfig(const Paths &paths, core::KeeperConfig &config);
 Result<core::KeeperConfig> LoadKeeperConfig(const Paths &paths);
 
 core::ServerSettings MakeServerSettings(const Config &config, const Paths &paths, int pg_major);

@@ -4,6 +4,7 @@
 
 #include "io/files.hpp"
 #include "io/postgres.hpp"
+#include "pgaf/core/hba.hpp"
 #include "pgaf/core/leave.hpp"
 
 namespace pgaf::node {

@@ -28,6 +28,7 @@ class MonitorLink final : public supervisor::Link {
     MonitorLink(uv_loop_t *loop, std::string monitor, std::string node_name, Events events);
 
     void Send(core::Report report, int tag) override;
+    [[nodiscard]] int SentTag() const override { return sent_tag_; }
     void Close() override;
     void SetMonitor(std::string monitor) override;
 
@@ -61,7 +62,7 @@ class MonitorLink final : public supervisor::Link {
         int tag = 0;
     };
     std::optional<Item> pending_;
-    int sent_tag_ = 0;
+    int sent_tag_ = -1;
     std::string wanted_channel_;
     std::string channel_;
     bool is_sick_ = false;

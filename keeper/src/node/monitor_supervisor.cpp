@@ -19,6 +19,19 @@ void MonitorLoop::OnBegin() {
 
 namespace {
 
+/// Nodes, or whoever knows their password, must not keep operators out.
+Result<void> LimitSessions(io::PgClient &client) {
+    auto most = client.Query(
+        "SELECT greatest(pg_catalog.current_setting('max_connections')::int - 10, 10)"
+        " FROM pg_catalog.pg_roles WHERE rolname = 'autoctl_node' AND rolconnlimit <> "
+        "greatest(pg_catalog.current_setting('max_connections')::int - 10, 10)");
+    if (!most) return Pass(most);
+    if (most->IsEmpty()) return {};
+    auto done = client.Query("ALTER ROLE autoctl_node CONNECTION LIMIT " + most->At(0, 0));
+    if (!done) return Pass(done, "could not limit the sessions of role autoctl_node");
+    return {};
+}
+
 /// A newer module may want more of its tables than an older one has made.
 Result<std::string> UpdateExtension(const std::string &pgdata) {
     const auto postmaster = io::FindPostmaster(pgdata);
@@ -30,6 +43,7 @@ Result<std::string> UpdateExtension(const std::string &pgdata) {
                            {"dbname", std::string(core::kMonitorDatabase)},
                            {"connect_timeout", "5"}}));
     if (!client) return Pass(client);
+    if (auto limited = LimitSessions(*client); !limited) return Pass(limited);
     auto before = client->Query(
         "SELECT e.extversion, a.default_version FROM pg_catalog.pg_extension e "
         "JOIN pg_catalog.pg_available_extensions a ON a.name = e.extname "

@@ -2,17 +2,20 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 
 #include "io/data_directory.hpp"
+#include "io/log.hpp"
 #include "io/network.hpp"
 #include "io/pg_client.hpp"
 #include "node/heartbeat.hpp"
 #include "node/pg_setup.hpp"
 #include "node/steps/steps.hpp"
+#include "pgaf/core/intake.hpp"
 
 namespace pgaf::node {
 namespace {
@@ -108,7 +111,8 @@ Result<supervisor::NodeSettings> NodeFiles::LoadSettings() {
 }
 
 supervisor::NodeSettings NodeFiles::Settings() const {
-    return {.formation = config_.formation, .name = config_.name, .monitor = config_.monitor};
+    return {
+        .formation = config_.formation, .name = config_.name, .monitor = MonitorConninfo(config_)};
 }
 
 Result<std::vector<std::string>> NodeFiles::PrepareStart(core::NodeState state,
@@ -138,6 +142,13 @@ Result<std::vector<std::string>> NodeFiles::PrepareStart(core::NodeState state,
     return options;
 }
 
+void NodeFiles::KeepRole(core::NodeState state) {
+    const bool is_whole = io::InspectDataDirectory(paths_.pgdata) == io::DataDirectory::kCluster;
+    if (!core::IsStandby(state) || !is_whole || HasMarker(paths_)) return;
+    if (auto done = WriteInto(paths_.pgdata, "standby.signal", ""); !done)
+        io::LogProblem(spdlog::level::warn, done.error());
+}
+
 Result<void> NodeFiles::WriteSettings() {
     return WriteServerFiles(install_, config_, paths_, paths_.pgdata);
 }
@@ -164,6 +175,13 @@ Result<bool> FileBaton::Take() {
     if (!lock->has_value()) return false;
     lock_ = std::move(**lock);
     return true;
+}
+
+std::int64_t FileBaton::Instance() {
+    struct stat info {};
+    if (!lock_ || ::fstat(lock_->Fd(), &info) != 0) return 0;
+    const auto boot = io::ReadFile("/proc/sys/kernel/random/boot_id");
+    return boot ? core::InstanceOf(*boot, info.st_dev, info.st_ino) : 0;
 }
 
 }  // namespace pgaf::node

@@ -28,6 +28,7 @@ class NodeFiles final : public supervisor::Files {
     Result<supervisor::NodeSettings> LoadSettings() override;
     Result<std::vector<std::string>> PrepareStart(core::NodeState state,
                                                   const core::Reply *reply) override;
+    void KeepRole(core::NodeState state) override;
     Result<void> WriteSettings() override;
     Result<void> LeaveOrdinary() override { return node::LeaveOrdinary(paths_); }
     void TakeSettings(const core::Reply &reply) override { group_settings_.Take(reply); }
@@ -67,6 +68,7 @@ class FileBaton final : public supervisor::Baton {
     explicit FileBaton(std::string path) : path_(std::move(path)) {}
     Result<bool> Take() override;
     void Release() override { lock_.reset(); }
+    std::int64_t Instance() override;
 
  private:
     std::string path_;

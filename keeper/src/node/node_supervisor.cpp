@@ -6,7 +6,7 @@ NodeSupervisor::NodeSupervisor(const SupervisorOptions &options)
     : Supervisor(options),
       files_(options.config, options.paths, options.install),
       baton_(options.paths.baton),
-      link_(LoopHandle(), options.config.monitor, options.config.name,
+      link_(LoopHandle(), MonitorConninfo(options.config), options.config.name,
             {.on_reply = [this](const core::Reply &reply,
                                 int tag) { Feed([&] { machine_.OnReply(reply, tag); }); },
              .on_notify = [this] { Feed([this] { machine_.OnNotify(); }); },

@@ -18,13 +18,6 @@ std::optional<struct stat> Look(const std::string &path) {
     return status;
 }
 
-/// Nobody else can put anything there.
-bool IsOwnDirectory(const std::string &path) {
-    const auto status = Look(path);
-    return status && S_ISDIR(status->st_mode) && status->st_uid == ::geteuid() &&
-           (status->st_mode & (S_IWGRP | S_IWOTH)) == 0;
-}
-
 bool IsOwnFile(const std::string &path) {
     const auto status = Look(path);
     return status && S_ISREG(status->st_mode) && status->st_uid == ::geteuid();
@@ -39,10 +32,10 @@ std::string RuntimeDirectory(const std::string &home, const std::string &tail) {
     const std::string own = io::EnvOr("XDG_STATE_HOME", home + "/.local/state");
     const std::string file = tail + "/pg_autoctl.pid";
     const std::string runtime = io::EnvOr("XDG_RUNTIME_DIR", "");
-    const std::string usual = IsOwnDirectory(runtime) ? runtime : own;
+    const std::string usual = io::IsOwnDirectory(runtime) ? runtime : own;
     if (IsOwnFile(usual + file)) return usual;
     if (IsOwnFile(own + file)) return own;
-    if (IsOwnDirectory("/tmp/pg_autoctl") && IsOwnFile("/tmp" + file)) return "/tmp";
+    if (io::IsOwnDirectory("/tmp/pg_autoctl") && IsOwnFile("/tmp" + file)) return "/tmp";
     return usual;
 }
 
@@ -70,6 +63,7 @@ Paths PathsFor(const std::string &pgdata) {
     paths.baton = paths.directory + "/baton";
     paths.unsafe_marker = paths.directory + "/unsafe";
     paths.heartbeat = paths.directory + "/heartbeat";
+    paths.secret = paths.directory + "/secret";
     paths.run_directory = RuntimeDirectory(home, tail) + tail;
     paths.pid = paths.run_directory + "/pg_autoctl.pid";
     paths.sockets = SocketDirectory(home);
@@ -80,6 +74,12 @@ Result<void> MakeNodeDirectories(const Paths &paths) {
     for (const std::string &directory :
          {io::ParentOf(paths.config), paths.directory, paths.run_directory}) {
         if (auto made = io::MakeDirectories(directory, 0700); !made) return made;
+        if (!io::IsOwnDirectory(directory)) {
+            return Fail(ProblemCode::kIo, "directory \"" + directory + "\" is not ours alone",
+                        "Another user could change what is in it.",
+                        "It must belong to the user who runs pg_autoctl, and nobody else may "
+                        "write there: chmod go-w.");
+        }
         if (!io::IsWritable(directory)) {
             return Fail(ProblemCode::kIo, "directory \"" + directory + "\" is not writable");
         }
@@ -89,7 +89,7 @@ Result<void> MakeNodeDirectories(const Paths &paths) {
 
 Result<void> MakeSocketDirectory(const Paths &paths) {
     if (auto made = io::MakeDirectories(paths.sockets, 0700); !made) return made;
-    if (IsOwnDirectory(paths.sockets)) return {};
+    if (io::IsOwnDirectory(paths.sockets)) return {};
     return Fail(ProblemCode::kIo, "directory \"" + paths.sockets + "\" is not ours alone",
                 "Another user could pretend to be this server.",
                 "Choose a directory for its sockets with --pghost.");

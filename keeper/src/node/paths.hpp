@@ -16,7 +16,8 @@ struct Paths {
     std::string baton;
     std::string unsafe_marker;
     std::string heartbeat;
-    std::string pid;  ///< pg_autoctl.pid
+    std::string secret;  ///< what the node proves itself with to the monitor
+    std::string pid;     ///< pg_autoctl.pid
     std::string run_directory;
     std::string sockets;  ///< for a server whose usual directory is somebody else's
 };

@@ -7,6 +7,7 @@
 #include "io/files.hpp"
 #include "io/machine.hpp"
 #include "io/process.hpp"
+#include "pgaf/core/hba.hpp"
 #include "pgaf/core/leave.hpp"
 #include "pgaf/core/server_options.hpp"
 
@@ -166,7 +167,8 @@ Result<void> InitDb(const io::PgInstall &install, const Config &config,
                     const std::string &directory, io::Cancel *cancel) {
     const std::string &method = config.auth_method;
     const bool is_skip = method == "skip" || method.empty();
-    const std::string host_auth = is_skip ? "scram-sha-256" : method;
+    // Certificates need encrypted sessions, and initdb writes rules for all kinds.
+    const std::string host_auth = is_skip || method == "cert" ? "scram-sha-256" : method;
     const std::string local_auth = method == "trust" ? "trust" : "peer";
     auto made = io::RunChecked({.argv = {install.Tool("initdb"), "-D", directory,
                                          "--auth-local=" + local_auth, "--auth-host=" + host_auth},
@@ -281,10 +283,14 @@ Result<void> WriteStandbyFiles(const core::KeeperConfig &keeper, const core::Pee
 }
 
 std::string EnsureRoleSql(std::string_view role, std::string_view attributes) {
-    return fmt::format(
-        "DO $do$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {0}) THEN "
-        "CREATE ROLE {1} {2}; END IF; END $do$",
+    const std::string body = fmt::format(
+        " BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {0}) THEN "
+        "CREATE ROLE {1} {2}; END IF; END ",
         io::QuoteLiteral(role), io::QuoteIdentifier(role), attributes);
+    std::string quote = "$do$";  // a name may hold it
+    while (body.find(quote) != body.npos)
+        quote.insert(1, "d");
+    return "DO " + quote + body + quote;
 }
 
 }  // namespace pgaf::node

@@ -31,5 +31,8 @@ class PidFile {
 
 /// Pid of the pg_autoctl that runs for this PGDATA.
 std::optional<pid_t> RunningSupervisor(const Paths &paths);
+/// Signals the supervisor, and no other process that may have got its number; the descriptor tells
+/// when it has ended. kBadState when there is none.
+Result<io::UniqueFd> SignalSupervisor(const Paths &paths, int number);
 
 }  // namespace pgaf::node

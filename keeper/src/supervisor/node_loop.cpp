@@ -1,6 +1,7 @@
 #include "supervisor/node_loop.hpp"
 
 #include <algorithm>
+#include <utility>
 
 /// NodeLoop as the keeper: what it reports, and how it obeys. Steps are in node_steps.cpp, what it
 /// watches while PostgreSQL runs in node_watch.cpp.
@@ -15,6 +16,10 @@ using core::NodeState;
 constexpr Milliseconds kBatonRetry{20};
 constexpr Milliseconds kSaveRetry{1000};
 constexpr Milliseconds kLastReportLimit{1500};
+/// A copy waits until the original is gone.
+constexpr Milliseconds kRefusedInterval{2000};
+/// For the first answer of the monitor after our start.
+constexpr Milliseconds kFirstAnswerLimit{3000};
 
 }  // namespace
 
@@ -56,6 +61,7 @@ void NodeLoop::OnBegin() {
         return BecomeKeeper();
     }
     last_reply_ = Now();
+    first_answer_by_ = Now() + kFirstAnswerLimit;
     if (server_.Attach()) return Adopt();
     // A frozen process of a server that died before us could hold the baton, or an answer to a
     // client.
@@ -84,6 +90,7 @@ void NodeLoop::BecomeKeeper() {
         baton_.Release();
         return baton_alarm_.Once(*pause);
     }
+    if (!server_.IsRunning()) files_.KeepRole(record_.state);
     is_keeper_ = true;
     ++round_;
     reply_.reset();
@@ -103,6 +110,9 @@ std::optional<Milliseconds> NodeLoop::RenewRecord() {
     }
     record_ = saved_ = *record;
     ++record_.keeper_epoch;
+    is_same_run_ = record_.instance != 0 && record_.instance == baton_.Instance();
+    is_monitor_away_ = record_.resumes = false;
+    record_.instance = baton_.Instance();
     if (!Save()) return kSaveRetry;
     return std::nullopt;
 }
@@ -113,6 +123,7 @@ core::Report NodeLoop::MakeReport() const {
     report.node = record_.node;
     report.group = record_.group;
     report.keeper_epoch = record_.keeper_epoch;
+    report.instance = record_.instance;
     report.holder = core::KeeperHolder::kSupervisor;
     report.state = record_.state;
     report.term = record_.term;
@@ -143,7 +154,8 @@ void NodeLoop::Report() {
     core::Report report = MakeReport();
     report.sequence = ++sequence_;
     link_.Send(std::move(report), round_);
-    report_alarm_.Once(reply_ ? reply_->report_interval : Milliseconds{500});
+    const Milliseconds interval = reply_ ? reply_->report_interval : Milliseconds{500};
+    report_alarm_.Once(refusal_ == core::Refusal::kSecondInstance ? kRefusedInterval : interval);
 }
 
 void NodeLoop::OnReply(const core::Reply &reply, int tag) {
@@ -151,6 +163,9 @@ void NodeLoop::OnReply(const core::Reply &reply, int tag) {
     if (!is_keeper_ || tag != round_) return;  // answers a report of another time
     if (exit_status_) return Exit(*exit_status_);
     last_reply_ = Now();
+    refusal_ = reply.refusal;
+    first_answer_by_ = {};
+    if (refusal_ != core::Refusal::kNone) return OnRefusal(reply);
     if (core::HasForgotten(record_, reply)) return IgnoreOldTerm(reply);
     is_old_term_said_ = false;
     const core::NodeRecord before = record_;
@@ -169,6 +184,27 @@ void NodeLoop::OnReply(const core::Reply &reply, int tag) {
     if (!IsStopping()) Act();
 }
 
+void NodeLoop::OnRefusal(const core::Reply &reply) {
+    reply_.reset();
+    if (refusal_ == core::Refusal::kSecondInstance) {
+        CancelStep();
+        return SayProblem(
+            "another keeper of this node reports to the monitor: this one is a copy, and waits "
+            "until the other is gone");
+    }
+    // What is on record here may be long past. The monitor says what the node is now; as a primary
+    // it does not come back by itself.
+    Tell("the node was set back to an old disk: its keeper counted " +
+         std::to_string(record_.keeper_epoch) + " starts, the monitor " +
+         std::to_string(reply.known_epoch));
+    record_.keeper_epoch = reply.known_epoch + 1;
+    if (core::IsPrimaryIsh(record_.state)) record_.state = NodeState::kDemoted;
+    if (!Save()) return;
+    refusal_ = core::Refusal::kNone;
+    ++round_;
+    Report();
+}
+
 /// A monitor that came back from an old backup must not undo a failover.
 void NodeLoop::IgnoreOldTerm(const core::Reply &reply) {
     if (is_old_term_said_) return;
@@ -179,8 +215,11 @@ void NodeLoop::IgnoreOldTerm(const core::Reply &reply) {
 }
 
 void NodeLoop::OnLinkProblem(const core::Problem &problem) {
+    const bool was_awaited = std::exchange(first_answer_by_, {}).ns != 0;
     if (exit_status_ == kExitDropped) return Exit(kExitDropped);  // forgotten already
     log_.Warn(problem);
+    const bool is_news = !std::exchange(is_monitor_away_, true);
+    if ((was_awaited || is_news) && !IsStopping()) Act();
 }
 
 void NodeLoop::Act() {
@@ -198,6 +237,8 @@ bool NodeLoop::ActOnce() {
         return false;
     }
     PlanFacts facts{.state = record_.state,
+                    .last_goal = record_.goal,
+                    .may_resume = is_same_run_ && is_monitor_away_ && link_.SentTag() != round_,
                     .had_peer = record_.had_peer,
                     .is_marked = files_.IsMarked(),
                     .failed_starts = reply_ ? BadStarts() : FailedStarts(),
@@ -207,8 +248,10 @@ bool NodeLoop::ActOnce() {
                     .is_wal_gone = is_wal_gone_,
                     .has_own_writes = has_own_writes_};
     if (reply_) facts.goal = reply_->goal;
+    if (refusal_ != core::Refusal::kNone) return false;
     const Plan plan = MakePlan(facts);
     if (!plan.why.empty()) SayProblem(std::string(plan.why));
+    if (plan.action == Action::kStart && AwaitsFirstAnswer()) return false;
     if (plan.action != Action::kStart) CancelStart();
     switch (plan.action) {
         case Action::kWait:
@@ -218,6 +261,8 @@ bool NodeLoop::ActOnce() {
             Report();
             return true;
         case Action::kStart:
+            record_.resumes = plan.resumes;
+            if (plan.resumes) log_.Info("The monitor is away: the synchronous standbys decide");
             if (TakeState(plan.next)) StartServer();
             return false;
         case Action::kRunStep:
@@ -231,6 +276,18 @@ bool NodeLoop::ActOnce() {
             return false;
     }
     return false;
+}
+
+/// Whether this node is a copy of another one is known with the first answer. Without a monitor
+/// that answers, it starts as what it is on record.
+bool NodeLoop::AwaitsFirstAnswer() {
+    if (first_answer_by_.ns == 0) return false;
+    if (Now() >= first_answer_by_) {
+        first_answer_by_ = {};
+        return false;
+    }
+    step_alarm_.Once(first_answer_by_ - Now() + Milliseconds{1});
+    return true;
 }
 
 bool NodeLoop::MustCopy() const { return reply_ && record_.copies < reply_->needed_copy; }
@@ -250,7 +307,7 @@ void NodeLoop::SayProblem(std::string text) {
 bool NodeLoop::TakeState(NodeState state) {
     const NodeState before = record_.state;
     record_.state = state;
-    if (state != before && !Save()) return false;
+    if ((state != before || record_.resumes != saved_.resumes) && !Save()) return false;
     problem_.clear();
     if (state == before) return true;
     log_.Info("Node " + Self() + ": " + std::string(core::ToString(before)) + " -> " +

@@ -70,6 +70,8 @@ class NodeLoop final : public ServerLoop {
     [[nodiscard]] std::optional<core::Milliseconds> RenewRecord();
     void Report();
     void IgnoreOldTerm(const core::Reply &reply);
+    void OnRefusal(const core::Reply &reply);
+    [[nodiscard]] bool AwaitsFirstAnswer();
     void Act();
     bool ActOnce();
     bool TakeState(core::NodeState state);
@@ -116,6 +118,10 @@ class NodeLoop final : public ServerLoop {
     core::NodeRecord saved_;  ///< as it is on the disk
     bool is_keeper_ = false;  ///< holds the baton
     std::optional<core::Reply> reply_;
+    core::Refusal refusal_ = core::Refusal::kNone;  ///< of the last answer
+    bool is_same_run_ = false;  ///< the machine was not started anew since the last keeper
+    bool is_monitor_away_ = false;
+    core::BootTime first_answer_by_;  ///< until then it is awaited; 0: it has come, or will not
     std::int64_t sequence_ = 0;  ///< of the last report
     int round_ = 0;              ///< tags reports: answers to those of an earlier one do not count
     std::string problem_;

@@ -32,13 +32,27 @@ bool NeedsRejoin(const PlanFacts &facts) {
            facts.has_own_writes || fails;
 }
 
+/// A primary that was stopped for want of a grant goes on where it was, as one that crashed does.
+Plan Resume(const PlanFacts &facts) {
+    const bool stopped_itself =
+        facts.state == NodeState::kDemoteTimeout && core::IsWritable(facts.last_goal);
+    const bool is_able = facts.may_resume && facts.had_peer && !facts.is_marked &&
+                         facts.failed_starts < kStartsBeforeRejoin &&
+                         (core::IsWritable(facts.state) || stopped_itself);
+    if (!is_able) return {.action = Action::kWait, .next = facts.state, .why = {}};
+    return {.action = Action::kStart,
+            .next = stopped_itself ? facts.last_goal : facts.state,
+            .why = {},
+            .resumes = true};
+}
+
 Plan WithoutMonitor(const PlanFacts &facts) {
     const bool is_harmless =
         core::IsStandby(facts.state) || (facts.state == NodeState::kSingle && !facts.had_peer);
     const bool must_wait = facts.is_marked || facts.failed_starts >= kStartsBeforeRejoin ||
                            (IsFollower(facts.state) && NeedsRejoin(facts));
     if (is_harmless && !must_wait) return StartAs(facts, facts.state);
-    return {.action = Action::kWait, .next = facts.state, .why = {}};
+    return Resume(facts);
 }
 
 Plan AtGoal(const PlanFacts &facts) {

@@ -12,6 +12,11 @@ struct PlanFacts {
     core::NodeState state = core::NodeState::kInit;
     /// What the monitor answered to a report that was sent after PostgreSQL ended.
     std::optional<core::NodeState> goal{};
+    /// The last goal on record.
+    core::NodeState last_goal = core::NodeState::kInit;
+    /// The monitor cannot be reached, has heard nothing since PostgreSQL ended, and the machine has
+    /// not been started anew: what its disk confirmed is there.
+    bool may_resume = false;
     bool had_peer = false;
     bool is_marked = false;       ///< PGDATA is incomplete
     int failed_starts = 0;        ///< in a row
@@ -35,12 +40,14 @@ struct Plan {
     core::Step step = core::Step::kNone;
     core::NodeState next = core::NodeState::kInit;
     std::string_view why;  ///< why it waits, when that is a problem
+    bool resumes = false;  ///< see core::NodeRecord::resumes
 };
 
 /// The next thing to do with PostgreSQL down. Pure.
 ///
-/// A node that could acknowledge writes is never started on its own word: a primary asks first. A
-/// standby, and a `single` that never had a peer, cannot do harm and start at once.
+/// A node that could acknowledge writes is never opened on its own word: a primary asks first, the
+/// monitor or, when that is away, its synchronous standbys. A standby, and a `single` that never
+/// had a peer, cannot do harm and start at once.
 Plan MakePlan(const PlanFacts &facts);
 
 /// How often a standby may fail to start before its data is compared with the primary's again.

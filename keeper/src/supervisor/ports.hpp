@@ -91,6 +91,9 @@ class Files {
     /// on its command line. No server may run.
     virtual core::Result<std::vector<std::string>> PrepareStart(core::NodeState state,
                                                                 const core::Reply *reply) = 0;
+    /// Writes standby.signal for a standby's state. A promotion that was killed has removed it: a
+    /// server that somebody starts by hand before we do would write on the timeline of another.
+    virtual void KeepRole(core::NodeState state) = 0;
     /// Remembers the settings of PostgreSQL that the reply brings, if it brings any.
     virtual void TakeSettings(const core::Reply & /*reply*/) {}
     /// Adds to the report what it says about them.
@@ -121,6 +124,8 @@ class Baton {
     /// False while somebody else holds it.
     virtual core::Result<bool> Take() = 0;
     virtual void Release() = 0;
+    /// See core::Report::instance; while it is held.
+    [[nodiscard]] virtual std::int64_t Instance() = 0;
 };
 
 /// The session with the monitor. Its events, which may come from within a call, are OnReply,
@@ -131,6 +136,8 @@ class Link {
     /// Sends it as soon as possible; a newer one replaces one that was not sent yet. The answer
     /// carries the same tag.
     virtual void Send(core::Report report, int tag) = 0;
+    /// The tag of the last report of which anything may have left; -1: none has.
+    [[nodiscard]] virtual int SentTag() const = 0;
     /// Forgets what was not sent and ends the session.
     virtual void Close() = 0;
     virtual void SetMonitor(std::string monitor) = 0;

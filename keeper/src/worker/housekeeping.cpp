@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "pgaf/core/hba.hpp"
 #include "pgaf/core/pg_files.hpp"
 #include "worker/overrides.hpp"
 

@@ -47,6 +47,8 @@ bool Keeper::LoadRecord() {
     }
     core::NodeRecord next = *record;
     ++next.keeper_epoch;
+    next.instance = ports_.baton.Instance();
+    const bool resumes = std::exchange(next.resumes, false);
     if (next.system_identifier == 0) next.system_identifier = ports_.server.SystemIdentifier();
     if (!SaveRecord(next)) return false;
     load_problem_.clear();
@@ -62,6 +64,7 @@ bool Keeper::LoadRecord() {
         if (ports_.gate.CurrentFence() == Fence::kClosed) expired_at_ = now_;
     } else {
         is_fresh_server_ = true;
+        if (resumes) Resume();
     }
     return true;
 }
@@ -149,16 +152,34 @@ void Keeper::TakeAnswer() {
         SetProblem("the monitor's answer is not understood: " + reply.error().message);
         return;
     }
+    if (reply->node == record_->node && reply->refusal != core::Refusal::kNone)
+        return OnRefusal(*reply);
     // One that has forgotten what we know is as good as one that is silent.
     if (!AcceptReply(*reply)) return;
     answered_at_ = now_;
+    is_resuming_ = false;
     streamed_.clear();
+    RememberOrders(*reply);
     lease_.Accept(*reply, answer->sent_at);
     if (reply->grant != core::GrantKind::kNone) {
         was_granted_ = true;
         is_judged_ = is_judged_ || (begun_at_.IsValid() && answer->sent_at >= begun_seen_);
     }
     reply_ = *reply;
+}
+
+/// What this server would write or confirm, another one would not know of. The supervisor keeps it
+/// down, and finds out what comes next.
+void Keeper::OnRefusal(const core::Reply &reply) {
+    if (stopping_) return;
+    const bool is_copy = reply.refusal == core::Refusal::kSecondInstance;
+    const std::string why = is_copy
+                                ? "another keeper of this node reports to the monitor: these data "
+                                  "are a copy, or the node was copied while it could not report"
+                                : "the node was set back to an old disk";
+    ports_.log.Warning(why);
+    ports_.server.TerminateClients();
+    StopServer(record_->state, why);
 }
 
 bool Keeper::AcceptReply(const core::Reply &reply) {
@@ -184,7 +205,7 @@ bool Keeper::AcceptReply(const core::Reply &reply) {
 void Keeper::AdmitStandbys(const ServerFacts &facts) {
     if (ports_.gate.AdmitsStandbys()) return;
     const bool is_standby = facts.in_recovery && !facts.is_crash_recovery;
-    if (is_fresh_server_ && !is_standby && !is_judged_) return;
+    if (is_fresh_server_ && !is_standby && !is_judged_ && !is_resuming_) return;
     ports_.gate.AdmitStandbys();
 }
 
@@ -230,7 +251,7 @@ void Keeper::ExtendByStream(const ServerFacts &facts) {
     const bool may_write = core::IsWritable(record_->state) && reply_ &&
                            core::IsWritable(reply_->goal) && !facts.in_recovery;
     const Fence fence = ports_.gate.CurrentFence();
-    const bool is_shut = fence != Fence::kOpen && fence != Fence::kHeld;
+    const bool is_shut = fence != Fence::kOpen && fence != Fence::kHeld && !is_resuming_;
     if (!silent || !may_write || is_shut || !lease_.IsTimed()) {
         lease_.StopStream();
         return;
@@ -289,13 +310,18 @@ void Keeper::OpenIfGranted(const ServerFacts &facts) {
     const Fence fence = ports_.gate.CurrentFence();
     if (fence == Fence::kOpen || fence == Fence::kHeld || !reply_ || stopping_) return;
     if (!core::IsWritable(record_->state) || !core::IsWritable(reply_->goal)) return;
-    if (reply_->grant == core::GrantKind::kNone || ports_.gate.Deadline() <= now_) return;
+    if (reply_->grant == core::GrantKind::kNone && !is_resuming_) return;
+    if (ports_.gate.Deadline() <= now_) return;
     if (!ports_.gate.AdmitsStandbys()) return;
     if (!MayShow(facts)) return;
     ports_.gate.SetFence(Fence::kOpen);
     expired_at_ = {};
     report_at_ = now_;
-    ports_.log.Line("the gate is open");
+    if (is_resuming_) was_granted_ = true;
+    ports_.log.Line(is_resuming_ ? "the gate is open: the monitor is away, and enough synchronous "
+                                   "standbys follow this node"
+                                 : "the gate is open");
+    is_resuming_ = false;
 }
 
 void Keeper::ChooseWake(const ServerFacts &facts) {

@@ -42,6 +42,9 @@ class Keeper {
 
     void TakeAnswer();
     bool AcceptReply(const core::Reply &reply);
+    void OnRefusal(const core::Reply &reply);
+    void RememberOrders(const core::Reply &reply);
+    void Resume();
     void KeepLease(const ServerFacts &facts);
     void AdmitStandbys(const ServerFacts &facts);
     void CloseExpired(const ServerFacts &facts);
@@ -93,6 +96,8 @@ class Keeper {
     std::string load_problem_;
 
     std::optional<core::Reply> reply_;
+    std::string orders_;        ///< as remembered on the disk
+    bool is_resuming_ = false;  ///< without the monitor; see core::NodeRecord::resumes
     core::BootTime answered_at_;
     std::vector<core::NodeId> streamed_;  ///< nodes that were seen streaming since the last answer
     bool warned_old_term_ = false;

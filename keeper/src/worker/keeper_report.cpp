@@ -71,6 +71,7 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
     report.node = record_->node;
     report.group = record_->group;
     report.keeper_epoch = record_->keeper_epoch;
+    report.instance = record_->instance;
     report.holder = core::KeeperHolder::kWorker;
     report.state = record_->state;
     report.goal_version = reply_ ? reply_->goal_version : 0;
@@ -86,6 +87,7 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
     report.fenced = is_closed && ports_.gate.CommittingCount() == 0;
     if (report.fenced && core::IsHandingOver(report.state)) report.sealed_lsn = sealed_lsn_;
     report.sync_version = sync_.confirmed_version();
+    if (report.sync_version != 0) report.sync_names = sync_.names();
     report.known_sync_version = record_->known_sync_version;
     report.lease_mode = lease_.IsTimed();
     for (const SenderFact &sender : facts.senders) {
@@ -146,6 +148,8 @@ void Keeper::MaybeReport(const ServerFacts &facts) {
         report_at_ = std::min(report_at_, reported_at_ + kGapMin);
         return;
     }
+    // From now on the monitor may take it for ended, whatever the standbys say.
+    if (is_resuming_ && report.fenced) is_resuming_ = false;
     signature_ = std::move(signature);
     reported_at_ = now_;
     report.sequence = ++sequence_;

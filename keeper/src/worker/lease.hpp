@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <vector>
 
@@ -34,6 +35,8 @@ class Lease {
         is_extending_ = false;
     }
 
+    /// As a grant of that length would, which is not given.
+    void SetLength(core::Milliseconds length) { length_ = std::max(length, core::Milliseconds{1}); }
     [[nodiscard]] core::Milliseconds length() const { return length_; }
     /// Markers are on their way; nothing tells this process that they were confirmed.
     [[nodiscard]] bool IsExtending() const { return !markers_.empty() || is_extending_; }

@@ -135,6 +135,8 @@ class Baton {
     virtual ~Baton() = default;
     /// True when it is held, now or before.
     [[nodiscard]] virtual bool TryTake() = 0;
+    /// See core::Report::instance.
+    [[nodiscard]] virtual std::int64_t Instance() = 0;
 };
 
 /// The sign of life that the supervisor watches.

@@ -97,6 +97,22 @@ TEST(Addresses, AreNullWhereAMachineIsOff) {
     EXPECT_EQ(all->at(2).private_ip, "");
 }
 
+// What az prints becomes words of command lines.
+TEST(Addresses, AreAddresses) {
+    for (const char *bad :
+         {"-oProxyCommand=id", "10.0.0.4;id", "::1", "10.0.0", "a", " 10.0.0.4"}) {
+        for (const bool is_public : {true, false}) {
+            const std::string own = is_public ? "10.11.11.4" : bad;
+            const std::string outer = is_public ? bad : "203.0.113.9";
+            const std::string json =
+                R"([{"virtualMachine": {"name": "ha-demo-paris-a", "network": )"
+                R"({"privateIpAddresses": [")" +
+                own + R"("], "publicIpAddresses": [{"ipAddress": ")" + outer + R"("}]}}}])";
+            EXPECT_FALSE(ReadAddresses(json, Paris())) << bad;
+        }
+    }
+}
+
 NodeState Node(const char *name, const char *reported, const char *assigned) {
     return {name, reported, assigned};
 }

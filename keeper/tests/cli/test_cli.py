@@ -98,4 +98,4 @@ def test_files_are_where_the_interface_says(run, tmp_path):
 
 def test_the_systemd_unit_names_the_data_directory(run, tmp_path):
     result = run("show", "systemd", "--pgdata", str(tmp_path / "d"))
-    assert f"Environment = 'PGDATA={tmp_path}/d'" in result.stdout
+    assert f'Environment = "PGDATA={tmp_path}/d"' in result.stdout

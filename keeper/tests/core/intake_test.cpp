@@ -26,21 +26,74 @@ ReporterRow RowWith(const Report &last) {
             .last = &last};
 }
 
-// A keeper that was replaced may still have a report on its way.
-TEST(Intake, ReportOfAReplacedKeeperIsRefused) {
+Refusal Check(const ReporterRow &row, const Report &report) {
+    const auto checked = CheckKeeper(row, report, Reporter::kOurs);
+    EXPECT_TRUE(checked.has_value());
+    return checked.value_or(Refusal::kNone);
+}
+
+// Of a keeper that was replaced, or of a node on an old disk.
+TEST(Intake, AnOlderEpochIsTold) {
     const Report last = ReportOf(5, 10);
-    const auto old = AdmitReport(RowWith(last), ReportOf(4, 11), Reporter::kOurs);
-    ASSERT_FALSE(old.has_value());
-    EXPECT_EQ(old.error().code, ProblemCode::kRefused);
-    EXPECT_EQ(old.error().message, "report of an old keeper of node 2 \"b\"");
-    EXPECT_EQ(old.error().detail, "Its epoch is 4; a keeper with epoch 5 has reported.");
-    EXPECT_TRUE(AdmitReport(RowWith(last), ReportOf(5, 11), Reporter::kOurs).has_value());
-    EXPECT_TRUE(AdmitReport(RowWith(last), ReportOf(6, 1), Reporter::kOurs).has_value())
+    EXPECT_EQ(Check(RowWith(last), ReportOf(4, 11)), Refusal::kOldMemory);
+    EXPECT_EQ(RefusalReply(RowWith(last), ReportOf(4, 11), Refusal::kOldMemory).known_epoch, 5);
+    EXPECT_EQ(Check(RowWith(last), ReportOf(5, 11)), Refusal::kNone);
+    EXPECT_EQ(Check(RowWith(last), ReportOf(6, 1)), Refusal::kNone)
         << "a new keeper counts from the start";
     ReporterRow forgotten = RowWith(last);
     forgotten.last = nullptr;
-    EXPECT_FALSE(AdmitReport(forgotten, ReportOf(4, 11), Reporter::kOurs).has_value())
+    EXPECT_EQ(Check(forgotten, ReportOf(4, 11)), Refusal::kOldMemory)
         << "the epoch is on record, whatever shared memory has lost";
+}
+
+TEST(Intake, ACopyIsRefusedWhileTheOriginalLives) {
+    Report last = ReportOf(5, 10);
+    last.instance = 1;
+    Report copy = ReportOf(6, 1);
+    copy.instance = 2;
+    ReporterRow row = RowWith(last);
+    row.instance = 1;
+    row.is_connected = true;
+    EXPECT_EQ(Check(row, copy), Refusal::kSecondInstance);
+    row.silent_age = Milliseconds{6000};
+    EXPECT_EQ(Check(row, copy), Refusal::kNone) << "it hangs, and its lease has run out";
+    row.lease_left = Milliseconds{1};
+    EXPECT_EQ(Check(row, copy), Refusal::kSecondInstance);
+    row.lease_left = kNoLimit;
+    EXPECT_EQ(Check(row, copy), Refusal::kSecondInstance) << "its session is open";
+    row.is_connected = false;
+    EXPECT_EQ(Check(row, copy), Refusal::kNone) << "the machine was started anew";
+    row.silent_age = Milliseconds{100};
+    EXPECT_EQ(Check(row, copy), Refusal::kSecondInstance) << "it may be about to connect again";
+    copy.instance = 1;
+    EXPECT_EQ(Check(row, copy), Refusal::kNone);
+}
+
+TEST(Intake, WhatACopySaysOfItsFenceProvesNothingOfTheOriginal) {
+    LeaseRecord lease;
+    Reply reply;
+    reply.grant = GrantKind::kTimed;
+    reply.lease = Milliseconds{3000};
+    NoteGrant(lease, reply, BootTime{1}, 1);
+    Report report = ReportOf(6, 1);
+    report.fenced = true;
+    report.instance = 2;
+    NoteReport(lease, report);
+    EXPECT_FALSE(lease.proved_fenced);
+    EXPECT_GT(LeaseLeft(lease, BootTime{2}), Milliseconds{0});
+    report.instance = 1;
+    NoteReport(lease, report);
+    EXPECT_TRUE(lease.proved_fenced);
+    EXPECT_EQ(LeaseLeft(lease, BootTime{2}), Milliseconds{0});
+}
+
+TEST(Intake, NumbersThatNobodyCanHaveReachedAreRefused) {
+    const Report last = ReportOf(5, 10);
+    EXPECT_FALSE(CheckKeeper(RowWith(last), ReportOf(2'000'000, 1), Reporter::kOurs).has_value());
+    EXPECT_FALSE(CheckKeeper(RowWith(last), ReportOf(5, 2'000'000), Reporter::kOurs).has_value());
+    Report negative = ReportOf(5, 11);
+    negative.term = -1;
+    EXPECT_FALSE(CheckKeeper(RowWith(last), negative, Reporter::kOurs).has_value());
 }
 
 // What an overtaken report says, that the node is fenced above all, may be untrue by now.

@@ -1,3 +1,4 @@
+#include "pgaf/core/hba.hpp"
 #include "pgaf/core/leave.hpp"
 
 #include <gtest/gtest.h>

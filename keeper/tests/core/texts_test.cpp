@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "pgaf/core/hba.hpp"
 #include "pgaf/core/keeper_config.hpp"
 #include "pgaf/core/node_record.hpp"
 #include "pgaf/core/pg_files.hpp"
@@ -177,6 +178,8 @@ TEST(Redaction, HidesPasswordsInBothForms) {
     EXPECT_EQ(RedactConninfo("postgres://u@h:1/db?password=p&a=b"),
               "postgres://u@h:1/db?password=****&a=b");
     EXPECT_EQ(RedactConninfo("postgres://u@h:1/db"), "postgres://u@h:1/db");
+    EXPECT_EQ(RedactConninfo("host=a options='-c pgautofailover.node_secret=abc -c x=y'"),
+              "host=a options='-c pgautofailover.node_secret=**** -c x=y'");
 }
 
 TEST(PgFiles, IncludeIsPresentOnceAndLast) {

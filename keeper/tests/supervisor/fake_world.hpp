@@ -146,6 +146,13 @@ class FakeWorld final : public Clock,
         return !is_baton_busy;
     }
     void Release() override { Did("release baton"); }
+    std::int64_t Instance() override { return 7; }
+    void KeepRole(core::NodeState state) override { kept_role = state; }
+    std::optional<core::NodeState> kept_role;
+    [[nodiscard]] int SentTag() const override {
+        return is_link_down || sent.empty() ? -1 : sent.back().tag;
+    }
+    bool is_link_down = false;
     void Send(core::Report report, int tag) override {
         Did("send");
         sent.push_back({std::move(report), tag});
@@ -197,6 +204,11 @@ class Bench {
         loop_->Begin();
     }
     NodeLoop &Loop() { return *loop_; }
+    /// Nothing left on the way to it.
+    void MonitorIsAway() {
+        world.is_link_down = true;
+        loop_->OnLinkProblem({core::ProblemCode::kMonitor, "connection refused", {}, {}});
+    }
     void RunFor(Milliseconds time) {
         const BootTime end = world.now + time;
         while (loop_->NextWake() <= end) {

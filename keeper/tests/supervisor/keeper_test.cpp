@@ -37,6 +37,7 @@ TEST(Keeper, WithoutADurableEpochItGivesTheBatonBackAndTriesAgain) {
     EXPECT_EQ(bench.world.journal, (Journal{"kill leftovers", "take baton", "release baton"}));
     bench.world.is_disk_full = false;
     bench.RunFor(Milliseconds{200});
+    bench.MonitorIsAway();
     EXPECT_EQ(bench.world.disk.keeper_epoch, 11);
     EXPECT_TRUE(bench.world.is_running);
 }
@@ -52,9 +53,90 @@ TEST(Keeper, APrimaryIsNotStartedWithoutTheMonitorsWord) {
     EXPECT_TRUE(bench.world.is_running);
 }
 
+// The answer says whether this node is a copy of another one.
+TEST(Keeper, TheFirstStartWaitsForTheMonitorAndNotForEver) {
+    Bench bench;
+    bench.Begin();
+    bench.RunFor(Milliseconds{2900});
+    EXPECT_FALSE(bench.world.is_running);
+    bench.RunFor(Milliseconds{200});
+    EXPECT_TRUE(bench.world.is_running);
+}
+
+// A promotion that was killed has removed the file.
+TEST(Keeper, TheRoleIsOnTheDiskBeforeAnybodyElseCanStartAServer) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kPreparePromotion;
+    bench.Begin();
+    EXPECT_EQ(bench.world.kept_role, NodeState::kPreparePromotion);
+    EXPECT_FALSE(bench.world.is_running);
+}
+
+TEST(Keeper, ACopyOfANodeThatLivesWaits) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kPrimary;
+    bench.Begin();
+    core::Reply reply;
+    reply.node = bench.world.disk.node;
+    reply.refusal = core::Refusal::kSecondInstance;
+    bench.Loop().OnReply(reply, bench.world.sent.back().tag);
+    bench.RunFor(Milliseconds{600'000});
+    EXPECT_FALSE(bench.world.is_running);
+    EXPECT_NE(bench.world.sent.back().report.problem.find("is a copy"), std::string::npos);
+    bench.Answer(NodeState::kPrimary);
+    EXPECT_TRUE(bench.world.is_running);
+}
+
+TEST(Keeper, ANodeFromAnOldDiskTakesANewEpochAndIsNoPrimary) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kPrimary;
+    bench.Begin();
+    core::Reply reply;
+    reply.node = bench.world.disk.node;
+    reply.refusal = core::Refusal::kOldMemory;
+    reply.known_epoch = 40;
+    bench.Loop().OnReply(reply, bench.world.sent.back().tag);
+    EXPECT_EQ(bench.world.sent.back().report.keeper_epoch, 41);
+    EXPECT_EQ(bench.world.sent.back().report.state, NodeState::kDemoted);
+    EXPECT_EQ(bench.world.disk.keeper_epoch, 41);
+    EXPECT_FALSE(bench.world.is_running);
+}
+
+TEST(Keeper, APrimaryThatCrashesWhileTheMonitorIsAwayStartsAndIsToAskItsStandbys) {
+    Bench bench;
+    bench.world.disk.state = bench.world.disk.goal = NodeState::kPrimary;
+    bench.world.disk.had_peer = true;
+    bench.world.disk.instance = bench.world.Instance();
+    bench.Begin();
+    bench.MonitorIsAway();
+    EXPECT_TRUE(bench.world.is_running);
+    EXPECT_TRUE(bench.world.disk.resumes);
+}
+
+TEST(Keeper, NotWhenItsReportMayHaveArrivedOrTheMachineWasStartedAnew) {
+    for (const bool is_new_run : {false, true}) {
+        Bench bench;
+        bench.world.disk.state = bench.world.disk.goal = NodeState::kPrimary;
+        bench.world.disk.had_peer = true;
+        bench.world.disk.instance = bench.world.Instance() + (is_new_run ? 1 : 0);
+        bench.Begin();
+        bench.MonitorIsAway();
+        if (is_new_run) {
+            EXPECT_FALSE(bench.world.is_running);
+            continue;
+        }
+        bench.EndServer();
+        bench.world.is_link_down = false;
+        bench.Loop().OnLinkProblem({core::ProblemCode::kMonitor, "no answer", {}, {}});
+        bench.RunFor(Milliseconds{60'000});
+        EXPECT_FALSE(bench.world.is_running);
+    }
+}
+
 TEST(Keeper, LetsGoOfTheBatonRightBeforeTheStart) {
     Bench bench;
     bench.Begin();
+    bench.MonitorIsAway();
     EXPECT_EQ(bench.world.journal, (Journal{"kill leftovers", "take baton", "save", "send",
                                             "prepare", "release baton", "start"}));
     EXPECT_FALSE(bench.Loop().IsKeeper());

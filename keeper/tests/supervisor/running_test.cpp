@@ -11,6 +11,7 @@ namespace {
 TEST(Restarts, PausesGrowAndAreBounded) {
     Bench bench;
     bench.Begin();
+    bench.MonitorIsAway();
     std::vector<std::int64_t> pauses;
     for (int i = 0; i < 9; ++i) {
         bench.RunFor(Milliseconds{300});  // it was ready, so nothing is wrong with the data
@@ -301,6 +302,7 @@ TEST(Watchman, DoesNotTakeTheSleepOfTheMachineForThatOfTheWorker) {
 TEST(Watchman, LeavesTheMonitorToTheWorker) {
     Bench bench;
     bench.Begin();
+    bench.MonitorIsAway();
     EXPECT_EQ(bench.world.Count("close"), 0);
     bench.RunFor(Milliseconds{1000});
     EXPECT_EQ(bench.world.Count("close"), 0);
@@ -350,6 +352,7 @@ TEST(Watchman, AStandbyWhoseWorkerHasWrittenNothingIsLeftAlone) {
 TEST(Watchman, AServerThatWaitsForItsClientsIsStopped) {
     Bench bench;
     bench.Begin();
+    bench.MonitorIsAway();
     bench.world.is_shutting_down = true;
     for (int i = 0; i < 39; ++i) {
         bench.world.heartbeat = Heartbeat{.pid = 99, .at = bench.world.now};

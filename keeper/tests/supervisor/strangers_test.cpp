@@ -18,6 +18,7 @@ TEST(Start, WritesForTheStateThatIsRecorded) {
     Bench bench;
     bench.world.disk.state = NodeState::kPreparePromotion;
     bench.Begin();
+    bench.MonitorIsAway();
     EXPECT_EQ(bench.world.prepared_state, NodeState::kPreparePromotion);
     EXPECT_EQ(bench.world.start_options, (std::vector<std::string>{"-c", "what_safety=needs"}));
 }

@@ -227,6 +227,8 @@ class FakeWorld final : public Clock,
         return files.contains(path) ? static_cast<std::int64_t>(Mark(files.at(path))) : 0;
     }
     bool TryTake() override { return !is_baton_busy; }
+    std::int64_t Instance() override { return instance; }
+    std::int64_t instance = 7;
     void Beat(BootTime) override { ++beats; }
     void NoteStream(BootTime since, Lsn, int) override { no_stream_since = since; }
 

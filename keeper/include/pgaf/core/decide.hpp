@@ -63,6 +63,13 @@ struct RuleInfo {
 };
 std::span<const RuleInfo> Rules();
 
+/// A number that no report of the node bears yet, also when the rows are older than its reports.
+constexpr std::int64_t NextGoalVersion(const NodeView &node) {
+    return (node.report.goal_version > node.goal_version ? node.report.goal_version
+                                                         : node.goal_version) +
+           1;
+}
+
 /// The only place that chooses goals. Pure.
 Decision Decide(const GroupView &view);
 /// The last two moves of a decision, for the log of rules that undo each other.

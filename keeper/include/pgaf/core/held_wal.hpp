@@ -13,6 +13,10 @@ struct HeldWal {
     Lsn lsn;
     Lsn begun_at;             ///< Report::begun_at of its last server
     std::int64_t copies = 0;  ///< NodeRecord::copies of the node when it had it
+    /// What others had when the last report of `epoch` was answered. The next one is sent later: a
+    /// primary that says less then does not have what they got from it, or from its former life.
+    Lsn others_had;
+    std::int64_t epoch = 0;
     /// Valid: what was beyond this position is gone.
     Lsn lost_from;
     /// It was out of recovery when that was seen, and others had what is gone: what it has beyond
@@ -57,6 +61,7 @@ constexpr void NoteHeld(HeldWal &held, const Report &report, Lsn others_hold) {
         held.timeline = report.timeline;
         held.lsn = whole;
         held.begun_at = report.begun_at;
+        held.others_had = {};
         held.lost_from = {};
         return;
     }
@@ -65,8 +70,12 @@ constexpr void NoteHeld(HeldWal &held, const Report &report, Lsn others_hold) {
         !report.in_recovery && report.begun_at.IsValid() && report.begun_at != held.begun_at;
     const Lsn end = is_new && report.begun_at < report.lsn ? report.begun_at : report.lsn;
     const Lsn known = is_new && held.lsn < others_hold ? others_hold : held.lsn;
+    const bool is_next = !report.in_recovery && report.keeper_epoch == held.epoch;
+    const bool is_short = is_next && report.lsn < held.others_had;
+    held.others_had = report.in_recovery ? Lsn{} : others_hold;
+    held.epoch = report.keeper_epoch;
     if (!report.in_recovery && report.begun_at.IsValid()) held.begun_at = report.begun_at;
-    if (end < known && (report.in_recovery || end < others_hold)) {
+    if (is_short || (end < known && (report.in_recovery || end < others_hold))) {
         if (!held.lost_from.IsValid() || end < held.lost_from) held.lost_from = end;
         held.is_behind_others = held.is_behind_others || !report.in_recovery;
         return;

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "pgaf/core/group_view.hpp"
 #include "pgaf/core/node_record.hpp"
@@ -20,17 +21,32 @@ struct ReporterRow {
     std::optional<std::uint64_t> system_identifier;  ///< nothing: not known yet
     NodeState reported = NodeState::kInit;
     const Report *last = nullptr;  ///< the last one since the monitor started, if any
+    std::int64_t instance = 0;     ///< that reported last; 0: not known
+    bool is_connected = false;     ///< by a session other than the one that brings the report
+    Milliseconds silent_age{0};    ///< since it reported, or the monitor was started
+    Milliseconds lease_left{0};    ///< kNoLimit: it has an unlimited grant
 };
+
+/// See Report::instance. The boot id changes with each start of the machine, device and inode (of
+/// the file whose lock makes a keeper) with each copy of the directory.
+std::int64_t InstanceOf(std::string_view boot_id, std::uint64_t device, std::uint64_t inode);
+
+/// Whether the keeper that reports may speak for its node; to be called, under the group's lock,
+/// before anything of the report is noted. A copy of a node is refused while the original gives
+/// signs of life: an open session, or a lease that has not run out. kBadArgument: numbers that no
+/// keeper can have reached, and that nobody would catch up with.
+Result<Refusal> CheckKeeper(const ReporterRow &row, const Report &report, Reporter reporter);
+Reply RefusalReply(const ReporterRow &row, const Report &report, Refusal refusal);
 
 /// A state that no node can be in is refused with kBadArgument.
 Result<void> CheckReportedState(NodeState state);
 
-/// The report as it counts; to be called, under the group's lock, before anything of it is noted.
-/// Of a foreign keeper's the facts that it does not know of are filled in.
+/// The report as it counts, of a keeper that CheckKeeper has let in; to be called, under the
+/// group's lock, before anything of it is noted. Of a foreign keeper's the facts that it does not
+/// know of are filled in.
 ///
-/// Fails with kRefused when another keeper of the node has taken over (lower epoch), and when a
-/// later report of the same keeper has been answered: what it says, that the node is fenced above
-/// all, may be untrue by now.
+/// Fails with kRefused when a later report of the same keeper has been answered: what it says, that
+/// the node is fenced above all, may be untrue by now.
 Result<Report> AdmitReport(const ReporterRow &row, Report report, Reporter reporter);
 
 /// What a report changes in the rows. Most change nothing: then nothing is written.
@@ -63,6 +79,8 @@ Lsn HeldByOthers(const GroupView &view, const Report &report);
 enum class OldGrant { kNone, kTimed, kUnlimited };
 OldGrant OldGrantOf(NodeState reported, NodeState goal);
 /// What must be assumed of it at `now`, of which it is known only that the restart was earlier.
-LeaseRecord LeaseAfterRestart(OldGrant old_grant, Milliseconds lease, BootTime now);
+/// `instance`: that reported last.
+LeaseRecord LeaseAfterRestart(OldGrant old_grant, Milliseconds lease, BootTime now,
+                              std::int64_t instance = 0);
 
 }  // namespace pgaf::core

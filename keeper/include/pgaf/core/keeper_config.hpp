@@ -25,9 +25,11 @@ struct KeeperConfig {
     std::string auth_method;   ///< for HBA lines; "skip": never touch pg_hba.conf
     bool ssl = false;          ///< HBA lines are hostssl
     std::string ssl_mode = "prefer";
+    std::string channel_binding;  ///< of replication; empty: as BindsChannel says
     std::string ssl_ca_file;
     std::string ssl_crl_file;
     std::string replication_password;
+    std::string passfile;  ///< holds it for libpq; empty: it stands in primary_conninfo
     std::string dbname = "postgres";
     std::string username;
 };

@@ -31,20 +31,29 @@ struct LeaseRecord {
     /// The last report said so, and nothing was granted since: whatever the node was given before
     /// is void.
     bool proved_fenced = false;
+    /// Report::instance of the keeper that was granted something last; 0: none was.
+    std::int64_t instance = 0;
 };
 
 /// To be called with every report of the node, before decisions. A fenced report ends every earlier
 /// grant: the node had processed or thrown away every earlier reply when it sent it. A node in
-/// lease mode no longer uses an unlimited grant.
+/// lease mode no longer uses an unlimited grant. Of grants that another instance was given (before
+/// the machine was started anew, or a copy was) it proves nothing: they run out.
 constexpr void NoteReport(LeaseRecord &lease, const Report &report) {
-    if (report.fenced) lease = {};
-    lease.proved_fenced = report.fenced;
-    if (report.lease_mode) lease.unlimited = false;
+    const bool is_own =
+        lease.instance == 0 || report.instance == 0 || lease.instance == report.instance;
+    if (report.fenced && is_own) lease.timed_end = {};
+    // Nothing else would ever end it: the machine was started anew.
+    if (report.fenced) lease.unlimited = false;
+    lease.proved_fenced = report.fenced && is_own;
+    if (report.lease_mode && is_own) lease.unlimited = false;
 }
 
-/// To be called before the reply leaves.
-constexpr void NoteGrant(LeaseRecord &lease, const Reply &reply, BootTime now) {
+/// To be called before the reply leaves; `instance`: of the report that it answers.
+constexpr void NoteGrant(LeaseRecord &lease, const Reply &reply, BootTime now,
+                         std::int64_t instance = 0) {
     if (reply.grant != GrantKind::kNone) lease.proved_fenced = false;
+    if (reply.grant != GrantKind::kNone) lease.instance = instance;
     if (reply.grant == GrantKind::kUnlimited) lease.unlimited = true;
     if (reply.grant == GrantKind::kTimed && now + MonitorLease(reply.lease) > lease.timed_end) {
         lease.timed_end = now + MonitorLease(reply.lease);

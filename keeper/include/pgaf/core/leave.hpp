@@ -11,7 +11,5 @@ namespace pgaf::core {
 std::string LeaveConfiguration(std::string_view postgresql_conf, std::string_view our_settings);
 /// Undoes the second part, for a node that comes again.
 std::string WithoutKeptSettings(std::string_view postgresql_conf);
-/// pg_hba.conf without the rules for our own roles; what lets applications in stays.
-std::string LeaveHba(std::string_view pg_hba_conf);
 
 }  // namespace pgaf::core

@@ -25,6 +25,11 @@ struct NodeRecord {
     bool had_peer = false;
     std::uint64_t system_identifier = 0;
     std::int64_t copies = 0;  ///< how often the data were copied anew
+    /// Of the last keeper: the machine has not been started anew since while it is the same.
+    std::int64_t instance = 0;
+    /// The server was started as a primary although the monitor was away, and the monitor has not
+    /// been told that anything had ended: it opens when its synchronous standbys still follow.
+    bool resumes = false;
     friend bool operator==(const NodeRecord &, const NodeRecord &) = default;
 };
 

@@ -15,6 +15,9 @@
 namespace pgaf::core {
 
 inline constexpr int kProtocolVersion = 1;
+/// Longer texts are refused before anything is read of them.
+inline constexpr std::size_t kReportMost = 64 * 1024;
+inline constexpr std::size_t kReplyMost = 1024 * 1024;
 
 enum class KeeperHolder { kWorker, kSupervisor };
 
@@ -56,6 +59,8 @@ struct Report {
     NodeId node;
     int group = 0;
     std::int64_t keeper_epoch = 0;
+    /// Tells the node directory, in this run of its machine, from every copy of it; 0: not told.
+    std::int64_t instance = 0;
     std::int64_t sequence =
         0;  ///< grows with every report of this keeper; 0: it does not count them
     KeeperHolder holder = KeeperHolder::kWorker;
@@ -80,6 +85,8 @@ struct Report {
     Lsn sealed_lsn;
     /// Version of the synchronous set that PostgreSQL really uses (0: none of ours yet).
     std::int64_t sync_version = 0;
+    /// Of a primary: synchronous_standby_names of that set.
+    std::string sync_names{};
     /// The newest synchronous set of the group that the node has heard of in `term`.
     std::int64_t known_sync_version = 0;
     /// The gate obeys timed grants (not an unlimited one): a standby may become promotable.
@@ -111,6 +118,15 @@ struct Report {
 };
 
 enum class GrantKind { kNone, kTimed, kUnlimited };
+
+/// Why the monitor does not listen to a keeper. Such a reply carries no order.
+enum class Refusal {
+    kNone,
+    /// Another keeper of this node reports, or holds a grant: this one is a copy, and must stop.
+    kSecondInstance,
+    /// A keeper with a higher epoch has reported before: this node was set back to an old disk.
+    kOldMemory,
+};
 
 struct Peer {
     NodeId node;
@@ -163,6 +179,8 @@ struct Reply {
     std::int64_t settings_mark = 0;  ///< of the state that the monitor knows
     /// The operator wants the server that was started then to be restarted; 0: none.
     std::int64_t restart_of = 0;
+    Refusal refusal = Refusal::kNone;
+    std::int64_t known_epoch = 0;  ///< with kOldMemory: the highest epoch that has reported
     /// Why a copy is needed, when that is not lost WAL.
     std::string copy_reason{};
 };
@@ -177,7 +195,8 @@ Result<Reply> DecodeReply(std::string_view text);
 /// True when `last` of the same keeper was sent later: the connection that carried `report` was
 /// given up meanwhile, and its facts are of the past.
 constexpr bool IsOvertaken(const Report &report, const Report &last) {
-    return report.keeper_epoch == last.keeper_epoch && report.sequence < last.sequence;
+    return report.keeper_epoch == last.keeper_epoch && report.instance == last.instance &&
+           report.sequence < last.sequence;
 }
 
 }  // namespace pgaf::core

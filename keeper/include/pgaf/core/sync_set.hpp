@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,8 @@ struct SyncSet {
 
 /// The value of synchronous_standby_names: "ANY 1 (pgautofailover_standby_2)" or "".
 std::string ToSetting(const SyncSet &set);
+/// The way back; nothing for a text that ToSetting does not make.
+std::optional<SyncSet> ParseSetting(std::string_view text);
 
 /// "1:2,3" for ANY 1 of nodes 2 and 3, "0:" for none; and back. Sets are separated by blanks.
 std::string EncodeSets(const std::vector<SyncSet> &sets);

@@ -57,6 +57,9 @@ std::optional<NodeId> ParseStandbyName(std::string_view name);
 inline constexpr std::string_view kReplicatorRole = "pgautofailover_replicator";
 inline constexpr std::string_view kHealthRole = "pgautofailover_monitor";
 inline constexpr std::string_view kMonitorRole = "autoctl_node";
+inline constexpr std::string_view kOperatorRole = "autoctl_operator";
+inline constexpr std::string_view kReaderRole = "autoctl_reader";
+inline constexpr std::string_view kNodeSecretSetting = "pgautofailover.node_secret";
 inline constexpr std::string_view kMonitorOwner = "autoctl";
 inline constexpr std::string_view kMonitorDatabase = "pg_auto_failover";
 

@@ -126,7 +126,7 @@ main () {
   unit=/etc/systemd/system/pgautofailover.service
   if [ ! -e "$unit" ]; then
     # From the environment: a password must not stand in a process list.
-    export PG_AUTOCTL_MONITOR="postgres://autoctl_node:${PG_AUTOCTL_NODE_PASSWORD}@$2:5432/pg_auto_failover?sslmode=require"
+    export PG_AUTOCTL_MONITOR="postgres://autoctl_node:${PG_AUTOCTL_NODE_PASSWORD}@$2:5432/pg_auto_failover?sslmode=require&channel_binding=require"
     pg_autoctl create postgres --pgdata ha --name "$3" --hostname "$1" \
       --username appuser --dbname appdb --pg-hba-lan \
       --auth scram-sha-256 --ssl-self-signed --pgctl /usr/lib/postgresql/15/bin/pg_ctl
@@ -208,6 +208,7 @@ port=$ports
 dbname=appdb
 user=appuser
 sslmode=require
+channel_binding=require
 target_session_attrs=read-write
 connect_timeout=3
 SERVICE

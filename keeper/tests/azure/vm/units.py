@@ -7,7 +7,12 @@ WANTS = "multi-user.target.wants"
 # Without effect here: there is no memory cgroup, every network is up at boot, nobody reads documentation.
 IGNORED = {
     "Unit": {"Description", "Documentation", "After", "Before", "Wants", "Requires", "PartOf"},
-    "Service": {"OOMPolicy", "StandardOutput", "StandardError", "SyslogIdentifier", "NoNewPrivileges", "RemainAfterExit"},
+    "Service": {"OOMPolicy", "StandardOutput", "StandardError", "SyslogIdentifier", "NoNewPrivileges", "RemainAfterExit",
+                # What a service may not do is enforced by the kernel for systemd, and not here.
+                "CapabilityBoundingSet", "AmbientCapabilities", "ProtectSystem", "PrivateDevices", "ProtectClock", "ProtectControlGroups",
+                "ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables", "RestrictAddressFamilies",
+                "RestrictNamespaces", "RestrictRealtime", "RestrictSUIDSGID", "LockPersonality", "SystemCallArchitectures",
+                "SystemCallFilter", "SystemCallErrorNumber"},
     "Install": {"Alias"},
 }
 KNOWN = {

@@ -1,0 +1,104 @@
+"""Who is who: copies of a node, a monitor from a backup, a primary that crashes while the monitor is away."""
+import os
+import shutil
+import signal
+
+from harness import children_of, wait_for
+
+
+def keep_tree(cluster, origin, target):
+    shutil.copytree(origin, target, symlinks=True,
+                    ignore=lambda folder, names: [n for n in names if n in ("postmaster.pid", "postmaster.opts")])
+    for folder, _, names in os.walk(target):
+        for name in ["", *names]:
+            entry = os.path.join(folder, name)
+            shutil.copystat(entry.replace(str(target), str(origin), 1), entry, follow_symlinks=False)
+    cluster.own(target)
+
+
+def copy_node(cluster, origin, name):
+    """As somebody does who clones a machine; only the paths are others, because it is one machine."""
+    copy = cluster.node(name)
+    shutil.rmtree(copy.home)
+    keep_tree(cluster, origin.home, copy.home)
+    for base in (".config", ".local/share"):
+        top = copy.home / base / "pg_autoctl"
+        old = top / str(origin.pgdata).lstrip("/")
+        new = top / str(copy.pgdata).lstrip("/")
+        if not old.is_dir():
+            continue
+        new.parent.mkdir(parents=True, exist_ok=True)
+        old.rename(new)
+        for entry in new.iterdir():
+            if entry.suffix in (".cfg", ".conf"):
+                entry.write_text(entry.read_text().replace(str(origin.home), str(copy.home)))
+    cluster.own(copy.home)
+    return copy
+
+
+def test_a_copy_of_the_primary_waits(cluster):
+    a, b = cluster.two_nodes()
+    witness = cluster.witness()
+    before = cluster.states()
+    copy = copy_node(cluster, a, "copy")
+    copy.start()
+    wait_for(lambda: "another keeper of this node" in copy.log.read_text(), 30, "the copy is refused")
+    moment = witness.last_ack()
+    witness.wait_ack_after(moment, 10)
+    assert copy.postmaster() is None
+    assert cluster.states() == before and a.sql("SELECT pg_is_in_recovery()") == "f"
+    assert "A second keeper" in cluster.events()
+    copy.stop()
+    witness.verify()
+
+
+def test_a_copy_of_the_primary_that_is_alone_waits(cluster):
+    a, b = cluster.two_nodes()
+    b.stop()
+    cluster.wait_states(a="wait_primary")
+    copy = copy_node(cluster, a, "copy")
+    copy.start()
+    wait_for(lambda: "another keeper of this node" in copy.log.read_text(), 30, "the copy is refused")
+    assert a.sql("CREATE TABLE t AS SELECT 1 AS id; SELECT count(*) FROM t") == "1"
+    assert copy.postmaster() is None
+    copy.stop()
+
+
+def test_a_crash_while_the_monitor_is_away_is_survived(cluster):
+    a, b = cluster.two_nodes()
+    witness = cluster.witness()
+    cluster.monitor.stop()
+    moment = witness.last_ack()
+    witness.wait_ack_after(moment, 10)
+    victim = next(pid for pid in children_of(a.postmaster()) if pid != a.worker())
+    os.kill(victim, signal.SIGKILL)
+    moment = witness.last_ack()
+    witness.wait_ack_after(moment, 40)
+    assert a.sql("SELECT pg_is_in_recovery()") == "f"
+    cluster.monitor.start()
+    cluster.wait_states(a="primary", b="secondary")
+    witness.verify()
+
+
+def test_a_monitor_from_a_backup_learns_who_the_primary_is(cluster):
+    a, b = cluster.two_nodes()
+    monitor = cluster.monitor
+    monitor.stop()
+    kept = cluster.directory / "kept-monitor"
+    keep_tree(cluster, monitor.pgdata, kept)
+    monitor.start()
+    wait_for(lambda: monitor.autoctl("perform", "switchover", check=False).returncode == 0, 60, "the switchover")
+    cluster.wait_states(a="secondary", b="primary")
+    witness = cluster.witness()
+    monitor.stop()
+    shutil.rmtree(monitor.pgdata)
+    keep_tree(cluster, kept, monitor.pgdata)
+    monitor.start()
+    cluster.wait_states(a="secondary", b="primary")
+    cluster.wait_promotable()
+    assert "the monitor had forgotten decisions" in cluster.events(200)
+    moment = witness.last_ack()
+    witness.wait_ack_after(moment, 10)
+    wait_for(lambda: monitor.autoctl("perform", "switchover", check=False).returncode == 0, 60, "the way back")
+    cluster.wait_states(a="primary", b="secondary")
+    witness.verify()

@@ -1,0 +1,92 @@
+#include "pgaf/core/learn.hpp"
+
+#include <gtest/gtest.h>
+
+/// What a monitor that was restored from a backup takes over from the primary that writes.
+namespace pgaf::core {
+namespace {
+
+using enum NodeState;
+
+/// Node 2 is the primary of term 4 with set 9, and node 1 follows; the rows are of term 3.
+struct Restored {
+    GroupView view;
+    Restored() {
+        view.term = 3;
+        view.sync.goal_version = view.sync.confirmed_version = 6;
+        view.primary = NodeId{1};
+        view.nodes.resize(2);
+        view.nodes[0].id = NodeId{1};
+        view.nodes[0].goal = view.nodes[0].reported = kPrimary;
+        view.nodes[1].id = NodeId{2};
+        view.nodes[1].goal = kSecondary;
+        NodeView &primary = view.nodes[1];
+        primary.has_report = true;
+        primary.reported = kPrimary;
+        Report &report = primary.report;
+        report.node = NodeId{2};
+        report.state = kPrimary;
+        report.pg_running = true;
+        report.term = 4;
+        report.timeline = 5;
+        report.goal_version = 30;
+        report.sync_version = report.known_sync_version = 9;
+        report.sync_names = "ANY 1 (pgautofailover_standby_1)";
+        report.standbys.push_back(
+            {.node = NodeId{1}, .streaming = true, .in_sync_set = true, .flush_lsn = Lsn{100}});
+        NodeView &standby = view.nodes[0];
+        standby.has_report = true;
+        standby.report.node = NodeId{1};
+        standby.report.state = kSecondary;
+        standby.report.in_recovery = true;
+        standby.report.term = 4;
+        standby.report.known_sync_version = 9;
+    }
+    Report &Primary() { return view.nodes[1].report; }
+    std::optional<Decision> Learns() { return Learn(view, Primary()); }
+};
+
+TEST(Learn, TermSetTimelineAndWhoIsWhat) {
+    Restored restored;
+    const auto learned = restored.Learns();
+    ASSERT_TRUE(learned.has_value());
+    Apply(*learned, restored.view);
+    EXPECT_EQ(restored.view.term, 4);
+    EXPECT_EQ(restored.view.primary, NodeId{2});
+    EXPECT_EQ(restored.view.highest_timeline, 5);
+    EXPECT_TRUE(restored.view.sync.IsSettled());
+    EXPECT_EQ(restored.view.sync.goal_version, 9);
+    EXPECT_EQ(restored.view.sync.goal, (SyncSet{1, {NodeId{1}}}));
+    EXPECT_EQ(restored.view.nodes[0].goal, kSecondary);
+    EXPECT_EQ(restored.view.nodes[1].goal, kPrimary);
+    EXPECT_GT(restored.view.nodes[1].goal_version, 30) << "no report bears that number yet";
+    EXPECT_FALSE(restored.Learns().has_value()) << "once";
+}
+
+TEST(Learn, NothingWhileItIsNotCertain) {
+    for (int i = 0; i < 8; ++i) {
+        Restored restored;
+        Report &report = restored.Primary();
+        if (i == 0) report.fenced = true;
+        if (i == 1) report.standbys[0].streaming = false;
+        if (i == 2) report.standbys[0].in_sync_set = false;
+        if (i == 3) report.known_sync_version = 10;
+        if (i == 4) report.in_recovery = true;
+        if (i == 5) report.sync_names = "FIRST 1 (x)";
+        if (i == 6) restored.view.nodes[0].report.term = 5;
+        if (i == 7) restored.view.term = 5;
+        EXPECT_FALSE(restored.Learns().has_value()) << i;
+    }
+}
+
+TEST(Learn, SettingsAreReadAsTheyAreWritten) {
+    for (const SyncSet &set :
+         {SyncSet{}, SyncSet{1, {NodeId{3}}}, SyncSet{2, {NodeId{3}, NodeId{14}}}})
+        EXPECT_EQ(ParseSetting(ToSetting(set)), set);
+    for (const char *text :
+         {"ANY", "ANY 1", "ANY 1 (", "ANY 1 (x)", "ANY x (pgautofailover_standby_1)", "*"})
+        EXPECT_FALSE(ParseSetting(text).has_value()) << text;
+}
+
+}  // namespace
+}  // namespace pgaf::core
