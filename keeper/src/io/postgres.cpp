@@ -378,30 +378,21 @@ Result<std::string> RunSingleUser(const PgInstall &install, const SingleUser &wh
     std::string input;
     for (const std::string &command : what.commands)
         input += command + "\n";
-    Command command{.argv = {install.Tool("postgres"),
-                             "--single",
-                             "-D",
-                             what.pgdata,
-                             "-c",
-                             "exit_on_error=on",
-                             "-c",
-                             "shared_preload_libraries=" + what.preload_libraries,
-                             "-c",
-                             "synchronous_standby_names=",
-                             "-c",
-                             "logging_collector=off",
-                             "-c",
-                             "shared_buffers=16MB",
-                             "-c",
-                             "log_min_messages=warning",
-                             "-c",
-                             "log_min_error_statement=panic",
-                             "-c",
-                             "log_destination=stderr",
-                             what.database},
-                    .env = {{"LC_ALL", "C"}},
-                    .input = std::move(input),
-                    .cancel = cancel};
+    std::vector<std::string> argv{install.Tool("postgres"), "--single", "-D", what.pgdata};
+    argv.insert(argv.end(), what.options.begin(), what.options.end());
+    for (const std::string &setting :
+         {std::string("exit_on_error=on"), "shared_preload_libraries=" + what.preload_libraries,
+          std::string("synchronous_standby_names="), std::string("logging_collector=off"),
+          std::string("shared_buffers=16MB"), std::string("log_min_messages=warning"),
+          std::string("log_min_error_statement=panic"), std::string("log_destination=stderr")}) {
+        argv.emplace_back("-c");
+        argv.push_back(setting);
+    }
+    argv.push_back(what.database);
+    const Command command{.argv = std::move(argv),
+                          .env = {{"LC_ALL", "C"}},
+                          .input = std::move(input),
+                          .cancel = cancel};
     auto out = RunChecked(command);
     if (!out) return Pass(out, "could not set up the database");
     return out;

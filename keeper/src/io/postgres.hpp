@@ -112,6 +112,7 @@ struct SingleUser {
     std::string database = "postgres";
     std::vector<std::string> commands{};
     std::string preload_libraries{};
+    std::vector<std::string> options{};  ///< "-c", "name=value" ...; those of ours beat them
 };
 Result<std::string> RunSingleUser(const PgInstall &install, const SingleUser &what,
                                   Cancel *cancel = nullptr);

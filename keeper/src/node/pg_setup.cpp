@@ -228,6 +228,13 @@ Result<std::vector<std::string>> WriteNodeServerFiles(const io::PgInstall &insta
     return core::SafetyOptions(*configured);
 }
 
+Result<std::vector<std::string>> RecoveryOptions(const io::PgInstall &install, const Paths &paths,
+                                                 const io::ControlData &control) {
+    auto configured = AskAdministrator(install, paths, {.control = control, .is_standby = false});
+    if (!configured) return Pass(configured);
+    return core::SafetyOptions(*configured);
+}
+
 namespace {
 
 /// ALTER SYSTEM of an earlier life, and what pg_basebackup -R has written, would beat our files.

@@ -199,9 +199,14 @@ Result<void> RealStepEffects::RemoveStandbySignal() {
 }
 
 Result<void> RealStepEffects::RecoverInSingleUserMode() {
-    auto out = io::RunSingleUser(context_.install,
-                                 {.pgdata = context_.paths.pgdata, .database = "template1"},
-                                 context_.cancel);
+    auto control = io::ReadControlData(context_.install, context_.paths.pgdata);
+    if (!control) return Pass(control);
+    auto options = RecoveryOptions(context_.install, context_.paths, *control);
+    if (!options) return Pass(options);
+    auto out = io::RunSingleUser(
+        context_.install,
+        {.pgdata = context_.paths.pgdata, .database = "template1", .options = std::move(*options)},
+        context_.cancel);
     if (!out) return Pass(out);
     return lock_.Take();  // the server has removed it
 }
