@@ -218,9 +218,6 @@ Result<void> CheckConfig(const Config &config) {
         std::string::npos)
         return Bad("postgresql.auth_method", config.auth_method,
                    "It must be a method of pg_hba.conf, such as scram-sha-256, without options.");
-    if (config.listen_addresses.empty())
-        return Bad("postgresql.listen_addresses", "",
-                   "Other nodes and the monitor must reach the server; localhost is the least.");
     for (const std::string &text : {config.listen_addresses, config.pg_host, config.pg_ctl,
                                     config.replication_password, config.maximum_backup_rate}) {
         if (text.find_first_of("\r\n\"") != std::string::npos)
