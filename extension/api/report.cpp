@@ -98,6 +98,8 @@ void StoreFacts(const Report &report, const std::string &address, int port, core
     const Report *const facts_of = &report;
     const facts::PlainReport *const stored = &plain;
     (void)facts::Update(report.node, [=](facts::NodeFacts &entry) {
+        // Other data: what a session would say of them is not known yet.
+        if (entry.has_report && entry.report.copies != stored->copies) entry.broken_since_ns = 0;
         entry.has_report = true;
         entry.report = *stored;
         entry.report_ns = now_ns;

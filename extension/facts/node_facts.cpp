@@ -182,6 +182,10 @@ void FillView(const NodeFacts &facts, BootTime now, core::NodeView &view) {
     view.proved_fenced = facts.lease.proved_fenced;
     view.session = facts.session;
     view.probe = facts.probe;
+    if (facts.broken_since_ns != 0) {
+        view.broken_age = BootTime{facts.broken_ns} - BootTime{facts.broken_since_ns};
+        view.broken = facts.broken;
+    }
     view.probed_since_session_lost = facts.probed_since_session_lost;
     view.silent_age = Since(facts.has_report ? facts.report_ns : facts.known_since_ns, now);
 }
@@ -252,6 +256,7 @@ std::vector<Summary> Summaries() {
         s.report_ns = entry->has_report ? entry->report_ns : 0;
         s.probed_ns = entry->probed_ns;
         s.session = entry->session;
+        s.probe = entry->probe;
         s.session_news = entry->session_news;
         s.probed_since_session_lost = entry->probed_since_session_lost;
         s.port = entry->port;

@@ -153,6 +153,15 @@ Result<void> NodeFiles::WriteSettings() {
     return WriteServerFiles(install_, config_, paths_, paths_.pgdata);
 }
 
+std::optional<std::string> NodeFiles::TakeEvent() {
+    const std::string path = paths_.directory + "/" + std::string(core::kEventFile);
+    auto text = io::ReadFile(path);
+    if (!text) return std::nullopt;
+    if (auto removed = io::RemoveFile(path); !removed)
+        io::LogProblem(spdlog::level::warn, removed.error());
+    return *text;
+}
+
 void NodeFiles::ForgetHeartbeat() {
     (void)::unlink(paths_.heartbeat.c_str());  // often there is none
 }

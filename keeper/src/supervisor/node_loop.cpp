@@ -96,6 +96,7 @@ void NodeLoop::BecomeKeeper() {
     reply_.reset();
     problem_.clear();
     control_ = files_.ReadControl();
+    if (const auto event = files_.TakeEvent()) Tell(*event);
     log_.Info("PostgreSQL is down: node " + Self() + " in state " +
               std::string(core::ToString(record_.state)) + " is kept by this process");
     Report();

@@ -106,6 +106,8 @@ class Files {
     virtual core::Result<void> WriteSettings() = 0;
     /// The node was dropped: PGDATA becomes that of an ordinary PostgreSQL. No server may run.
     virtual core::Result<void> LeaveOrdinary() { return {}; }
+    /// What the worker of an earlier server has left to be told, once; see core::kEventFile.
+    virtual std::optional<std::string> TakeEvent() { return std::nullopt; }
     /// Removes the file: the next worker makes its own.
     virtual void ForgetHeartbeat() = 0;
     virtual std::optional<Heartbeat> ReadHeartbeat() = 0;

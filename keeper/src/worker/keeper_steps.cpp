@@ -81,6 +81,9 @@ void Keeper::PollStep(Context &context) {
             SetProblem(progress.problem);
             return;
         case Progress::Kind::kMustStop:
+            if (core::IsStandby(record_->state) && !context.facts.in_recovery &&
+                !core::IsWritable(reply_->goal))
+                LeaveEvent();
             report_at_ = now_;
             SetProblem(progress.problem);
             StopServer(record_->state, progress.problem);
@@ -127,8 +130,15 @@ void Keeper::StayInState(Context &context) {
         // Promoted by hand, or started without its signal file: what it writes is nobody's.
         // Who followed compares his data with the primary's before he follows again; who was to
         // seal comes back as what he was.
+        LeaveEvent();
         StopServer(Follows(record_->state) ? core::NodeState::kDemoted : record_->state,
                    "PostgreSQL has left recovery, and this node is a standby");
+        return;
+    }
+    // Its data are of no use, however well it follows.
+    if (Follows(record_->state) && !reply_->copy_reason.empty() &&
+        record_->copies < reply_->needed_copy) {
+        StopServer(record_->state, reply_->copy_reason);
         return;
     }
     if (Follows(record_->state) && !context.facts.lacks.empty()) {
@@ -173,6 +183,18 @@ void Keeper::RestartWhenAsked(const ServerFacts &facts) {
     stopping_ = true;
     stop_again_at_ = now_ + kOrderlyLimit;
     ports_.server.StopOrderly();
+}
+
+/// A report of a server that is stopped at once is heard by nobody.
+void Keeper::LeaveEvent() {
+    if (stopping_) return;
+    const auto left = ports_.files.WriteAtomic(
+        directory_ + "/" + std::string(core::kEventFile),
+        "PostgreSQL accepted writes although the node is a standby (" +
+            std::string(core::ToString(record_->state)) +
+            "): it was promoted, or started without standby.signal, by somebody else. It was "
+            "stopped");
+    if (!left) ports_.log.Warning(left.error().message);
 }
 
 void Keeper::StopServer(core::NodeState record_state, const std::string &why) {

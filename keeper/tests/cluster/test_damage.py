@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from hands import MINUTE, wait_whole
-from harness import Cluster, wait_for
+from harness import Cluster, open_session, wait_for
 
 
 def overwrite(path, offset, data):
@@ -90,6 +90,55 @@ def test_damaged_node_is_copied_anew(cluster, role, damage):
     if is_copied:
         assert os.stat(node.pgdata).st_ino != directory
         wait_for(lambda: "cannot be used" in cluster.events(60), 20, "an event says why")
+
+
+def relation_map(pgdata):
+    return pgdata / "global/pg_filenode.map"
+
+
+def problems(cluster):
+    return cluster.monitor.autoctl("show", "state").stdout
+
+
+@pytest.mark.parametrize("role", ["standby", "primary"])
+def test_server_that_lets_nobody_in_is_replaced(cluster, role):
+    """It runs, its worker and its sessions go on, and every new session fails."""
+    node = choose(cluster, role)
+    other = choose_other(cluster, node)
+    directory = os.stat(node.pgdata).st_ino
+    overwrite(relation_map(node.pgdata), 0, b"\x5a" * 512)
+    wait_for(lambda: "lets no session in" in problems(cluster), MINUTE, "show state says so")
+    wait_for(lambda: os.stat(node.pgdata).st_ino != directory, 2 * MINUTE, "the node is copied anew")
+    wait_for(lambda: node.worker(), MINUTE, "its server works")
+    wait_whole(cluster)
+    assert cluster.states()[other][0] == "primary"
+    assert node.sql("SELECT 1") == "1"
+    assert "lets no session in: " in cluster.events(60)
+
+
+def test_the_only_server_that_lets_nobody_in_goes_on():
+    """Those that are in are served, and it says what is wrong until that is mended."""
+    cluster = Cluster()
+    try:
+        cluster.create_monitor()
+        node = cluster.create_node("a")
+        cluster.wait_states(a="single")
+        wait_for(lambda: node.worker() and node.sql("SELECT 1") == "1", MINUTE, "it serves")
+        node.sql("CREATE TABLE written (i int)")
+        sound = relation_map(node.pgdata).read_bytes()
+        postmaster = node.postmaster()
+        with open_session(cluster, node) as session:
+            overwrite(relation_map(node.pgdata), 0, b"\x5a" * 512)
+            wait_for(lambda: "lets no session in" in problems(cluster), MINUTE, "show state says so")
+            wait_for(lambda: cluster.monitor_sql("SELECT health FROM pgautofailover.current_state()") == "0", MINUTE,
+                     "it is not shown as healthy")
+            session.stdin.write("INSERT INTO written VALUES (1) RETURNING i;\n")
+            assert session.stdout.readline().strip() == "1"
+            overwrite(relation_map(node.pgdata), 0, sound)
+            wait_for(lambda: "lets no session in" not in problems(cluster), MINUTE, "all is well again")
+        assert node.postmaster() == postmaster and cluster.states()["a"] == ("single", "single")
+    finally:
+        cluster.close()
 
 
 def choose_other(cluster, node):

@@ -28,6 +28,17 @@ TEST(Restarts, PausesGrowAndAreBounded) {
     EXPECT_TRUE(bench.world.is_running);
 }
 
+TEST(Events, WhatTheWorkerHasLeftIsToldOnce) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kDemoted;
+    bench.world.left_event = "PostgreSQL was promoted";
+    bench.Begin();
+    EXPECT_EQ(bench.world.sent.back().report.event, "PostgreSQL was promoted");
+    bench.Answer(NodeState::kCatchingup);
+    bench.RunFor(Milliseconds{600});
+    EXPECT_EQ(bench.world.sent.back().report.event, "");
+}
+
 TEST(Restarts, AServerThatCannotBeStartedIsTriedAgainWithPauses) {
     Bench bench;
     bench.world.disk.state = NodeState::kPrimary;
