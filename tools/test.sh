@@ -78,8 +78,10 @@ if has fuzz; then
 fi
 
 if has proof; then
-  echo '=== simulation with fresh seeds'
-  build/cmake/pgaf_simulate --known keeper/sim/known_faults.txt --first now --seeds "${SIMULATE_SEEDS:-4000}"
+  # New seeds with every change of what is simulated, and the same ones whenever this state of it is tested.
+  first=$(cat keeper/include/pgaf/core/*.hpp keeper/src/{core,worker,supervisor}/*.[ch]pp keeper/sim/*.[ch]pp | cksum)
+  echo '=== simulation with the seeds of these sources'
+  build/cmake/pgaf_simulate --known keeper/sim/known_faults.txt --first "${first%% *}000" --seeds "${SIMULATE_SEEDS:-6000}"
   echo '=== mutants'
   /usr/bin/python3 tools/mutate.py
   /usr/bin/python3 tools/mutate.py --count 12 --seconds "${MUTATE_SECONDS:-180}"

@@ -296,6 +296,7 @@ void InjectWorld(World &world, const Fault &fault, Machine &machine) {
             if (core::IsPrimaryIsh(machine.RecordedState().value_or(core::NodeState::kInit)) ||
                 !world.IsHeard(machine))
                 return;
+            world.ForgetUnheard(machine);
             return world.ReturnToImage(machine, fault.numbers[1]);
         case kUnheardOldDisk:
             return world.ReturnToImage(machine, fault.numbers[1]);

@@ -154,8 +154,11 @@ class SupervisorRig final : supervisor::Clock,
     core::Result<supervisor::NodeSettings> LoadSettings() override;
     core::Result<std::vector<std::string>> PrepareStart(core::NodeState state,
                                                         const core::Reply *reply) override;
-    void KeepRole(core::NodeState state) override {
-        if (machine_.data && core::IsStandby(state)) machine_.data->standby_signal = true;
+    bool KeepRole(core::NodeState state) override {
+        if (!machine_.data || !core::IsStandby(state)) return false;
+        const bool was_missing = !std::exchange(machine_.data->standby_signal, true);
+        return was_missing &&
+               machine_.data->control.state != supervisor::ClusterState::kShutDownInRecovery;
     }
     core::Result<void> WriteSettings() override;
     void ForgetHeartbeat() override { machine_.heartbeat.reset(); }

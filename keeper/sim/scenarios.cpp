@@ -408,6 +408,8 @@ constexpr std::array kScenarios{
     Scenario{"N8", "a server that is started by hand without the supervisor is fenced",
              StartedByHandWithoutModule},
     Scenario{"N12", "nor does one that comes back while nobody writes", OldMonitorInElection},
+    Scenario{"N16", "nor one that comes back before a former primary and the present one",
+             OldMonitorForAll},
     Scenario{"N13", "a server that is started by hand in a promotion leaves one history",
              RestartInPromotion},
     Scenario{"N11", "nor does a copy that is made while the original cannot be heard",

@@ -60,6 +60,21 @@ std::string OldMonitorInElection(std::uint64_t seed, Story &story) {
     return stage.Verdict();
 }
 
+/// Both nodes start anew, and the former primary is the one that the old rows know.
+std::string OldMonitorForAll(std::uint64_t seed, Story &story) {
+    Stage stage(seed, 2, story);
+    const Monitor::Backup backup = stage.world.monitor().Save();
+    stage.world.At(1).PowerOff();
+    if (!stage.Reaches(2, kWaitPrimary, 20'000)) return "the standby does not take over";
+    stage.Run(1'000);
+    stage.world.At(2).PowerOff();
+    stage.world.monitor().Restore(backup);
+    stage.world.At(1).PowerOn();
+    stage.world.At(2).PowerOn();
+    stage.Heals(60'000);
+    return stage.Verdict();
+}
+
 /// The server that is started by hand in the middle writes on the timeline that the former primary
 /// has written on: the same number, and two contents.
 std::string RestartInPromotion(std::uint64_t seed, Story &story) {

@@ -13,6 +13,7 @@ std::string PausedClock(std::uint64_t seed, std::vector<std::string> &story);
 std::string OldMonitorInElection(std::uint64_t seed, std::vector<std::string> &story);
 std::string RestartInPromotion(std::uint64_t seed, std::vector<std::string> &story);
 std::string CopyOfUnheard(std::uint64_t seed, std::vector<std::string> &story);
+std::string OldMonitorForAll(std::uint64_t seed, std::vector<std::string> &story);
 std::string OldDiskPromoted(std::uint64_t seed, std::vector<std::string> &story);
 std::string OldDiskReturns(std::uint64_t seed, std::vector<std::string> &story);
 std::string OldMonitorLearns(std::uint64_t seed, std::vector<std::string> &story);

@@ -175,7 +175,11 @@ void Machine::Promote() {
     Server &s = *server;
     if (s.promotion == PromotionStep::kNone || world.Now() < s.promotion_next || IsDiskFrozen())
         return;
-    if (data->wal.units.size() < data->consistent_at) return;
+    if (data->wal.units.size() < data->consistent_at) {
+        // "WAL ends before consistent recovery point"
+        data->promote_signal = false;
+        return Die();
+    }
     s.promotion_next = world.Now() + world.random().UpTo(12);
     Wal &wal = data->wal;
     switch (s.promotion) {

@@ -53,7 +53,8 @@ void World::Acknowledge(Machine &machine, const Session &session) {
     if (session.kind == SessionKind::kLocal) return;
     ++acknowledged_;
     acknowledged_at_ = now_;
-    if (options_.promises) promised_.push_back(session.record);
+    if (options_.promises && !unheard_.contains(session.record))
+        promised_.push_back(session.record);
 }
 
 /// The newest record that a reader sees: everything that is not waiting.
@@ -69,7 +70,7 @@ void World::Read(Machine &machine) {
                                        [id](const Session &s) { return s.record == id; });
         const bool is_given_up = records_.at(static_cast<std::size_t>(id)).is_given_up;
         if (waits || (is_given_up && !options_.reads_cancelled)) continue;
-        promised_.push_back(id);
+        if (!unheard_.contains(id)) promised_.push_back(id);
         return;
     }
 }

@@ -263,6 +263,19 @@ void World::ReturnToImage(Machine &machine, std::uint32_t number) {
     machine.PowerOn();
 }
 
+/// What it has confirmed since the monitor heard of it last is known to its primary alone (N10).
+void World::ForgetUnheard(const Machine &machine) {
+    const core::GroupView view = monitor_.View();
+    const core::NodeView *const row = view.Find(machine.node);
+    if (row == nullptr || !machine.data) return;
+    const auto &units = machine.data->wal.units;
+    const bool is_same = row->held.timeline == machine.data->wal.timeline;
+    for (std::size_t i = 0; i < units.size(); ++i) {
+        if (!is_same || LsnOf(i) >= row->held.lsn) unheard_.insert(units.at(i).record);
+    }
+    std::erase_if(promised_, [&](std::int64_t id) { return unheard_.contains(id); });
+}
+
 /// Nothing brings back what was on one disk only.
 void World::ForgetWhatNobodyHas() {
     std::set<std::int64_t> held;

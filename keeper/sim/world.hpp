@@ -151,6 +151,7 @@ class World {
     /// Its keeper speaks with the monitor.
     [[nodiscard]] bool IsHeard(const Machine &machine) const;
     void RetireCopies();
+    void ForgetUnheard(const Machine &machine);
     void ReturnToImage(Machine &machine, std::uint32_t number);
     /// Findings that are known and not mended must not hide others.
     void Disregard(std::string prefix) { disregarded_.push_back(std::move(prefix)); }
@@ -188,6 +189,7 @@ class World {
     std::vector<std::int64_t>
         lost_;  ///< records that a disk had confirmed and does not hold any more
     bool has_lost_wal_ = false;
+    std::set<std::int64_t> unheard_;      ///< what a disk lost before the monitor had heard of it
     std::vector<std::int64_t> promised_;  ///< acknowledged, or read, and so promised to survive
     std::int64_t acknowledged_ = 0;
     BootTime acknowledged_at_;

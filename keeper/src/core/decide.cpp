@@ -85,6 +85,10 @@ void CarryOut(const Rule &rule, const RuleContext &context, Decision &decision, 
         case Extra::kSetSync:
             SetSync(decision, view, DesiredSync(view));
             break;
+        case Extra::kForgetPrimary:
+            Set(decision.primary, view.primary, NodeId{});
+            ForgetElection(decision, view);
+            break;
         case Extra::kEndElection:
             ForgetElection(decision, view);
             break;

@@ -55,18 +55,33 @@ bool MayWin(const GroupView &view, const NodeView &node) {
     return !IsTooFarBehind(view, node);
 }
 
-/// Among these the node whose end the others are compared with: the furthest on the newest right
-/// timeline.
+int RightTimeline(const GroupView &view) {
+    return view.accepted_timeline > 0 ? view.accepted_timeline : view.timeline;
+}
+
+/// How much of `timeline` the node holds, whatever it went on to.
+Lsn EndOn(int timeline, const NodeView &node) {
+    for (const TimelineSwitch &left : node.report.history) {
+        if (left.timeline == timeline) return left.at;
+    }
+    return node.report.lsn;
+}
+
+/// Among these the node whose end the others are compared with: who has most of the newest right
+/// timeline. What somebody wrote on another one, after a promotion by hand, was acknowledged to
+/// nobody.
 const NodeView *ReferenceOf(const GroupView &view, const std::vector<const NodeView *> &nodes) {
-    const int right = view.accepted_timeline > 0 ? view.accepted_timeline : view.timeline;
+    const int right = RightTimeline(view);
     const NodeView *best = nullptr;
+    const auto rank = [right](const NodeView &node) {
+        const bool is_on_it = right > 0 && IsOnLineage(PositionOf(node), right);
+        return std::tuple(is_on_it ? EndOn(right, node) : Lsn{}, node.report.timeline,
+                          node.report.lsn);
+    };
     const auto find = [&](auto is_candidate) {
         for (const NodeView *node : nodes) {
             if (node->report.timeline == 0 || !is_candidate(*node)) continue;
-            const bool is_better =
-                best == nullptr || std::tuple(node->report.timeline, node->report.lsn) >
-                                       std::tuple(best->report.timeline, best->report.lsn);
-            if (is_better) best = node;
+            if (best == nullptr || rank(*node) > rank(*best)) best = node;
         }
     };
     find([right](const NodeView &n) { return right > 0 && IsOnLineage(PositionOf(n), right); });
@@ -85,6 +100,21 @@ std::vector<const NodeView *> OnRightTimeline(const GroupView &view,
         return ancestry != Ancestry::kEqual && ancestry != Ancestry::kBehind;
     });
     return nodes;
+}
+
+/// Those of them that tell what they have confirmed. Who has left the right timeline, and cannot be
+/// promoted, has confirmed nothing there that the reference does not hold.
+std::vector<NodeId> Witnesses(const GroupView &view, const std::vector<const NodeView *> &nodes) {
+    const NodeView *const reference = ReferenceOf(view, nodes);
+    const int right = RightTimeline(view);
+    if (reference == nullptr || right == 0 || !IsOnLineage(PositionOf(*reference), right))
+        return IdsOf(OnRightTimeline(view, nodes));
+    std::vector<NodeId> witnesses;
+    for (const NodeView *node : nodes) {
+        const Ancestry ancestry = Compare(PositionOf(*node), PositionOf(*reference));
+        if (ancestry != Ancestry::kUnknown) witnesses.push_back(node->id);
+    }
+    return witnesses;
 }
 
 template <typename Is>
@@ -187,7 +217,25 @@ bool IsAsyncByChoice(const GroupView &view) {
     return has_standby;
 }
 
+namespace {
+
+/// It is stopped, was a primary or was promoted by hand, and can say what it has as a standby of
+/// nobody. Where nothing is confirmed, it may lack more than anybody knows.
+bool CouldReturn(const GroupView &view, const NodeView &node) {
+    const bool is_stopped = node.reported == kDemoted && node.report.state == kDemoted &&
+                            node.report.holder == KeeperHolder::kSupervisor;
+    const bool is_free = node.goal == kDemoted || node.goal == kCatchingup ||
+                         node.goal == kSecondary || node.goal == kReportLsn;
+    const bool is_proved =
+        !IsAsyncByChoice(view) || IsOnLineage(PositionOf(node), RightTimeline(view));
+    return is_stopped && is_free && node.id != view.primary && IsReporting(view, node) &&
+           node.report.timeline > 0 && (view.accepts_data_loss || is_proved);
+}
+
+}  // namespace
+
 bool CouldSeal(const GroupView &view, const NodeView &node) {
+    if (CouldReturn(view, node)) return true;
     if (node.id == view.primary || !IsServing(view, node) || !node.report.in_recovery) return false;
     if (IsInElection(node.goal) && HasLostWal(node)) return false;
     if (IsInElection(node.goal) || node.goal == kSecondary) return true;
@@ -213,13 +261,15 @@ bool CouldConclude(const GroupView &view, std::string *why_not) {
     const auto takes_part = [&view](const NodeView &node) {
         return CouldSeal(view, node) || (HasSealed(view, node) && !HasLostWal(node));
     };
-    const auto nodes = OnRightTimeline(view, Collect(view, takes_part));
+    const auto present = Collect(view, takes_part);
+    const auto nodes = OnRightTimeline(view, present);
     const auto running = Collect(view, [&](const NodeView &node) {
         return CouldSeal(view, node) && MayWin(view, node) &&
                std::find(nodes.begin(), nodes.end(), &node) != nodes.end();
     });
-    if (!CoveredBy(view, IdsOf(nodes))) {
-        if (why_not != nullptr) *why_not = ListMissing(view, IdsOf(nodes));
+    const std::vector<NodeId> witnesses = Witnesses(view, present);
+    if (!CoveredBy(view, witnesses)) {
+        if (why_not != nullptr) *why_not = ListMissing(view, witnesses);
         return false;
     }
     if (running.empty() && why_not != nullptr) {
@@ -239,9 +289,8 @@ Election AssessElection(const GroupView &view) {
     Election election;
     election.is_open = IsElectionOpen(view);
     if (!election.is_open) return election;
-    const auto sealed = OnRightTimeline(view, Collect(view, [&](const NodeView &node) {
-                                            return HasSealed(view, node) && !HasLostWal(node);
-                                        }));
+    const auto sealed = Collect(
+        view, [&](const NodeView &node) { return HasSealed(view, node) && !HasLostWal(node); });
     auto running = sealed;
     std::erase_if(running, [&](const NodeView *node) { return !IsServing(view, *node); });
     for (const NodeView &node : view.nodes) {
@@ -249,10 +298,13 @@ Election AssessElection(const GroupView &view) {
         election.wait = std::max(election.wait, view.timeouts.stragglers - node.goal_age);
     }
     // Those that run suffice in most cases; then nobody needs what a dead one has.
-    const auto &counted = CoveredBy(view, IdsOf(running)) ? running : sealed;
-    election.is_covered = CoveredBy(view, IdsOf(counted)) && !counted.empty();
+    const auto &present = CoveredBy(view, Witnesses(view, running)) ? running : sealed;
+    const std::vector<NodeId> witnesses = Witnesses(view, present);
+    const auto counted = OnRightTimeline(view, present);
+    running = OnRightTimeline(view, running);
+    election.is_covered = CoveredBy(view, witnesses) && !counted.empty();
     if (!election.is_covered) {
-        election.why_not = ListMissing(view, IdsOf(counted));
+        election.why_not = ListMissing(view, witnesses);
         return election;
     }
     const NodeView *furthest = MostAdvanced(counted);
@@ -279,12 +331,13 @@ NodeId BestCandidate(const GroupView &view) {
 }
 
 std::string DescribeLoss(const GroupView &view) {
-    const auto nodes = OnRightTimeline(view, Collect(view, [&](const NodeView &node) {
-                                           return CouldSeal(view, node) || IsSealed(view, node);
-                                       }));
-    std::string text = CoveredBy(view, IdsOf(nodes))
+    const auto present = Collect(
+        view, [&](const NodeView &node) { return CouldSeal(view, node) || IsSealed(view, node); });
+    const auto nodes = OnRightTimeline(view, present);
+    const std::vector<NodeId> witnesses = Witnesses(view, present);
+    std::string text = CoveredBy(view, witnesses)
                            ? "nothing, the standbys that report hold all of them"
-                           : ListMissing(view, IdsOf(nodes));
+                           : ListMissing(view, witnesses);
     const NodeView *best = MostAdvanced(nodes);
     const NodeView *primary = view.Find(view.primary);
     if (best == nullptr || primary == nullptr || !primary->report.lsn.IsValid()) return text;

@@ -70,6 +70,9 @@ constexpr std::array kEdges{
     Edge{kDemoted, kSingle, Step::kStart, Actor::kSupervisor},
     Edge{kDemoted, kApplySettings, Step::kStart, Actor::kSupervisor},
     Edge{kDemoted, kCatchingup, Step::kRejoin, Actor::kSupervisor},
+    // What it has is wanted in an election: it starts as a standby of nobody.
+    Edge{kDemoted, kReportLsn, Step::kStart, Actor::kSupervisor},
+    Edge{kDemoted, kPreparePromotion, Step::kStart, Actor::kSupervisor},
     Edge{kDemoteTimeout, kCatchingup, Step::kRejoin, Actor::kSupervisor},
     Edge{kDraining, kCatchingup, Step::kStop, Actor::kWorker},
     Edge{kPrimary, kCatchingup, Step::kStop, Actor::kWorker},
@@ -86,7 +89,13 @@ constexpr std::array kEdges{
     Edge{kPreparePromotion, kDemoted, Step::kStop, Actor::kAny},
     Edge{kStopReplication, kDemoted, Step::kStop, Actor::kAny},
     Edge{kWaitMaintenance, kDemoted, Step::kStop, Actor::kAny},
-    // It was to be the primary, and was lost before it had become that.
+    // It was to be the primary, and was lost before it had become that; or its disk is an old one.
+    Edge{kCatchingup, kDemoteTimeout, Step::kStop, Actor::kAny},
+    Edge{kSecondary, kDemoteTimeout, Step::kStop, Actor::kAny},
+    Edge{kReportLsn, kDemoteTimeout, Step::kStop, Actor::kAny},
+    Edge{kFastForward, kDemoteTimeout, Step::kStop, Actor::kAny},
+    Edge{kJoinSecondary, kDemoteTimeout, Step::kStop, Actor::kAny},
+    Edge{kWaitMaintenance, kDemoteTimeout, Step::kStop, Actor::kAny},
     Edge{kPreparePromotion, kDemoteTimeout, Step::kStop, Actor::kAny},
     Edge{kStopReplication, kDemoteTimeout, Step::kStop, Actor::kAny},
 
@@ -100,6 +109,9 @@ constexpr std::array kEdges{
     Edge{kDemoted, kMaintenance, Step::kNone, Actor::kSupervisor},
     Edge{kPrepareMaintenance, kCatchingup, Step::kStop, Actor::kWorker},
     Edge{kMaintenance, kCatchingup, Step::kRejoin, Actor::kAny},
+    // Nobody else is left: it starts with what it has, and is promoted if that is a standby's.
+    Edge{kMaintenance, kSingle, Step::kStart, Actor::kSupervisor},
+    Edge{kMaintenance, kWaitPrimary, Step::kStart, Actor::kSupervisor},
     Edge{kMaintenance, kReportLsn, Step::kSeal, Actor::kWorker},
     Edge{kMaintenance, kPreparePromotion, Step::kSeal, Actor::kWorker},
     Edge{kMaintenance, kFastForward, Step::kFetch, Actor::kWorker},
@@ -156,6 +168,17 @@ constexpr std::array kEdges{
     Edge{kJoinSecondary, kPreparePromotion, Step::kSeal, Actor::kWorker},
     Edge{kStopReplication, kPreparePromotion, Step::kSeal, Actor::kWorker},
     Edge{kPreparePromotion, kStopReplication, Step::kNone, Actor::kWorker},
+    // The node was further once, and is back with an old disk.
+    Edge{kSecondary, kStopReplication, Step::kSeal, Actor::kWorker},
+    Edge{kCatchingup, kStopReplication, Step::kSeal, Actor::kWorker},
+    Edge{kWaitMaintenance, kStopReplication, Step::kSeal, Actor::kWorker},
+    Edge{kMaintenance, kStopReplication, Step::kSeal, Actor::kWorker},
+    Edge{kReportLsn, kStopReplication, Step::kSeal, Actor::kWorker},
+    Edge{kFastForward, kStopReplication, Step::kSeal, Actor::kWorker},
+    Edge{kJoinSecondary, kStopReplication, Step::kSeal, Actor::kWorker},
+    Edge{kWaitMaintenance, kFastForward, Step::kFetch, Actor::kWorker},
+    Edge{kWaitMaintenance, kJoinSecondary, Step::kSeal, Actor::kWorker},
+    Edge{kMaintenance, kJoinSecondary, Step::kSeal, Actor::kWorker},
     Edge{kPreparePromotion, kWaitPrimary, Step::kPromote, Actor::kWorker},
     Edge{kStopReplication, kWaitPrimary, Step::kPromote, Actor::kWorker},
     Edge{kPreparePromotion, kPrimary, Step::kPromote, Actor::kWorker},

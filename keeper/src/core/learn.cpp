@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "evidence.hpp"
+
 namespace pgaf::core {
 namespace {
 
@@ -12,10 +14,15 @@ using Memory = std::pair<std::int64_t, std::int64_t>;  ///< term, and version of
 
 Memory MemoryOf(const Report &report) { return {report.term, report.known_sync_version}; }
 
-bool IsPrimaryThatWrites(const Report &report) {
+std::int64_t VersionOf(const Report &report) {
+    return report.sync_version != 0 ? report.sync_version : report.recorded_sync_version;
+}
+
+/// One that waits for its monitor knows as much as one that writes.
+bool IsPrimaryOfItsTerm(const Report &report) {
     return report.holder == KeeperHolder::kWorker && report.pg_running && !report.in_recovery &&
-           !report.fenced && IsWritable(report.state) && report.sync_version != 0 &&
-           report.sync_version == report.known_sync_version;
+           IsWritable(report.state) && VersionOf(report) != 0 &&
+           VersionOf(report) == report.known_sync_version;
 }
 
 bool KnowsMost(const GroupView &view, const Report &report) {
@@ -25,7 +32,18 @@ bool KnowsMost(const GroupView &view, const Report &report) {
     });
 }
 
-bool IsFollowed(const SyncSet &set, const Report &report) {
+/// Without members nobody can have been elected since, unless the loss of data was accepted: then
+/// somebody else says so.
+bool IsAloneByRight(const GroupView &view, const Report &report) {
+    if (!report.fenced) return true;  // it has a grant that ends with nobody's silence
+    return std::all_of(view.nodes.begin(), view.nodes.end(), [&](const NodeView &node) {
+        return node.id == report.node ||
+               (node.has_report && IsReporting(view, node) && !IsPrimaryIsh(node.report.state));
+    });
+}
+
+bool IsFollowed(const GroupView &view, const SyncSet &set, const Report &report) {
+    if (set.members.empty()) return IsAloneByRight(view, report);
     const auto follows = [&](const StandbyFact &standby) {
         return standby.streaming && standby.in_sync_set && set.Contains(standby.node);
     };
@@ -70,15 +88,15 @@ std::optional<Decision> Learn(const GroupView &view, const Report &report) {
     const bool is_news = MemoryOf(report) > Memory{view.term, view.sync.goal_version};
     if (primary == nullptr || !is_news || primary->goal == kDropped) return std::nullopt;
     const auto set = ParseSetting(report.sync_names);
-    if (!set || !IsPrimaryThatWrites(report) || !KnowsMost(view, report) ||
-        !IsFollowed(*set, report))
+    if (!set || !IsPrimaryOfItsTerm(report) || !KnowsMost(view, report) ||
+        !IsFollowed(view, *set, report))
         return std::nullopt;
     Decision decision;
     decision.term = report.term;
     decision.sync = SyncState{.goal = *set,
-                              .goal_version = report.sync_version,
+                              .goal_version = VersionOf(report),
                               .confirmed = *set,
-                              .confirmed_version = report.sync_version};
+                              .confirmed_version = VersionOf(report)};
     decision.primary = report.node;
     decision.preferred = NodeId{};
     decision.target_lsn = Lsn{};

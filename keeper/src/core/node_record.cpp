@@ -57,6 +57,7 @@ std::string Encode(const NodeRecord &record) {
     PutLine(text, "system_identifier", std::to_string(record.system_identifier));
     if (record.copies > 0) PutLine(text, "copies", std::to_string(record.copies));
     if (record.resumes) PutLine(text, "resumes", "1");
+    if (record.has_own_writes) PutLine(text, "has_own_writes", "1");
     if (record.instance != 0) PutLine(text, "instance", std::to_string(record.instance));
     const std::uint32_t crc = Crc32c(text);
     return text.append(kChecksumKey).append(std::to_string(crc)).append("\n");
@@ -90,8 +91,9 @@ Result<NodeRecord> DecodeNodeRecord(std::string_view text) {
     (void)GetNumber(values, "known_sync_version", record.known_sync_version);
     (void)GetNumber(values, "copies", record.copies);
     (void)GetNumber(values, "instance", record.instance);
-    int resumes = 0;
-    record.resumes = GetNumber(values, "resumes", resumes) && resumes != 0;
+    int flag = 0;
+    record.resumes = GetNumber(values, "resumes", flag) && flag != 0;
+    record.has_own_writes = GetNumber(values, "has_own_writes", flag) && flag != 0;
     return record;
 }
 

@@ -246,6 +246,8 @@ std::string EncodeWhole(const Report &report) {
         out.Put("sealed_lsn", report.sealed_lsn);
         out.Put("sync_version", report.sync_version);
         if (!report.sync_names.empty()) out.Put("sync_names", report.sync_names);
+        if (report.recorded_sync_version != 0)
+            out.Put("recorded_sync_version", report.recorded_sync_version);
         out.Put("known_sync_version", report.known_sync_version);
         out.PutFlag("lease_mode", report.lease_mode);
         out.Name("standbys");
@@ -316,6 +318,7 @@ Result<Report> DecodeReport(std::string_view text) {
         in.Get("sealed_lsn", report.sealed_lsn);
         in.Get("sync_version", report.sync_version);
         in.Get("sync_names", report.sync_names);
+        in.Get("recorded_sync_version", report.recorded_sync_version);
         in.Get("known_sync_version", report.known_sync_version);
         in.Get("lease_mode", report.lease_mode);
         if (const auto *standbys = in.FindArray("standbys")) {

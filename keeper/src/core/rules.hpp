@@ -22,6 +22,7 @@ enum class Extra {
     kNone,
     kRemoveNode,       ///< the row goes
     kSetSync,          ///< the synchronous set becomes DesiredSync
+    kForgetPrimary,    ///< nobody is, or was, the primary: it has lost what it had become that with
     kEndElection,      ///< the old primary goes on: what was found out about its end is void
     kRestartElection,  ///< who was chosen is not available any more
     kRecordTarget,     ///< the standby must hold the sealed position of the old primary
@@ -75,6 +76,7 @@ bool CanBePromotedForMaintenance(const RuleContext &c);
 bool MustCallOff(const RuleContext &c);
 bool HasDrainExpired(const RuleContext &c);
 bool IsPrimaryBack(const RuleContext &c);
+bool IsPrimarySetBack(const RuleContext &c);
 bool MustWaitForLease(const RuleContext &c);
 bool IsCandidateLost(const RuleContext &c);
 bool LacksWal(const RuleContext &c);

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "pgaf/core/keeper_edges.hpp"
 #include "rules.hpp"
 
 /// From the loss of a primary to the next one.
@@ -94,10 +95,22 @@ bool IsPrimaryBack(const RuleContext &c) {
     if (IsBehindItsStandby(c.view, c.node)) return false;
     const bool is_out_of_reach =
         std::all_of(c.view.nodes.begin(), c.view.nodes.end(), [&](const NodeView &other) {
+            // Its keeper reports, and its server does not come up.
+            const bool is_stuck =
+                !IsServing(c.view, other) && other.goal_age >= c.view.timeouts.unhealthy;
             return other.id == c.node.id || CouldSeal(c.view, other) || HasLostWal(other) ||
-                   other.silent_age >= c.view.timeouts.unhealthy || !IsInElection(other.goal);
+                   other.silent_age >= c.view.timeouts.unhealthy || is_stuck ||
+                   !IsInElection(other.goal);
         });
     return is_out_of_reach && !CouldConclude(c.view, c.why);
+}
+
+/// The way of a candidate ends in a writable state; who is before its beginning again has lost what
+/// it had proved. A grant of its former self does not live on: a second instance is not admitted.
+bool IsPrimarySetBack(const RuleContext &c) {
+    return IsWritable(c.node.goal) && IsStandby(c.node.reported) && c.node.has_report &&
+           c.node.report.state == c.node.reported && IsReporting(c.view, c.node) &&
+           !FindEdge(c.node.reported, c.node.goal).has_value();
 }
 
 bool MustWaitForLease(const RuleContext &c) {

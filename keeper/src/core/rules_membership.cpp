@@ -54,8 +54,10 @@ bool IsLoneStandby(const RuleContext &c) {
 }
 
 bool IsLoneDemoted(const RuleContext &c) {
-    const bool is_former =
-        c.node.reported == kDemoted && (c.node.goal == kDemoted || c.node.goal == kCatchingup);
+    const bool is_wanted = c.node.goal == kDemoted || c.node.goal == kCatchingup;
+    const bool rests =
+        c.node.reported == kMaintenance && c.node.report.holder == KeeperHolder::kSupervisor;
+    const bool is_former = (c.node.reported == kDemoted || rests) && is_wanted;
     return IsAlone(c) && is_former && IsReporting(c.view, c.node);
 }
 

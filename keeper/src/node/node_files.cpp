@@ -142,11 +142,15 @@ Result<std::vector<std::string>> NodeFiles::PrepareStart(core::NodeState state,
     return options;
 }
 
-void NodeFiles::KeepRole(core::NodeState state) {
+bool NodeFiles::KeepRole(core::NodeState state) {
     const bool is_whole = io::InspectDataDirectory(paths_.pgdata) == io::DataDirectory::kCluster;
-    if (!core::IsStandby(state) || !is_whole || HasMarker(paths_)) return;
+    if (!core::IsStandby(state) || !is_whole || HasMarker(paths_)) return false;
+    const bool was_missing = !io::Exists(paths_.pgdata + "/standby.signal");
     if (auto done = WriteInto(paths_.pgdata, "standby.signal", ""); !done)
         io::LogProblem(spdlog::level::warn, done.error());
+    if (!was_missing) return false;
+    const auto control = ReadControlFacts(install_, paths_.pgdata);
+    return control && control->state != supervisor::ClusterState::kShutDownInRecovery;
 }
 
 Result<void> NodeFiles::WriteSettings() {

@@ -28,7 +28,7 @@ class NodeFiles final : public supervisor::Files {
     Result<supervisor::NodeSettings> LoadSettings() override;
     Result<std::vector<std::string>> PrepareStart(core::NodeState state,
                                                   const core::Reply *reply) override;
-    void KeepRole(core::NodeState state) override;
+    bool KeepRole(core::NodeState state) override;
     Result<void> WriteSettings() override;
     Result<void> LeaveOrdinary() override { return node::LeaveOrdinary(paths_); }
     void TakeSettings(const core::Reply &reply) override { group_settings_.Take(reply); }

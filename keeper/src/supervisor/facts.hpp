@@ -30,13 +30,15 @@ struct ControlFacts {
     int received_timeline = 0;
     /// A copy of another node that no server has been started on yet.
     bool is_fresh_copy = false;
+    bool has_own_writes = false;  ///< see core::NodeRecord
     [[nodiscard]] bool IsShutDown() const {
         return state == ClusterState::kShutDown || state == ClusterState::kShutDownInRecovery;
     }
     /// Nothing was ever written here but what came from an upstream.
     [[nodiscard]] bool IsStandbys() const {
-        return is_fresh_copy || state == ClusterState::kShutDownInRecovery ||
-               state == ClusterState::kInArchiveRecovery;
+        return is_fresh_copy ||
+               (!has_own_writes && (state == ClusterState::kShutDownInRecovery ||
+                                    state == ClusterState::kInArchiveRecovery));
     }
 };
 

@@ -90,7 +90,12 @@ void NodeLoop::BecomeKeeper() {
         baton_.Release();
         return baton_alarm_.Once(*pause);
     }
-    if (!server_.IsRunning()) files_.KeepRole(record_.state);
+    // Only a promotion, or somebody's hand, takes it away.
+    if (!server_.IsRunning() && files_.KeepRole(record_.state) && !record_.has_own_writes) {
+        record_.has_own_writes = has_own_writes_ = true;
+        (void)Save();  // as long as this process lives it knows
+        log_.Warn("standby.signal was missing: PostgreSQL may have been out of recovery");
+    }
     is_keeper_ = true;
     ++round_;
     reply_.reset();
@@ -112,7 +117,8 @@ std::optional<Milliseconds> NodeLoop::RenewRecord() {
     record_ = saved_ = *record;
     ++record_.keeper_epoch;
     is_same_run_ = record_.instance != 0 && record_.instance == baton_.Instance();
-    is_monitor_away_ = record_.resumes = false;
+    is_monitor_away_ = record_.resumes = is_old_term_said_ = false;
+    if (has_own_writes_) record_.has_own_writes = true;
     record_.instance = baton_.Instance();
     if (!Save()) return kSaveRetry;
     return std::nullopt;
@@ -136,8 +142,12 @@ core::Report NodeLoop::MakeReport() const {
     report.known_sync_version = record_.known_sync_version;
     report.system_identifier = record_.system_identifier;
     if (control_) {
-        report.timeline = control_->timeline;
-        report.lsn = std::max(control_->checkpoint, control_->min_recovery);
+        // What is incomplete is on no timeline.
+        if (!files_.IsMarked()) {
+            report.timeline = control_->timeline;
+            report.history = control_->history;
+            report.lsn = std::max(control_->checkpoint, control_->min_recovery);
+        }
         if (report.system_identifier == 0) report.system_identifier = control_->system_identifier;
     }
     report.problem = problem_.empty() ? trouble_ : problem_;
@@ -213,6 +223,7 @@ void NodeLoop::IgnoreOldTerm(const core::Reply &reply) {
     log_.Warn("The monitor has forgotten decisions (term " + std::to_string(reply.term) + ", set " +
               std::to_string(reply.sync_version) + " after term " + std::to_string(record_.term) +
               ", set " + std::to_string(record_.known_sync_version) + "): its orders are ignored");
+    Act();
 }
 
 void NodeLoop::OnLinkProblem(const core::Problem &problem) {
@@ -240,6 +251,7 @@ bool NodeLoop::ActOnce() {
     PlanFacts facts{.state = record_.state,
                     .last_goal = record_.goal,
                     .may_resume = is_same_run_ && is_monitor_away_ && link_.SentTag() != round_,
+                    .has_monitor_forgotten = is_old_term_said_,
                     .had_peer = record_.had_peer,
                     .is_marked = files_.IsMarked(),
                     .failed_starts = reply_ ? BadStarts() : FailedStarts(),
@@ -247,7 +259,7 @@ bool NodeLoop::ActOnce() {
                     .must_copy = MustCopy(),
                     .has_no_data = files_.HasNoData(),
                     .is_wal_gone = is_wal_gone_,
-                    .has_own_writes = has_own_writes_};
+                    .has_own_writes = has_own_writes_ || record_.has_own_writes};
     if (reply_) facts.goal = reply_->goal;
     if (refusal_ != core::Refusal::kNone) return false;
     const Plan plan = MakePlan(facts);

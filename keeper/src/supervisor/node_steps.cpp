@@ -117,7 +117,7 @@ void NodeLoop::OnStepSucceeded(const StepOutcome &outcome, core::NodeState next)
     step_failures_ = 0;
     ForgetFailedStarts();
     mute_starts_ = 0;
-    is_wal_gone_ = has_own_writes_ = false;
+    is_wal_gone_ = has_own_writes_ = record_.has_own_writes = false;
     record_.system_identifier = *outcome.result;
     if (outcome.is_replaced)
         record_.copies = std::max(record_.copies + 1, reply_ ? reply_->needed_copy : 0);

@@ -46,13 +46,24 @@ Plan Resume(const PlanFacts &facts) {
             .resumes = true};
 }
 
+/// The monitor learns from a primary whose standbys follow it. It stays fenced until then.
+Plan Show(const PlanFacts &facts) {
+    const bool stopped_itself =
+        facts.state == NodeState::kDemoteTimeout && core::IsWritable(facts.last_goal);
+    const bool is_able = !facts.is_marked && facts.failed_starts < kStartsBeforeRejoin &&
+                         (core::IsWritable(facts.state) || stopped_itself);
+    return {.action = is_able ? Action::kStart : Action::kWait,
+            .next = is_able && stopped_itself ? facts.last_goal : facts.state,
+            .why = {}};
+}
+
 Plan WithoutMonitor(const PlanFacts &facts) {
     const bool is_harmless =
         core::IsStandby(facts.state) || (facts.state == NodeState::kSingle && !facts.had_peer);
     const bool must_wait = facts.is_marked || facts.failed_starts >= kStartsBeforeRejoin ||
                            (IsFollower(facts.state) && NeedsRejoin(facts));
     if (is_harmless && !must_wait) return StartAs(facts, facts.state);
-    return Resume(facts);
+    return facts.has_monitor_forgotten ? Show(facts) : Resume(facts);
 }
 
 Plan AtGoal(const PlanFacts &facts) {

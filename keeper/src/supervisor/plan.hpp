@@ -17,6 +17,8 @@ struct PlanFacts {
     /// The monitor cannot be reached, has heard nothing since PostgreSQL ended, and the machine has
     /// not been started anew: what its disk confirmed is there.
     bool may_resume = false;
+    /// The monitor is there, and has come back from a backup that is older than this node's orders.
+    bool has_monitor_forgotten = false;
     bool had_peer = false;
     bool is_marked = false;       ///< PGDATA is incomplete
     int failed_starts = 0;        ///< in a row

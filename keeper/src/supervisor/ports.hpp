@@ -93,7 +93,8 @@ class Files {
                                                                 const core::Reply *reply) = 0;
     /// Writes standby.signal for a standby's state. A promotion that was killed has removed it: a
     /// server that somebody starts by hand before we do would write on the timeline of another.
-    virtual void KeepRole(core::NodeState state) = 0;
+    /// True: it was missing, and the server was not shut down as a standby.
+    virtual bool KeepRole(core::NodeState state) = 0;
     /// Remembers the settings of PostgreSQL that the reply brings, if it brings any.
     virtual void TakeSettings(const core::Reply & /*reply*/) {}
     /// Adds to the report what it says about them.

@@ -36,10 +36,21 @@ bool HasForeignWal(const ControlFacts &ours, const SourceIdentity &primary) {
                         [received](const auto &s) { return s.timeline == received; });
 }
 
+/// Numbers do not tell what a standby wrote out of recovery from what the group wrote, and
+/// pg_rewind goes by numbers.
+bool IsAmbiguous(const ControlFacts &ours, const SourceIdentity &primary) {
+    if (!ours.has_own_writes || ours.is_fresh_copy) return false;
+    const int own = std::max(ours.timeline, ours.received_timeline);
+    return own == primary.timeline ||
+           std::any_of(primary.history.begin(), primary.history.end(),
+                       [own](const auto &s) { return s.timeline == own; });
+}
+
 }  // namespace
 
 Judgement JudgeKinship(const ControlFacts &ours, const SourceIdentity &primary) {
-    if (HasForeignWal(ours, primary)) return {.kinship = Kinship::kMustCopy};
+    if (IsAmbiguous(ours, primary) || HasForeignWal(ours, primary))
+        return {.kinship = Kinship::kMustCopy};
     if (ours.timeline == primary.timeline) {
         // Followed it already, or somebody used a number twice: only a standby of this very
         // timeline that is not ahead has nothing of its own.

@@ -146,7 +146,9 @@ Result<void> Run::Copy(const Peer &upstream, std::uint64_t system_identifier) {
 
 /// The WAL is asked only when the control file does not say: it may be a lot to read.
 Kinship Run::Compare(const ControlFacts &control, const SourceIdentity &identity) {
-    const Judgement judgement = JudgeKinship(control, identity);
+    ControlFacts ours = control;
+    ours.has_own_writes = input_.record.has_own_writes;
+    const Judgement judgement = JudgeKinship(ours, identity);
     if (judgement.kinship != Kinship::kAskWal) return judgement.kinship;
     return effects_.HasWalBeyond(control.timeline, judgement.fork) ? Kinship::kDiverged
                                                                    : Kinship::kFollows;

@@ -108,6 +108,8 @@ bool Keeper::SetState(core::NodeState state, const std::string &why) {
     core::NodeRecord next = *record_;
     const core::NodeState before = next.state;
     next.state = state;
+    // What it wrote before the group promoted it belongs to the group's history now.
+    if (core::IsWritable(state)) next.has_own_writes = false;
     if (!SaveRecord(next)) return false;
     std::string line = "node " + std::to_string(next.node.value) + " \"" + config_->name +
                        "\" group " + std::to_string(next.group) + ": " +
@@ -193,6 +195,8 @@ bool Keeper::AcceptReply(const core::Reply &reply) {
                 std::to_string(record_->known_sync_version) + "); its orders are ignored");
         }
         warned_old_term_ = true;
+        // It has forgotten what the standbys had, too, and learns from a primary that they follow.
+        is_judged_ = true;
         return false;
     }
     warned_old_term_ = false;

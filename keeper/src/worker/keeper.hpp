@@ -44,6 +44,7 @@ class Keeper {
     bool AcceptReply(const core::Reply &reply);
     void OnRefusal(const core::Reply &reply);
     void RememberOrders(const core::Reply &reply);
+    bool ForgetOrders();
     void Resume();
     void KeepLease(const ServerFacts &facts);
     void AdmitStandbys(const ServerFacts &facts);
@@ -57,6 +58,7 @@ class Keeper {
     void Advance(Context &context);
     void BeginStep(const core::Edge &edge, const ServerFacts &facts);
     void PollStep(Context &context);
+    bool NoteOwnWrites();
     void StayInState(Context &context);
     void DrainAgain(Context &context);
     core::Result<void> KeepUpstream(const Context &context);
@@ -98,6 +100,7 @@ class Keeper {
 
     std::optional<core::Reply> reply_;
     std::string orders_;        ///< as remembered on the disk
+    bool are_orders_gone_ = false;
     bool is_resuming_ = false;  ///< without the monitor; see core::NodeRecord::resumes
     core::BootTime answered_at_;
     std::vector<core::NodeId> streamed_;  ///< nodes that were seen streaming since the last answer

@@ -88,6 +88,10 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
     if (report.fenced && core::IsHandingOver(report.state)) report.sealed_lsn = sealed_lsn_;
     report.sync_version = sync_.confirmed_version();
     if (report.sync_version != 0) report.sync_names = sync_.names();
+    if (core::IsWritable(record_->state) && report.sync_version == 0) {
+        report.recorded_sync_version = record_->sync_version;
+        report.sync_names = facts.sync_names;
+    }
     report.known_sync_version = record_->known_sync_version;
     report.lease_mode = lease_.IsTimed();
     for (const SenderFact &sender : facts.senders) {
@@ -148,8 +152,10 @@ void Keeper::MaybeReport(const ServerFacts &facts) {
         report_at_ = std::min(report_at_, reported_at_ + kGapMin);
         return;
     }
-    // From now on the monitor may take it for ended, whatever the standbys say.
-    if (is_resuming_ && report.fenced) is_resuming_ = false;
+    if (report.fenced && core::IsWritable(record_->state)) {
+        is_resuming_ = false;
+        if (!ForgetOrders()) return SetProblem("could not forget the orders of this primary");
+    }
     signature_ = std::move(signature);
     reported_at_ = now_;
     report.sequence = ++sequence_;

@@ -31,7 +31,21 @@ void Keeper::RememberOrders(const core::Reply &reply) {
     std::string text = core::Encode(Lasting(reply));
     if (text == orders_) return;
     // Without it the node waits for the monitor after a crash, as it would without this file.
-    if (ports_.files.WriteAtomic(OrdersPath(directory_), text)) orders_ = std::move(text);
+    if (!ports_.files.WriteAtomic(OrdersPath(directory_), text)) return;
+    orders_ = std::move(text);
+    are_orders_gone_ = false;
+}
+
+/// The monitor may take a node that says it is fenced for ended, also when its answer gets lost:
+/// such a node does not go on by itself, neither now nor after a crash.
+bool Keeper::ForgetOrders() {
+    if (are_orders_gone_) return true;
+    const auto text = ports_.files.Read(OrdersPath(directory_));
+    if (text && !text->empty() && !ports_.files.WriteAtomic(OrdersPath(directory_), ""))
+        return false;
+    orders_.clear();
+    are_orders_gone_ = true;
+    return true;
 }
 
 /// The orders hold as long as they are those that the record names: every later one has another

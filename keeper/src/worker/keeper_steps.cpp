@@ -10,6 +10,9 @@ namespace {
 constexpr core::Milliseconds kBackoffMin{250};
 constexpr core::Milliseconds kBackoffMax{8000};
 
+constexpr std::string_view kMustCompare =
+    "this node was out of recovery as a standby: its data are compared with the primary's";
+
 bool Follows(core::NodeState state) {
     return state == core::NodeState::kCatchingup || state == core::NodeState::kSecondary;
 }
@@ -22,6 +25,10 @@ void Keeper::Advance(Context &context) {
         Drop(context);
         return;
     }
+    const bool has_left =
+        core::IsStandby(record_->state) && !context.facts.in_recovery && !core::IsWritable(goal);
+    if (has_left && !record_->has_own_writes) LeaveEvent();
+    if (has_left && !NoteOwnWrites()) return;
     if (step_goal_ != goal) {
         step_.reset();
         step_goal_ = goal;
@@ -51,6 +58,10 @@ void Keeper::Advance(Context &context) {
 }
 
 void Keeper::BeginStep(const core::Edge &edge, const ServerFacts &facts) {
+    if (edge.step == core::Step::kFollow && record_->has_own_writes) {
+        StopServer(core::NodeState::kDemoted, std::string(kMustCompare));
+        return;
+    }
     const bool must_copy = record_->copies < reply_->needed_copy;
     if (edge.step == core::Step::kRejoin && (must_copy || !facts.in_recovery)) {
         StopServer(record_->state, must_copy && !reply_->copy_reason.empty()
@@ -81,9 +92,6 @@ void Keeper::PollStep(Context &context) {
             SetProblem(progress.problem);
             return;
         case Progress::Kind::kMustStop:
-            if (core::IsStandby(record_->state) && !context.facts.in_recovery &&
-                !core::IsWritable(reply_->goal))
-                LeaveEvent();
             report_at_ = now_;
             SetProblem(progress.problem);
             StopServer(record_->state, progress.problem);
@@ -130,9 +138,12 @@ void Keeper::StayInState(Context &context) {
         // Promoted by hand, or started without its signal file: what it writes is nobody's.
         // Who followed compares his data with the primary's before he follows again; who was to
         // seal comes back as what he was.
-        LeaveEvent();
         StopServer(Follows(record_->state) ? core::NodeState::kDemoted : record_->state,
                    "PostgreSQL has left recovery, and this node is a standby");
+        return;
+    }
+    if (Follows(record_->state) && record_->has_own_writes) {
+        StopServer(core::NodeState::kDemoted, std::string(kMustCompare));
         return;
     }
     // Its data are of no use, however well it follows.
@@ -187,7 +198,6 @@ void Keeper::RestartWhenAsked(const ServerFacts &facts) {
 
 /// A report of a server that is stopped at once is heard by nobody.
 void Keeper::LeaveEvent() {
-    if (stopping_) return;
     const auto left = ports_.files.WriteAtomic(
         directory_ + "/" + std::string(core::kEventFile),
         "PostgreSQL accepted writes although the node is a standby (" +
@@ -195,6 +205,13 @@ void Keeper::LeaveEvent() {
             "): it was promoted, or started without standby.signal, by somebody else. It was "
             "stopped");
     if (!left) ports_.log.Warning(left.error().message);
+}
+
+/// False when it could not be made durable.
+bool Keeper::NoteOwnWrites() {
+    core::NodeRecord next = *record_;
+    next.has_own_writes = true;
+    return SaveRecord(next);
 }
 
 void Keeper::StopServer(core::NodeState record_state, const std::string &why) {

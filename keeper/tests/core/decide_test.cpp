@@ -398,4 +398,20 @@ TEST(KeeperEdges, EveryGoalOfTheDecisionsAboveHasAnEdge) {
 }
 
 }  // namespace
+// A node may come back with a disk from before it was elected, or chosen.
+TEST(KeeperEdges, AStandbyOfAnyKindCanDoWhatAnElectionWantsOfIt) {
+    for (int from = 0; from < static_cast<int>(kNodeStateNames.size()); ++from) {
+        const auto state = static_cast<NodeState>(from);
+        if (!IsStandby(state) && state != kMaintenance) continue;
+        for (int to = 0; to < static_cast<int>(kNodeStateNames.size()); ++to) {
+            const auto goal = static_cast<NodeState>(to);
+            const bool is_wanted = IsInElection(goal) || goal == kDemoted || goal == kCatchingup ||
+                                   (goal == kDemoteTimeout && state != kMaintenance);
+            if (!is_wanted || goal == state) continue;
+            EXPECT_TRUE(FindEdge(state, goal).has_value())
+                << ToString(state) << " -> " << ToString(goal);
+        }
+    }
+}
+
 }  // namespace pgaf::core::test

@@ -227,6 +227,95 @@ TEST(Election, DivergedStandbyIsNotCounted) {
     EXPECT_EQ(GoalAfter(view, kC), kPreparePromotion);
 }
 
+/// c was promoted by hand at `parting`, was stopped, and has joined the election as a standby.
+GroupView PromotedByHand(Lsn end_of_b, Lsn parting) {
+    GroupView view = Steady(3);
+    KillPrimary(view);
+    NodeView &c = *view.Find(kC);
+    c.reported = c.report.state = kDemoted;
+    c.report.holder = KeeperHolder::kSupervisor;
+    c.report.pg_running = c.report.in_recovery = false;
+    c.report.timeline = 2;
+    c.report.history = {{1, parting}};
+    c.report.lsn = parting;
+    Advance(view);
+    EXPECT_EQ(view.Find(kC)->goal, kReportLsn);
+    c.report.holder = KeeperHolder::kWorker;
+    c.report.pg_running = c.report.in_recovery = true;
+    ReachSealed(view, kB, end_of_b);
+    ReachSealed(view, kC, Lsn{parting.value + 0x1000});
+    return view;
+}
+
+TEST(Election, WhoWasPromotedByHandTellsWhatItHadConfirmed) {
+    GroupView view = PromotedByHand(Lsn{0x4000000}, Lsn{0x3000000});
+    // Its own end is beyond that of b, and nobody was told of what is there.
+    view.Find(kC)->report.lsn = Lsn{0x5000000};
+    Advance(view);
+    EXPECT_EQ(view.Find(kB)->goal, kPreparePromotion);
+    EXPECT_EQ(view.target_lsn, Lsn{0x4000000});
+}
+
+TEST(Election, WhoWasPromotedByHandWinsWithMore) {
+    GroupView view = PromotedByHand(Lsn{0x3000000}, Lsn{0x4000000});
+    Advance(view);
+    EXPECT_EQ(view.Find(kC)->goal, kPreparePromotion);
+}
+
+TEST(Election, WhoWasPromotedByHandTellsNothingBeforeItsHistoryIsKnown) {
+    GroupView view = PromotedByHand(Lsn{0x3000000}, Lsn{0x4000000});
+    view.Find(kC)->report.history.clear();
+    EXPECT_FALSE(IsBeingPromoted(GoalAfter(view, kB)));
+}
+
+/// b has taken over from a, which is stopped, and is lost before a has followed it.
+GroupView LostBeforeAnybodyFollowed() {
+    GroupView view = Steady();
+    view.number_sync_standbys = 1;
+    NodeView &a = *view.Find(kA);
+    NodeView &b = *view.Find(kB);
+    a.reported = a.goal = a.report.state = kDemoted;
+    a.report.holder = KeeperHolder::kSupervisor;
+    a.report.pg_running = false;
+    b.reported = b.goal = b.report.state = kWaitPrimary;
+    b.report.in_recovery = false;
+    view.primary = kB;
+    view.sync.goal = view.sync.confirmed = {1, {kA}};
+    b.report.holder = KeeperHolder::kSupervisor;
+    b.report.pg_running = false;
+    b.report.fenced = b.proved_fenced = true;
+    return view;
+}
+
+TEST(Election, AFormerPrimaryThatHoldsEverythingReturns) {
+    GroupView view = LostBeforeAnybodyFollowed();
+    Advance(view);
+    EXPECT_EQ(view.Find(kA)->goal, kPreparePromotion);
+}
+
+TEST(Election, NotWithAnIncompleteCopyNorWhereNothingIsConfirmed) {
+    GroupView view = LostBeforeAnybodyFollowed();
+    view.Find(kA)->report.timeline = 0;
+    EXPECT_EQ(GoalAfter(view, kA), kDemoted);
+    view = LostBeforeAnybodyFollowed();
+    view.sync.goal = view.sync.confirmed = {};
+    view.Find(kA)->replication_quorum = false;
+    view.timeline = 2;
+    EXPECT_EQ(GoalAfter(view, kA), kDemoted);
+}
+
+TEST(Election, WhoIsSetBackBeforeItWasChosenIsNoPrimary) {
+    GroupView view = LostBeforeAnybodyFollowed();
+    NodeView &b = *view.Find(kB);
+    b.reported = b.report.state = kSecondary;
+    b.report.holder = KeeperHolder::kWorker;
+    b.report.pg_running = b.report.in_recovery = true;
+    const Decision decision = Advance(view);
+    EXPECT_EQ(view.Find(kB)->goal, kReportLsn);
+    EXPECT_EQ(decision.primary, NodeId{});
+    EXPECT_EQ(view.Find(kA)->goal, kReportLsn);
+}
+
 TEST(Election, StandbyThatReportsButIsNotThereYetIsWaitedForALittle) {
     GroupView view = Steady(4, 2);
     view.Find(kD)->candidate_priority = 90;

@@ -64,10 +64,9 @@ TEST(Learn, TermSetTimelineAndWhoIsWhat) {
 }
 
 TEST(Learn, NothingWhileItIsNotCertain) {
-    for (int i = 0; i < 8; ++i) {
+    for (int i = 1; i < 8; ++i) {
         Restored restored;
         Report &report = restored.Primary();
-        if (i == 0) report.fenced = true;
         if (i == 1) report.standbys[0].streaming = false;
         if (i == 2) report.standbys[0].in_sync_set = false;
         if (i == 3) report.known_sync_version = 10;
@@ -77,6 +76,35 @@ TEST(Learn, NothingWhileItIsNotCertain) {
         if (i == 7) restored.view.term = 5;
         EXPECT_FALSE(restored.Learns().has_value()) << i;
     }
+}
+
+/// It has started, and waits for its monitor.
+Restored Waiting(const std::string &names) {
+    Restored restored;
+    Report &report = restored.Primary();
+    report.fenced = true;
+    report.recorded_sync_version = std::exchange(report.sync_version, 0);
+    report.sync_names = names;
+    return restored;
+}
+
+TEST(Learn, AlsoFromAPrimaryThatWaitsForItsMonitor) {
+    Restored restored = Waiting("ANY 1 (pgautofailover_standby_1)");
+    const auto learned = restored.Learns();
+    ASSERT_TRUE(learned.has_value());
+    EXPECT_EQ(learned->sync->goal_version, 9);
+    restored.Primary().standbys.clear();
+    EXPECT_FALSE(restored.Learns().has_value()) << "nobody follows";
+}
+
+TEST(Learn, FromOneThatWasAloneOnlyWhenAllOthersAreSeen) {
+    Restored restored = Waiting("");
+    EXPECT_TRUE(restored.Learns().has_value());
+    restored.view.nodes[0].report.state = kWaitPrimary;
+    EXPECT_FALSE(restored.Learns().has_value()) << "another one may be the primary";
+    restored.view.nodes[0].report.state = kSecondary;
+    restored.view.nodes[0].has_report = false;
+    EXPECT_FALSE(restored.Learns().has_value()) << "one is missing";
 }
 
 TEST(Learn, SettingsAreReadAsTheyAreWritten) {

@@ -1,5 +1,5 @@
-#include "pgaf/core/hba.hpp"
 #include "pgaf/core/leave.hpp"
+#include "pgaf/core/hba.hpp"
 
 #include <gtest/gtest.h>
 

@@ -153,7 +153,11 @@ class FakeWorld final : public Clock,
     }
     void Release() override { Did("release baton"); }
     std::int64_t Instance() override { return 7; }
-    void KeepRole(core::NodeState state) override { kept_role = state; }
+    bool KeepRole(core::NodeState state) override {
+        kept_role = state;
+        return is_signal_missing;
+    }
+    bool is_signal_missing = false;
     std::optional<core::NodeState> kept_role;
     [[nodiscard]] int SentTag() const override {
         return is_link_down || sent.empty() ? -1 : sent.back().tag;

@@ -166,9 +166,20 @@ TEST(Keeper, IgnoresAnAnswerOfAnotherRound) {
     EXPECT_EQ(bench.world.starts.size(), 1U);
 }
 
+// A promotion by hand that was killed has removed the signal file.
+TEST(Keeper, AStandbyWhoseSignalFileIsGoneComparesItselfBeforeItFollows) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kSecondary;
+    bench.world.is_signal_missing = true;
+    bench.Begin();
+    EXPECT_TRUE(bench.world.disk.has_own_writes);
+    bench.Answer(NodeState::kSecondary);
+    EXPECT_TRUE(bench.world.starts.empty());
+}
+
 TEST(Keeper, IgnoresTheOrdersOfAnOldTerm) {
     Bench bench;
-    bench.world.disk.state = NodeState::kPrimary;
+    bench.world.disk.state = NodeState::kDemoted;
     bench.world.disk.term = 5;
     bench.Begin();
     bench.Answer(NodeState::kPrimary, 4);
@@ -176,6 +187,18 @@ TEST(Keeper, IgnoresTheOrdersOfAnOldTerm) {
     EXPECT_EQ(bench.world.disk.term, 5);
     bench.Answer(NodeState::kPrimary, 5);
     EXPECT_EQ(bench.world.starts.size(), 1U);
+}
+
+// Fenced: its worker asks for a grant, and the monitor learns from it when its standbys follow.
+TEST(Keeper, APrimaryOfANewerTermShowsItselfToAMonitorThatHasForgotten) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kPrimary;
+    bench.world.disk.term = 5;
+    bench.Begin();
+    bench.Answer(NodeState::kDemoted, 4);
+    ASSERT_EQ(bench.world.starts.size(), 1U);
+    EXPECT_EQ(bench.world.disk.state, NodeState::kPrimary);
+    EXPECT_FALSE(bench.world.disk.resumes);
 }
 
 TEST(Keeper, ARecordThatCannotBeSavedChangesNothing) {

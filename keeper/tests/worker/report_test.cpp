@@ -296,5 +296,30 @@ TEST(ReportContent, AnUnreachableMonitorIsLoggedOnce) {
               "could not report to the monitor, retrying: connection refused");
 }
 
+// The answer to such a report may get lost, and the monitor elects.
+TEST(ReportContent, APrimaryThatSaysItIsFencedHasForgottenItsOrdersBefore) {
+    for (const bool is_disk_full : {false, true}) {
+        Bench bench;
+        const std::string orders = "/node/orders";
+        bench.world.files[orders] = core::Encode(Bench::GrantOf(NodeState::kPrimary));
+        if (is_disk_full) bench.world.unwritable.insert(orders);
+        bench.SetRecord(NodeState::kPrimary);
+        bench.MakeWritable();
+        bench.Begin();
+        bench.RunFor(Milliseconds{1000});
+        EXPECT_EQ(bench.world.files[orders].empty(), !is_disk_full);
+        EXPECT_EQ(bench.world.sent.empty(), is_disk_full);
+        EXPECT_TRUE(is_disk_full || bench.LastReport().fenced);
+    }
+}
+
+TEST(ReportContent, APrimaryThatMayWriteKeepsItsOrders) {
+    Bench bench;
+    bench.BeginPrimary();
+    bench.RunFor(Milliseconds{2000});
+    EXPECT_FALSE(bench.LastReport().fenced);
+    EXPECT_FALSE(bench.world.files["/node/orders"].empty());
+}
+
 }  // namespace
 }  // namespace pgaf::worker

@@ -397,5 +397,41 @@ TEST(Standby, OutOfRecoveryIsStopped) {
               std::string::npos);
 }
 
+// What it wrote may bear the number of a timeline of the group's.
+TEST(OwnWrites, AreRememberedUntilTheDataWereCompared) {
+    Bench bench;
+    bench.BeginStandby(NodeState::kReportLsn);
+    bench.world.monitor = Bench::ReplyOf(NodeState::kReportLsn);
+    bench.world.facts.in_recovery = false;
+    bench.NextReport();
+    EXPECT_TRUE(bench.world.Record().has_own_writes);
+    Bench again;
+    again.BeginStandby(NodeState::kReportLsn);
+    core::NodeRecord record = again.world.Record();
+    record.has_own_writes = true;
+    again.world.files[kRecordFile] = core::Encode(record);
+    again.Begin();
+    again.world.monitor = Bench::ReplyOf(NodeState::kCatchingup);
+    again.NextReport();
+    again.RunFor(Milliseconds{1000});
+    EXPECT_EQ(again.State(), NodeState::kDemoted);
+}
+
+TEST(OwnWrites, BelongToTheGroupOnceItHasPromotedTheNode) {
+    Bench bench;
+    bench.SetRecord(NodeState::kPreparePromotion);
+    core::NodeRecord record = bench.world.Record();
+    record.has_own_writes = true;
+    bench.world.files[kRecordFile] = core::Encode(record);
+    bench.MakeStandby();
+    bench.Begin();
+    bench.Answer(Bench::GrantOf(NodeState::kWaitPrimary));
+    bench.world.facts.in_recovery = false;
+    bench.MakeWritable();
+    bench.RunFor(Milliseconds{5000});
+    EXPECT_EQ(bench.State(), NodeState::kWaitPrimary);
+    EXPECT_FALSE(bench.world.Record().has_own_writes);
+}
+
 }  // namespace
 }  // namespace pgaf::worker

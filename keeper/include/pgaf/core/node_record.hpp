@@ -30,6 +30,9 @@ struct NodeRecord {
     /// The server was started as a primary although the monitor was away, and the monitor has not
     /// been told that anything had ended: it opens when its synchronous standbys still follow.
     bool resumes = false;
+    /// The server was out of recovery although the node was a standby: what it holds may not be
+    /// what the group holds on a timeline of the same number. Until it was compared, or copied.
+    bool has_own_writes = false;
     friend bool operator==(const NodeRecord &, const NodeRecord &) = default;
 };
 

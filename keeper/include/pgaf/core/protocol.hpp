@@ -85,8 +85,10 @@ struct Report {
     Lsn sealed_lsn;
     /// Version of the synchronous set that PostgreSQL really uses (0: none of ours yet).
     std::int64_t sync_version = 0;
-    /// Of a primary: synchronous_standby_names of that set.
+    /// Of a primary: synchronous_standby_names of that set, or of the recorded one.
     std::string sync_names{};
+    /// Of a primary: the set that was in force last, before this start of its server perhaps.
+    std::int64_t recorded_sync_version = 0;
     /// The newest synchronous set of the group that the node has heard of in `term`.
     std::int64_t known_sync_version = 0;
     /// The gate obeys timed grants (not an unlimited one): a standby may become promotable.
