@@ -49,6 +49,7 @@ struct RawFacts {
     int sender_count;
     std::array<RawSender, kSendersMax> senders;
     int slot_count;
+    int slot_limit_mb;
     std::array<RawSlot, kSlotsMax> slots;
     int receiver_pid;
     WalRcvState receiver_state;
@@ -81,6 +82,7 @@ void ReadSendersUnsafe(RawFacts &raw) {
 
 void ReadSlotsUnsafe(RawFacts &raw) {
     raw.slot_count = 0;
+    raw.slot_limit_mb = max_slot_wal_keep_size_mb;
     LWLockAcquire(ReplicationSlotControlLock, LW_SHARED);
     for (int i = 0; i < max_replication_slots && raw.slot_count < kSlotsMax; ++i) {
         ReplicationSlot *const slot = &ReplicationSlotCtl->replication_slots[i];
@@ -155,6 +157,7 @@ void SetPosition(const RawFacts &raw, ServerFacts &facts) {
 }
 
 void SetSenders(const RawFacts &raw, ServerFacts &facts) {
+    facts.slot_wal_limit = static_cast<std::uint64_t>(std::max(raw.slot_limit_mb, 0)) << 20;
     for (int i = 0; i < raw.slot_count; ++i) {
         const RawSlot &slot = raw.slots[static_cast<std::size_t>(i)];
         facts.slots.push_back({NameStr(slot.name), slot.active_pid != 0,

@@ -190,6 +190,38 @@ REVOKE ALL ON FUNCTION pgautofailover.restart_status(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION pgautofailover.restart_status(text) TO autoctl_node;
 COMMENT ON FUNCTION pgautofailover.restart_status(text) IS 'What pg_autoctl restart looks at: which server of each node runs, and whether settings wait for a restart of it.';
 
+-- Copies of nodes that the operator asks for, and how far they have come.
+
+ALTER TABLE pgautofailover.node ADD COLUMN wantedcopy bigint NOT NULL DEFAULT 0;
+COMMENT ON COLUMN pgautofailover.node.wantedcopy IS 'The data of the node are to be replaced by a copy of this number; 0: they are not.';
+
+CREATE FUNCTION pgautofailover.copy_node(node_id bigint)
+RETURNS bigint
+LANGUAGE c VOLATILE STRICT SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', $$pgautofailover_copy_node$$;
+REVOKE ALL ON FUNCTION pgautofailover.copy_node(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgautofailover.copy_node(bigint) TO autoctl_node;
+COMMENT ON FUNCTION pgautofailover.copy_node(bigint) IS 'Replaces the data of a node in maintenance by a new copy of the primary''s, and ends its maintenance. Refused while another node does not accept writes. Returns the number of the copy.';
+
+CREATE FUNCTION pgautofailover.node_copies(node_id bigint)
+RETURNS bigint
+LANGUAGE c VOLATILE STRICT
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', $$pgautofailover_node_copies$$;
+REVOKE ALL ON FUNCTION pgautofailover.node_copies(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgautofailover.node_copies(bigint) TO autoctl_node;
+COMMENT ON FUNCTION pgautofailover.node_copies(bigint) IS 'How often the data of a node were replaced by a copy, as it has reported last; NULL: nothing is known.';
+
+CREATE FUNCTION pgautofailover.copy_progress(OUT node_id bigint, OUT done_kb bigint, OUT total_kb bigint, OUT kb_per_second bigint)
+RETURNS SETOF record
+LANGUAGE c VOLATILE STRICT
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', $$pgautofailover_copy_progress$$;
+REVOKE ALL ON FUNCTION pgautofailover.copy_progress() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgautofailover.copy_progress() TO autoctl_node;
+COMMENT ON FUNCTION pgautofailover.copy_progress() IS 'Nodes whose data are being copied now, and how far that has come.';
+
 -- Security: names, roles, secrets of nodes, limits.
 
 CREATE FUNCTION pgautofailover.is_host_name(host text)
@@ -412,7 +444,7 @@ BEGIN
     FOR f IN SELECT p.oid::pg_catalog.regprocedure AS called, p.proname, p.provolatile FROM pg_catalog.pg_proc p
              WHERE p.pronamespace = 'pgautofailover'::pg_catalog.regnamespace AND p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype
     LOOP
-        IF f.provolatile <> 'v' OR f.proname IN ('node_facts', 'failover_status', 'server_start', 'is_streaming') THEN
+        IF f.provolatile <> 'v' OR f.proname IN ('node_facts', 'failover_status', 'server_start', 'is_streaming', 'node_copies', 'copy_progress') THEN
             EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO autoctl_reader', f.called);
         END IF;
         IF f.proname !~ '^testing_' AND f.proname NOT IN ('report', 'node_active', 'check_node', 'check_order') THEN

@@ -1,5 +1,6 @@
 #include "pg/report.hpp"
 #include "api/arguments.hpp"
+#include "api/copies.hpp"
 #include "api/postgres_settings.hpp"
 #include "api/rights.hpp"
 #include "facts/node_facts.hpp"
@@ -97,6 +98,8 @@ void StoreFacts(const Report &report, const std::string &address, int port, core
     const Report *const facts_of = &report;
     const facts::PlainReport *const stored = &plain;
     (void)facts::Update(report.node, [=](facts::NodeFacts &entry) {
+        // Other data: what a session would say of them is not known yet.
+        if (entry.has_report && entry.report.copies != stored->copies) entry.broken_since_ns = 0;
         entry.has_report = true;
         entry.report = *stored;
         entry.report_ns = now_ns;
@@ -171,6 +174,7 @@ Group Process(Report &report, Reporter reporter, const std::string &replication_
     StoreRow(group, report, change, replication_state);
     StoreEvent(group, report);
     if (reporter == Reporter::kOurs) NoteSettings(group, report);
+    if (reporter == Reporter::kOurs) NoteCopy(group, report);
     if (change.timeline) store::AddTimelines(report.node, report.timeline, report.history);
     if (const auto learned = core::Learn(group.view(), report)) {
         group.Carry(*learned);

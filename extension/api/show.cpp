@@ -36,6 +36,8 @@ std::string_view NameOf(core::ProbeFact probe) {
             return "refused";
         case core::ProbeFact::kSilent:
             return "silent";
+        case core::ProbeFact::kBroken:
+            return "broken";
     }
     return "unknown";
 }
@@ -43,13 +45,17 @@ std::string_view NameOf(core::ProbeFact probe) {
 void PutFacts(FunctionCallInfo fcinfo, const facts::NodeFacts &f, core::BootTime now) {
     const core::Milliseconds left = core::LeaseLeft(f.lease, now);
     const bool none = !f.has_report;
+    const std::string problem = f.broken_since_ns == 0
+                                    ? f.report.problem
+                                    : "PostgreSQL lets no session in: " + std::string(f.broken);
     PutRow(fcinfo,
            {Int64GetDatum(f.key.node), TimestampTzGetDatum(f.report_time),
             BoolGetDatum(f.report.pg_running), Int32GetDatum(f.report.timeline),
             LSNGetDatum(f.report.lsn), Int64GetDatum(left.count()),
             pg::ToText(std::string(NameOf(f.session))), pg::ToText(std::string(NameOf(f.probe))),
-            pg::ToText(f.report.problem), pg::ToText(f.report.pg_version)},
-           {false, none, none, none, none, left == core::kNoLimit, false, false, none, none});
+            pg::ToText(problem), pg::ToText(f.report.pg_version)},
+           {false, none, none, none, none, left == core::kNoLimit, false, false,
+            none && f.broken_since_ns == 0, none});
 }
 
 }  // namespace

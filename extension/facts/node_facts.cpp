@@ -103,6 +103,7 @@ core::Report FromPlain(const NodeFacts &facts) {
     to.pg_version = from.pg_version;
     to.settings_version = from.settings_version;
     to.server_start = from.server_start;
+    to.copying = from.copying;
     if (from.has_sizes) to.sizes = from.sizes;
     return to;
 }
@@ -181,6 +182,10 @@ void FillView(const NodeFacts &facts, BootTime now, core::NodeView &view) {
     view.proved_fenced = facts.lease.proved_fenced;
     view.session = facts.session;
     view.probe = facts.probe;
+    if (facts.broken_since_ns != 0) {
+        view.broken_age = BootTime{facts.broken_ns} - BootTime{facts.broken_since_ns};
+        view.broken = facts.broken;
+    }
     view.probed_since_session_lost = facts.probed_since_session_lost;
     view.silent_age = Since(facts.has_report ? facts.report_ns : facts.known_since_ns, now);
 }
@@ -228,6 +233,7 @@ PlainReport ToPlain(const core::Report &from) {
     to.stall_ms = from.stall_age.count();
     to.settings_version = from.settings_version;
     to.server_start = from.server_start;
+    to.copying = from.copying;
     to.has_sizes = from.sizes.has_value();
     if (from.sizes) to.sizes = *from.sizes;
     CopyText(to.problem, sizeof to.problem, from.problem);
@@ -250,6 +256,7 @@ std::vector<Summary> Summaries() {
         s.report_ns = entry->has_report ? entry->report_ns : 0;
         s.probed_ns = entry->probed_ns;
         s.session = entry->session;
+        s.probe = entry->probe;
         s.session_news = entry->session_news;
         s.probed_since_session_lost = entry->probed_since_session_lost;
         s.port = entry->port;

@@ -53,6 +53,7 @@ struct Summary {
     std::int64_t report_ns;
     std::int64_t probed_ns;
     core::SessionFact session;
+    core::ProbeFact probe;
     bool session_news;
     bool probed_since_session_lost;
     int port;

@@ -72,6 +72,7 @@ struct PlainReport {
     char pg_version[32];
     std::int64_t settings_version;
     std::int64_t server_start;
+    core::CopyProgress copying;
     bool has_sizes;
     core::ServerSizes sizes;
 };
@@ -103,6 +104,9 @@ struct NodeFacts {
     core::ProbeFact probe;
     bool probed_since_session_lost;
     std::int64_t probed_ns;
+    std::int64_t broken_since_ns;  ///< first answer kBroken; 0: none that still counts
+    std::int64_t broken_ns;        ///< the last one
+    char broken[160];              ///< what the server said
 
     std::int64_t decide_at_ns;  ///< when its group must be looked at again
 };

@@ -45,24 +45,37 @@ std::string StartupMessage() {
     return message + body;
 }
 
+/// The field of an error: after 'E' and the length, a letter and a string each; the last one is a
+/// zero byte. None while the answer is cut before it.
+std::optional<std::string_view> FieldOf(std::string_view answer, char field) {
+    std::size_t at = 5;
+    while (at < answer.size() && answer[at] != '\0') {
+        const std::size_t end = answer.find('\0', at + 1);
+        if (end == std::string_view::npos) return std::nullopt;
+        if (answer[at] == field) return answer.substr(at + 1, end - at - 1);
+        at = end + 1;
+    }
+    if (at >= answer.size() && answer.size() < kAnswerMax) return std::nullopt;
+    return std::string_view();
+}
+
+/// Before the user is looked at a session reads the maps and catalogs that all databases share.
+/// 58: an error of the system, a missing file too. XX: data that cannot be right.
+ProbeFact FactOfState(std::string_view state) {
+    if (state == "57P03") return ProbeFact::kStarting;
+    return state.starts_with("58") || state.starts_with("XX") ? ProbeFact::kBroken
+                                                              : ProbeFact::kAlive;
+}
+
 }  // namespace
 
 std::optional<ProbeFact> Classify(std::string_view answer) {
     if (answer.empty()) return std::nullopt;
     if (answer.front() != 'E') return ProbeFact::kAlive;
-    // 'E', length, then fields: a letter and a string each; the last one is a zero byte.
-    std::size_t at = 5;
-    while (at < answer.size() && answer[at] != '\0') {
-        const std::size_t end = answer.find('\0', at + 1);
-        if (end == std::string_view::npos) return std::nullopt;
-        if (answer[at] == 'C') {
-            const bool is_starting = answer.substr(at + 1, end - at - 1) == "57P03";
-            return is_starting ? ProbeFact::kStarting : ProbeFact::kAlive;
-        }
-        at = end + 1;
-    }
-    if (at >= answer.size() && answer.size() < kAnswerMax) return std::nullopt;
-    return ProbeFact::kAlive;
+    const auto state = FieldOf(answer, 'C');
+    // For people; it comes after the state.
+    if (!state || !FieldOf(answer, 'M')) return std::nullopt;
+    return FactOfState(*state);
 }
 
 Probe::Probe(core::NodeId node, const std::string &address, int port, core::BootTime deadline)
@@ -102,6 +115,11 @@ Probe &Probe::operator=(Probe &&other) noexcept {
     answer_ = std::move(other.answer_);
     result_ = other.result_;
     return *this;
+}
+
+std::string Probe::said() const {
+    if (result() != ProbeFact::kBroken) return {};
+    return std::string(FieldOf(answer_, 'M').value_or(std::string_view()));
 }
 
 int Probe::events() const {

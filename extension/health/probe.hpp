@@ -30,6 +30,8 @@ class Probe {
     void Advance();
     void CheckDeadline(core::BootTime now);
     bool IsFinished() const { return result_.has_value(); }
+    /// What the server says with kBroken.
+    std::string said() const;
     core::ProbeFact result() const { return result_.value_or(core::ProbeFact::kUnknown); }
 
  private:

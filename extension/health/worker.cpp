@@ -217,6 +217,8 @@ void Worker::CollectProbes() {
         if (!running.probe.IsFinished()) continue;
         const core::ProbeFact result = running.probe.result();
         const std::int64_t started_ns = running.started.ns;
+        const std::string said = running.probe.said();
+        const char *const words = said.c_str();
         (void)facts::Update(running.probe.node(), [=](facts::NodeFacts &entry) {
             const bool is_lost = entry.session == core::SessionFact::kLost;
             const bool is_first = is_lost && !entry.probed_since_session_lost;
@@ -224,8 +226,14 @@ void Worker::CollectProbes() {
             // A probe from before the loss says nothing about what came after it.
             if (is_lost && started_ns > entry.session_lost_ns)
                 entry.probed_since_session_lost = true;
-            if (is_first || entry.probe != result) entry.decide_at_ns = 0;
+            const bool is_broken = result == core::ProbeFact::kBroken;
+            if (is_first || is_broken || entry.probe != result) entry.decide_at_ns = 0;
             entry.probe = result;
+            if (result == core::ProbeFact::kAlive) entry.broken_since_ns = 0;
+            if (!is_broken) return;
+            if (entry.broken_since_ns == 0) entry.broken_since_ns = started_ns;
+            entry.broken_ns = started_ns;
+            strlcpy(entry.broken, words, sizeof entry.broken);
         });
     }
     std::erase_if(probes_, [](const RunningProbe &running) { return running.probe.IsFinished(); });
@@ -244,8 +252,9 @@ BootTime NextProbe(const facts::Summary &node, BootTime now) {
         return BootTime{node.probed_ns} + std::min(period, kLostProbePeriod);
     }
     const Milliseconds fresh = settings::CurrentTimeouts().report_interval * 2;
-    const bool is_healthy =
-        node.session == core::SessionFact::kConnected && now - BootTime{node.report_ns} < fresh;
+    const bool is_healthy = node.probe != core::ProbeFact::kBroken &&
+                            node.session == core::SessionFact::kConnected &&
+                            now - BootTime{node.report_ns} < fresh;
     return BootTime{node.probed_ns} + period * (is_healthy ? kHealthyFactor : 1);
 }
 

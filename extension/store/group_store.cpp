@@ -71,7 +71,8 @@ Statement select_nodes{
     " replicationquorum, health, sysidentifier, keeperepoch, reportedtli, reportedlsn,"
     " reportedrepstate, reportedpgisrunning, goalversion, replication_stall_since IS NOT NULL,"
     " settingsversion, settingsreported, settingsmark, restartof,"
-    " coalesce(restartasked > pg_catalog.now() - interval '60 s', false), keeperinstance"
+    " coalesce(restartasked > pg_catalog.now() - interval '60 s', false), keeperinstance,"
+    " wantedcopy"
     " FROM pgautofailover.node"
     " WHERE formationid = $1 AND groupid = $2 ORDER BY nodeid"};
 Statement next_node_id{"SELECT pg_catalog.nextval('pgautofailover.node_nodeid_seq')"};
@@ -101,6 +102,8 @@ Statement update_goal{
 Statement update_health{
     "UPDATE pgautofailover.node SET health = $2, healthchecktime = pg_catalog.now()"
     " WHERE nodeid = $1"};
+Statement update_wanted_copy{
+    "UPDATE pgautofailover.node SET wantedcopy = $2 WHERE nodeid = $1"};
 Statement update_stall{
     "UPDATE pgautofailover.node SET replication_stall_since ="
     " CASE WHEN $2 THEN coalesce(replication_stall_since, pg_catalog.now()) END WHERE nodeid = $1"};
@@ -177,6 +180,7 @@ NodeRow ReadNode(const Rows &rows, std::uint64_t i) {
     row.restart_of = rows.Int8(i, 21);
     row.is_restart_new = rows.Bool(i, 22);
     row.keeper_instance = rows.Int8(i, 23);
+    view.wanted_copy = rows.Int8(i, 24);
     return row;
 }
 
@@ -281,6 +285,10 @@ void UpdateReported(const ReportedRow &row) {
 void UpdateGoal(NodeId node, NodeState goal, std::int64_t version) {
     (void)pg::Execute(update_goal,
                       {Param::Int8(node.value), StateParam(goal), Param::Int8(version)});
+}
+
+void UpdateWantedCopy(NodeId node, std::int64_t copy) {
+    (void)pg::Execute(update_wanted_copy, {Param::Int8(node.value), Param::Int8(copy)});
 }
 
 void UpdateStall(NodeId node, bool is_stalled) {

@@ -96,6 +96,8 @@ struct ReportedRow {
 };
 void UpdateReported(const ReportedRow &row);
 void UpdateGoal(core::NodeId node, core::NodeState goal, std::int64_t version);
+/// The operator wants its data to be replaced by a copy of that number; 0: he does not.
+void UpdateWantedCopy(core::NodeId node, std::int64_t copy);
 void UpdateStall(core::NodeId node, bool is_stalled);
 /// Remembers how the timeline of a node came to be; what is known already stays.
 void AddTimelines(core::NodeId node, int timeline, const core::TimelineHistory &history);

@@ -3,32 +3,15 @@
 
 #include "cli/follow.hpp"
 
-/// enable and disable: maintenance of the local node, secondaries of a formation.
+/// enable and disable: maintenance of a node, secondaries of a formation.
 namespace pgaf::cli {
 namespace {
 
 struct MaintenanceOptions {
+    std::string name;
     bool allow_failover = false;
     int wait_s = 60;
 };
-
-struct LocalNode {
-    MonitorAccess access;
-    int group = 0;
-    std::string id;
-    core::NodeState state = core::NodeState::kInit;
-};
-
-Result<LocalNode> FindLocalNode(const Session &session) {
-    auto paths = RequirePaths(session);
-    if (!paths) return Pass(paths);
-    auto record = node::LoadRecord(*paths);
-    if (!record) return Pass(record);
-    auto access = ConnectMonitor(session);
-    if (!access) return Pass(access);
-    return LocalNode{std::move(*access), record->group, std::to_string(record->node.value),
-                     record->state};
-}
 
 enum class Direction { kEnable, kDisable };
 
@@ -40,36 +23,37 @@ bool IsThere(const NodeRow &node, Direction direction) {
 
 int ChangeMaintenance(const Session &session, Direction direction,
                       const MaintenanceOptions &options) {
-    auto local = FindLocalNode(session);
-    if (!local) return Explain(local.error());
+    auto chosen = FindChosen(session, options.name);
+    if (!chosen) return Explain(chosen.error());
     const bool enables = direction == Direction::kEnable;
-    if (enables && core::IsWritable(local->state) && !options.allow_failover) {
+    const std::string id = chosen->node.id;
+    const auto goal = core::ParseNodeState(chosen->node.goal).value_or(core::NodeState::kUnknown);
+    if (enables && core::IsWritable(goal) && !options.allow_failover) {
         return Explain({ProblemCode::kBadArgument, "cannot start maintenance of the primary",
                         "A standby has to take over first.",
                         "Use --allow-failover if that is what you want."});
     }
-    MonitorAccess &access = local->access;
+    MonitorAccess &access = chosen->access;
     if (auto listening = access.client.Query("LISTEN state"); !listening)
         return Explain(listening.error());
-    auto before = FetchNodes(access, local->group);
+    auto before = FetchNodes(access, chosen->group);
     if (!before) return Explain(before.error());
     auto asked = Ask(access,
                      enables ? "SELECT pgautofailover.start_maintenance($1::bigint)"
                              : "SELECT pgautofailover.stop_maintenance($1::bigint)",
-                     {local->id});
+                     {id});
     if (!asked) return Explain(asked.error());
     if (asked->At(0, 0) != "t") {
-        return Explain({ProblemCode::kMonitor, fmt::format("node {} does not exist", local->id), "",
+        return Explain({ProblemCode::kMonitor, fmt::format("node {} does not exist", id), "",
                         "It was dropped from the monitor."});
     }
-    const std::string id = local->id;
     const auto is_done = [&id, direction](const Nodes &nodes) {
         const auto node = nodes.find(id);
         return node != nodes.end() && IsThere(node->second, direction);
     };
     return Follow(
         access, *before,
-        {.group = local->group,
+        {.group = chosen->group,
          .wait_s = options.wait_s,
          .what = fmt::format("node {} is not {} maintenance yet", id, enables ? "in" : "out of"),
          .is_done = is_done});
@@ -94,8 +78,10 @@ void AddDirection(CLI::App &app, Session &session, const char *name, Direction d
         AddCommand(app, session, name, "maintenance of a node, secondaries of a formation");
     parent->require_subcommand(1);
     auto options = std::make_shared<MaintenanceOptions>();
-    CLI::App *maintenance = AddCommand(*parent, session, "maintenance", "of the local node");
-    AddPgData(*maintenance, session);
+    CLI::App *maintenance = AddCommand(*parent, session, "maintenance", "of a node");
+    AddMonitorOptions(*maintenance, session, false);
+    maintenance->add_option("-a,--name", options->name,
+                            "name of the node, from any host; else the node of --pgdata");
     maintenance
         ->add_option("-w,--wait", options->wait_s, "how many seconds to wait; 0 waits for ever")
         ->check(CLI::Range(0, 86400));

@@ -47,11 +47,37 @@ int ShowProblems(MonitorAccess &access) {
     return kOk;
 }
 
+/// Copies that are being made, below the table.
+int ShowCopies(MonitorAccess &access) {
+    auto rows = access.client.Query(
+        "SELECT n.nodeid, n.nodename, c.done_kb * 100 / c.total_kb, "
+        "pg_catalog.pg_size_pretty(c.done_kb * 1024), pg_catalog.pg_size_pretty(c.total_kb * "
+        "1024), "
+        "pg_catalog.pg_size_pretty(c.kb_per_second * 1024), "
+        "(c.total_kb - c.done_kb) / nullif(c.kb_per_second, 0) "
+        "FROM pgautofailover.node n JOIN pgautofailover.copy_progress() c ON c.node_id = n.nodeid "
+        "WHERE n.formationid = $1 ORDER BY n.nodeid",
+        {access.formation});
+    if (!rows) return Explain(rows.error());
+    for (std::size_t i = 0; i < rows->rows.size(); ++i) {
+        const auto at = [&](std::size_t column) { return rows->At(i, column); };
+        fmt::print("Node {} \"{}\": copying {} %, {} of {}, {}/s{}\n", at(0), at(1), at(2), at(3),
+                   at(4), at(5), at(6).empty() ? "" : fmt::format(", about {} s left", at(6)));
+    }
+    return ShowProblems(access);
+}
+
 int ShowState(const Session &session) {
     auto access = ConnectToFormation(session);
     if (!access) return Explain(access.error());
     const std::string sql = "SELECT * FROM pgautofailover.current_state($1)" + GroupFilter(*access);
-    if (session.json) return PrintJson(*access, sql, {access->formation});
+    const std::string with_copies =
+        "SELECT s.*, CASE WHEN c.node_id IS NOT NULL THEN pg_catalog.json_build_object('done_kb', "
+        "c.done_kb, 'total_kb', c.total_kb, 'kb_per_second', c.kb_per_second, 'percent', "
+        "c.done_kb * 100 / c.total_kb) END AS copying FROM (" +
+        sql + ") s LEFT JOIN pgautofailover.copy_progress() c ON c.node_id = s.node_id " +
+        "ORDER BY s.group_id, s.node_id";
+    if (session.json) return PrintJson(*access, with_copies, {access->formation});
     auto rows = access->client.Query(
         "SELECT nodename, node_id, nodehost, nodeport, reported_tli, reported_lsn, "
         "current_group_state, assigned_group_state, health FROM (" +
@@ -67,7 +93,7 @@ int ShowState(const Session &session) {
     fmt::print("{}", FormatTable({"Name", "Node", "Host:Port", "TLI: LSN", "Connection",
                                   "Reported State", "Assigned State"},
                                  cells));
-    return ShowProblems(*access);
+    return ShowCopies(*access);
 }
 
 int ShowEvents(const Session &session, int count) {

@@ -62,6 +62,46 @@ Result<Nodes> FetchNodes(MonitorAccess &access, int group) {
     return nodes;
 }
 
+Result<ChosenNode> FindChosen(const Session &session, const std::string &name) {
+    Session own = session;
+    std::string id;
+    if (name.empty()) {
+        own.monitor.clear();  // who names a directory means that node's monitor
+        auto paths = RequirePaths(session);
+        if (!paths) return Pass(paths);
+        auto config = node::LoadConfig(*paths);
+        if (!config) return Pass(config);
+        if (config->IsMonitor()) {
+            return Fail(ProblemCode::kBadArgument,
+                        fmt::format("\"{}\" is a monitor and not a node", paths->pgdata), {},
+                        "Choose a node with --name.");
+        }
+        auto record = node::LoadRecord(*paths);
+        if (!record) return Pass(record);
+        id = std::to_string(record->node.value);
+    }
+    auto access = ConnectMonitor(own);
+    if (!access) return Pass(access);
+    auto rows = access->client.Query(
+        "SELECT node_id, nodename, nodehost, nodeport, current_group_state, assigned_group_state, "
+        "group_id FROM pgautofailover.current_state($1) WHERE CASE WHEN $3 = '' THEN nodename = $2 "
+        "ELSE node_id::text = $3 END",
+        {access->formation, name, id});
+    if (!rows) return Pass(rows);
+    if (rows->IsEmpty()) {
+        return Fail(ProblemCode::kMonitor,
+                    name.empty() ? fmt::format("node {} does not exist", id)
+                                 : fmt::format("node \"{}\" does not exist", name),
+                    {},
+                    name.empty() ? "It was dropped from the monitor."
+                                 : "List the nodes: pg_autoctl show state.");
+    }
+    NodeRow node{rows->At(0, 0), rows->At(0, 1), rows->At(0, 2),
+                 rows->At(0, 3), rows->At(0, 4), rows->At(0, 5)};
+    const int group = std::stoi(rows->At(0, 6));
+    return ChosenNode{std::move(*access), std::move(node), group};
+}
+
 Result<int> ChooseGroup(MonitorAccess &access) {
     if (access.group) return *access.group;
     auto rows = access.client.Query(

@@ -16,6 +16,14 @@ using Nodes = std::map<std::string, NodeRow>;
 
 Result<Nodes> FetchNodes(MonitorAccess &access, int group);
 
+/// The node of that name, on whatever host; without a name the one of --pgdata.
+struct ChosenNode {
+    MonitorAccess access;
+    NodeRow node;
+    int group = 0;
+};
+Result<ChosenNode> FindChosen(const Session &session, const std::string &name);
+
 /// --group, or the only one that there is.
 Result<int> ChooseGroup(MonitorAccess &access);
 

@@ -95,6 +95,23 @@ bool IsStalledPrimary(const GroupView &view, const NodeView &node) {
            node.report.stall_age >= view.timeouts.stall;
 }
 
+bool LetsNobodyIn(const GroupView &view, const NodeView &node) {
+    return node.broken_age >= view.timeouts.stall;
+}
+
+namespace {
+
+/// It goes on unless another node would do better: the sessions that it has are served.
+bool MustYieldAsBroken(const GroupView &view, const NodeView &node) {
+    return LetsNobodyIn(view, node) &&
+           std::any_of(view.nodes.begin(), view.nodes.end(), [&](const NodeView &other) {
+               return other.id != node.id && IsStable(other, NodeState::kSecondary) &&
+                      IsServing(view, other) && other.probe == ProbeFact::kAlive;
+           });
+}
+
+}  // namespace
+
 bool IsBehindItsStandby(const GroupView &view, const NodeView &primary) {
     return primary.held.is_behind_others && primary.id == view.primary && view.nodes.size() > 1;
 }
@@ -195,6 +212,10 @@ Liveness LivenessOf(const GroupView &view, const NodeView &node, std::string *wh
                      " on, which a standby has");
         return Liveness::kGone;
     }
+    if (IsServing(view, node) && MustYieldAsBroken(view, node)) {
+        Say(why, Describe(node) + " lets no session in: " + node.broken);
+        return Liveness::kGone;
+    }
     if (IsServing(view, node)) return Liveness::kHealthy;
     if (IsPostgresReportedDown(view, node)) {
         Say(why, Describe(node) + " reports that PostgreSQL is down");
@@ -232,7 +253,7 @@ Liveness LivenessOf(const GroupView &view, const NodeView &node, std::string *wh
 
 int HealthOf(const GroupView &view, const NodeView &node) {
     const bool is_unfit = IsReplayStuck(view, node) || IsStalledPrimary(view, node) ||
-                          IsBehindItsStandby(view, node) ||
+                          IsBehindItsStandby(view, node) || LetsNobodyIn(view, node) ||
                           (IsReporting(view, node) && IsDeaf(view, node));
     if (is_unfit) return 0;
     if (IsReporting(view, node)) return node.report.pg_running ? 1 : 0;

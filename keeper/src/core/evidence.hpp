@@ -23,6 +23,10 @@ bool IsProcessGone(const NodeView &node);
 /// A primary whose WAL does not reach its disk any more: it can acknowledge nothing.
 bool IsStalledPrimary(const GroupView &view, const NodeView &node);
 
+/// Its data are damaged so that PostgreSQL, which runs, lets no session in. Those that are in go
+/// on.
+bool LetsNobodyIn(const GroupView &view, const NodeView &node);
+
 /// The primary came back with less than it had, and another node has what is missing.
 bool IsBehindItsStandby(const GroupView &view, const NodeView &primary);
 

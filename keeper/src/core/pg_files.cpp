@@ -198,7 +198,7 @@ std::string SettingsText(const ServerSettings &settings) {
     if (!settings.is_monitor)
         text.append("include_if_exists '").append(kGroupSettingsFile).append("'\n");
     Set(text, "shared_preload_libraries", settings.preload_libraries);
-    if (!settings.listen_addresses.empty() && settings.listen_addresses != "*")
+    if (!settings.listen_addresses.empty())
         Set(text, "listen_addresses", settings.listen_addresses);
     text.append("port = ").append(std::to_string(settings.port)).append("\n");
     if (!settings.unix_socket_directory.empty()) {

@@ -384,6 +384,7 @@ std::string Encode(const Reply &reply) {
         if (reply.refusal != Refusal::kNone)
             out.Put("refusal", kRefusalNames.at(static_cast<std::size_t>(reply.refusal)));
         if (reply.known_epoch != 0) out.Put("known_epoch", reply.known_epoch);
+        if (!reply.copy_reason.empty()) out.Put("copy_reason", reply.copy_reason);
     }
     return {buffer.GetString(), buffer.GetSize()};
 }
@@ -434,6 +435,7 @@ Result<Reply> DecodeReply(std::string_view text) {
         in.Get("refusal", refusal);
         reply.refusal = static_cast<Refusal>(IndexOf(kRefusalNames, refusal));
         in.Get("known_epoch", reply.known_epoch);
+        in.Get("copy_reason", reply.copy_reason);
     }
     if (!problem.empty()) return Fail(ProblemCode::kCorrupt, "invalid reply: " + problem);
     return reply;

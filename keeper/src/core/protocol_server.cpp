@@ -6,6 +6,19 @@ using json::ObjectReader;
 using json::ObjectWriter;
 using json::Writer;
 
+namespace {
+
+CopyProgress ReadCopying(ObjectReader &in) {
+    const auto *const array = in.FindArray("copying");
+    if (array == nullptr || array->Size() != 3) return {};
+    for (const auto &value : array->GetArray()) {
+        if (!value.IsInt64()) return {};
+    }
+    return {(*array)[0].GetInt64(), (*array)[1].GetInt64(), (*array)[2].GetInt64()};
+}
+
+}  // namespace
+
 void WriteSizes(ObjectWriter &out, Writer &writer, const std::optional<ServerSizes> &sizes) {
     if (!sizes) return;
     out.Name("sizes");
@@ -62,6 +75,13 @@ void WriteServer(ObjectWriter &out, Writer &writer, const Report &report) {
     WriteSizes(out, writer, report.sizes);
     if (report.settings_mark != 0) out.Put("settings_mark", report.settings_mark);
     if (!report.settings_state.empty()) out.Put("settings_state", report.settings_state);
+    if (report.copying.total == 0) return;
+    out.Name("copying");
+    writer.StartArray();
+    for (const std::int64_t kb :
+         {report.copying.done, report.copying.total, report.copying.per_second})
+        writer.Int64(kb);
+    writer.EndArray();
 }
 
 void ReadServer(ObjectReader &in, Report &report) {
@@ -74,6 +94,7 @@ void ReadServer(ObjectReader &in, Report &report) {
     report.sizes = ReadSizes(in);
     in.Get("settings_mark", report.settings_mark);
     in.Get("settings_state", report.settings_state);
+    report.copying = ReadCopying(in);
 }
 
 }  // namespace pgaf::core

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "pgaf/core/decide.hpp"
@@ -63,6 +64,23 @@ std::vector<SyncSet> ExtensionOf(const GroupView &view) {
     return sets;
 }
 
+/// The operator's wish holds while somebody can be copied; afterwards the node has that copy.
+void PutNeededCopy(const GroupView &view, const NodeView &node, const NodeView *primary,
+                   Reply &reply) {
+    if (primary == &node) return;
+    if (node.held.is_behind_others) reply.needed_copy = node.held.copies + 1;
+    const bool can_copy = primary != nullptr && IsWritable(primary->reported);
+    if (!can_copy || node.goal != kCatchingup) return;
+    const bool is_broken = LetsNobodyIn(view, node) && primary->probe == ProbeFact::kAlive;
+    if (is_broken && reply.needed_copy == 0) {
+        reply.copy_reason = "PostgreSQL lets no session in on its data: " + node.broken;
+        reply.needed_copy = node.report.copies + 1;
+    }
+    if (node.wanted_copy <= node.report.copies) return;
+    if (reply.needed_copy == 0) reply.copy_reason = "the operator has asked for a new copy";
+    reply.needed_copy = std::max(reply.needed_copy, node.wanted_copy);
+}
+
 }  // namespace
 
 Reply BuildReply(const GroupView &view, NodeId id, KeeperHolder holder) {
@@ -81,7 +99,7 @@ Reply BuildReply(const GroupView &view, NodeId id, KeeperHolder holder) {
     reply.goal_version = node->goal_version;
     // Nobody writes where others have more: that would be lost.
     if (!IsBehindItsStandby(view, *node)) reply.grant = GrantFor(*node, holder);
-    if (node->held.is_behind_others && primary != node) reply.needed_copy = node->held.copies + 1;
+    PutNeededCopy(view, *node, primary, reply);
     reply.lease = view.timeouts.lease;
     reply.report_interval = view.timeouts.report_interval;
     // A node that is to be the primary must know the set before it writes.

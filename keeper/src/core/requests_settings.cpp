@@ -85,6 +85,46 @@ Result<Decision> RequestEndOfMaintenance(const GroupView &view, NodeId id) {
     return One(*node, kCatchingup, 29, "the end of maintenance was requested");
 }
 
+namespace {
+
+bool HasPrimaryToCopy(const GroupView &view, const NodeView &node) {
+    const NodeView *primary = FindPrimary(view);
+    return primary != nullptr && primary->id != node.id && IsWritable(primary->goal) &&
+           primary->reported == primary->goal && IsServing(view, *primary);
+}
+
+bool CountsForCommits(const GroupView &view, NodeId id) {
+    const std::vector<SyncSet> sets = PossibleSets(view.sync);
+    return std::any_of(sets.begin(), sets.end(),
+                       [id](const SyncSet &set) { return set.Contains(id); });
+}
+
+}  // namespace
+
+std::int64_t NextCopy(const NodeView &node) {
+    return std::max({node.report.copies, node.held.copies, node.wanted_copy}) + 1;
+}
+
+Result<Decision> RequestCopy(const GroupView &view, NodeId id) {
+    const NodeView *node = view.Find(id);
+    if (node == nullptr) return NoSuchNode(id);
+    const std::string what = "cannot copy " + Describe(*node) + " anew";
+    if (!HasPrimaryToCopy(view, *node)) {
+        return Fail(ProblemCode::kRefused, what + ": no other node of the group accepts writes now",
+                    "This node may have the only complete copy of the data.",
+                    "See pg_autoctl show state.");
+    }
+    if (!IsStable(*node, kMaintenance) || !node->has_report) {
+        return Fail(ProblemCode::kRefused, what + ": it is not in maintenance", StateOf(*node),
+                    "Use pg_autoctl reinit, which begins with that.");
+    }
+    if (CountsForCommits(view, id)) {
+        return Fail(ProblemCode::kRefused, what + ": commits still wait for it", StateOf(*node),
+                    "Try again in a moment.");
+    }
+    return One(*node, kCatchingup, 30, "the operator wants a new copy of the primary's data");
+}
+
 Result<void> CheckNumberSyncStandbys(const GroupView &view, int number) {
     if (number < 0) {
         return Fail(ProblemCode::kBadArgument,

@@ -100,6 +100,8 @@ constexpr std::array kRules{
 
     Rule{401, "standby_lost", kStandby, "the standby no longer confirms", when::HasLostStandby,
          kCatchingup},
+    Rule{402, "standby_broken", kStandby, "data of the standby are damaged", when::MustBeCopied,
+         kCatchingup},
     Rule{403, "caught_up", kStandby, "the standby has caught up", when::HasCaughtUp, kSecondary},
     Rule{405, "disable_sync", kStandby, "no synchronous standby is left", when::MustDisableSync,
          kWaitPrimary, kUnknown, Extra::kSetSync},

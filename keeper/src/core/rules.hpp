@@ -93,6 +93,7 @@ bool HasDiverged(const RuleContext &c);
 bool MustFollow(const RuleContext &c);
 
 bool HasLostStandby(const RuleContext &c);
+bool MustBeCopied(const RuleContext &c);
 bool HasCaughtUp(const RuleContext &c);
 bool MustDisableSync(const RuleContext &c);
 bool CanEnableSync(const RuleContext &c);

@@ -124,10 +124,21 @@ bool HasLostStandby(const RuleContext &c) {
            IsStandbyLost(c.view, *c.primary, c.node, c.why);
 }
 
+/// The primary's data are copied to it; not when those are damaged too.
+bool MustBeCopied(const RuleContext &c) {
+    if (!HasOtherPrimary(c) || c.node.goal != kSecondary || !LetsNobodyIn(c.view, c.node))
+        return false;
+    const bool can_copy = IsServingGoal(c.primary->goal) && IsSoundPrimary(c.view, *c.primary) &&
+                          c.primary->probe == ProbeFact::kAlive;
+    if (can_copy) *c.why = Describe(c.node) + " lets no session in: " + c.node.broken;
+    return can_copy;
+}
+
 bool HasCaughtUp(const RuleContext &c) {
     return HasOtherPrimary(c) && IsStable(c.node, kCatchingup) &&
            IsReadyPrimary(c.view, c.primary) && IsServing(c.view, c.node) &&
-           !IsReplayStuck(c.view, c.node) && IsConfirming(c.view, c.node, *c.primary) &&
+           !IsReplayStuck(c.view, c.node) && !LetsNobodyIn(c.view, c.node) &&
+           IsConfirming(c.view, c.node, *c.primary) &&
            Distance(c.node.report.lsn, c.primary->report.lsn) <=
                c.view.timeouts.enable_sync_lag_bytes;
 }

@@ -1,10 +1,15 @@
 #include "pgaf/core/server_options.hpp"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 namespace pgaf::core {
 namespace {
+
+constexpr std::array<std::string_view, 5> kRecoveryTargets{
+    "recovery_target", "recovery_target_lsn", "recovery_target_name", "recovery_target_time",
+    "recovery_target_xid"};
 
 constexpr std::string_view kBlanks = " \t\n\r\f\v";
 
@@ -95,6 +100,9 @@ std::vector<std::string> SafetyOptions(const ConfiguredServer &configured) {
     set("pgautofailover_keeper.directory", configured.keeper_directory);
     set("restart_after_crash", "off");
     set("hot_standby", "on");
+    // Of an earlier life of these data: a standby would stop there, or open for writing.
+    for (const std::string_view target : kRecoveryTargets)
+        set(target, "");
     set("wal_level", configured.wal_level == "logical" ? "logical" : "replica");
     if (!configured.has_checksums) set("wal_log_hints", "on");
     ServerSizes least{};

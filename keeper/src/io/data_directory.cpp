@@ -12,6 +12,7 @@
 
 #include "io/files.hpp"
 #include "io/postgres.hpp"
+#include "pgaf/core/wal_files.hpp"
 
 namespace pgaf::io {
 namespace {
@@ -134,6 +135,26 @@ Result<void> RemoveData(const std::string &pgdata) {
     if (!emptied) return emptied;
     if (IsMountPoint(pgdata)) return {};
     return RemoveTree(pgdata);
+}
+
+Result<std::vector<std::string>> MendCutWal(const std::string &pgdata,
+                                            std::uint64_t segment_bytes) {
+    std::vector<std::string> mended;
+    const std::string directory = pgdata + "/pg_wal";
+    for (const std::string &name : NamesIn(directory)) {
+        if (segment_bytes == 0 || !core::ParseWalFile(name, segment_bytes)) continue;
+        const std::string path = directory + "/" + name;
+        struct stat info {};
+        if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
+        if (static_cast<std::uint64_t>(info.st_size) >= segment_bytes) continue;
+        const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+        const bool is_done = fd.IsOpen() &&
+                             ::ftruncate(fd.Get(), static_cast<off_t>(segment_bytes)) == 0 &&
+                             ::fsync(fd.Get()) == 0;
+        if (!is_done) return tl::unexpected(IoProblem("mend", path));
+        mended.push_back(name);
+    }
+    return mended;
 }
 
 }  // namespace pgaf::io

@@ -36,6 +36,10 @@ std::string HumanSize(std::uint64_t bytes);
 /// Bytes that are free for us on the file system of `path`; 0 when it cannot be told.
 std::uint64_t FreeBytes(const std::string &path);
 
+/// Gives files of WAL that were cut off their size again, with zeros: PostgreSQL fills a file in
+/// place, and never gets beyond the end of one that is too short. Returns their names.
+Result<std::vector<std::string>> MendCutWal(const std::string &pgdata, std::uint64_t segment_bytes);
+
 /// Removes what is in `directory`, and leaves the directory. What is mounted below it is emptied.
 /// `except`: one name to keep, when it is not empty.
 Result<void> EmptyDirectory(const std::string &directory, std::string_view except = {});

@@ -114,6 +114,7 @@ DataDirectory InspectDataDirectory(const std::string &pgdata) {
                              "/base", "/pg_wal", "/pg_xact", "/pg_multixact"}) {
         if (!Exists(pgdata + name)) return DataDirectory::kOther;
     }
+    if (MajorVersionOf(pgdata) == 0) return DataDirectory::kOther;
     return DataDirectory::kCluster;
 }
 
@@ -156,6 +157,7 @@ Result<ControlData> ParseControlData(std::string_view text) {
     data.min_recovery =
         core::ParseLsn(values["Minimum recovery ending location"]).value_or(core::Lsn{});
     data.control_version = ToNumber<int>(values["pg_control version number"]);
+    data.segment_bytes = ToNumber<std::uint64_t>(values["Bytes per WAL segment"]);
     data.has_checksums = ToNumber<int>(values["Data page checksum version"]) != 0;
     data.catalog_version = ToNumber<int>(values["Catalog version number"]);
     if (values.contains(kControlSizes.front())) {
@@ -171,11 +173,19 @@ Result<ControlData> ParseControlData(std::string_view text) {
 }
 
 Result<ControlData> ReadControlData(const PgInstall &install, const std::string &pgdata) {
-    auto text = RunChecked({.argv = {install.Tool("pg_controldata"), "-D", pgdata},
-                            .env = {{"LC_ALL", "C"}},
-                            .timeout = kToolLimit});
-    if (!text) return Pass(text, fmt::format("could not read the control file of \"{}\"", pgdata));
-    return ParseControlData(*text);
+    const std::string what = fmt::format("could not read the control file of \"{}\"", pgdata);
+    auto outcome = Run({.argv = {install.Tool("pg_controldata"), "-D", pgdata},
+                        .env = {{"LC_ALL", "C"}},
+                        .timeout = kToolLimit});
+    if (!outcome) return Pass(outcome, what);
+    // It shows what it finds, whatever that is, and says so.
+    const std::string said = outcome->out + outcome->err;
+    if (said.find("CRC checksum does not match") != said.npos)
+        return Fail(ProblemCode::kCorrupt, what + ": its checksum is wrong");
+    if (outcome->status == 0) return ParseControlData(outcome->out);
+    const bool is_forbidden = outcome->err.find("Permission denied") != std::string::npos;
+    return Fail(is_forbidden ? ProblemCode::kIo : ProblemCode::kCorrupt,
+                what + ": " + std::string(Trim(outcome->err)));
 }
 
 bool IsInProduction(const std::string &pgdata) {
@@ -368,30 +378,21 @@ Result<std::string> RunSingleUser(const PgInstall &install, const SingleUser &wh
     std::string input;
     for (const std::string &command : what.commands)
         input += command + "\n";
-    Command command{.argv = {install.Tool("postgres"),
-                             "--single",
-                             "-D",
-                             what.pgdata,
-                             "-c",
-                             "exit_on_error=on",
-                             "-c",
-                             "shared_preload_libraries=" + what.preload_libraries,
-                             "-c",
-                             "synchronous_standby_names=",
-                             "-c",
-                             "logging_collector=off",
-                             "-c",
-                             "shared_buffers=16MB",
-                             "-c",
-                             "log_min_messages=warning",
-                             "-c",
-                             "log_min_error_statement=panic",
-                             "-c",
-                             "log_destination=stderr",
-                             what.database},
-                    .env = {{"LC_ALL", "C"}},
-                    .input = std::move(input),
-                    .cancel = cancel};
+    std::vector<std::string> argv{install.Tool("postgres"), "--single", "-D", what.pgdata};
+    argv.insert(argv.end(), what.options.begin(), what.options.end());
+    for (const std::string &setting :
+         {std::string("exit_on_error=on"), "shared_preload_libraries=" + what.preload_libraries,
+          std::string("synchronous_standby_names="), std::string("logging_collector=off"),
+          std::string("shared_buffers=16MB"), std::string("log_min_messages=warning"),
+          std::string("log_min_error_statement=panic"), std::string("log_destination=stderr")}) {
+        argv.emplace_back("-c");
+        argv.push_back(setting);
+    }
+    argv.push_back(what.database);
+    const Command command{.argv = std::move(argv),
+                          .env = {{"LC_ALL", "C"}},
+                          .input = std::move(input),
+                          .cancel = cancel};
     auto out = RunChecked(command);
     if (!out) return Pass(out, "could not set up the database");
     return out;

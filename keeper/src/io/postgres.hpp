@@ -39,6 +39,7 @@ struct ControlData {
     int control_version = 0;
     int catalog_version = 0;
     bool has_checksums = false;
+    std::uint64_t segment_bytes = 0;  ///< of a file of WAL
     /// Of the server that wrote its WAL, as far as it was replayed.
     std::optional<core::ServerSizes> sizes{};
 };
@@ -111,6 +112,7 @@ struct SingleUser {
     std::string database = "postgres";
     std::vector<std::string> commands{};
     std::string preload_libraries{};
+    std::vector<std::string> options{};  ///< "-c", "name=value" ...; those of ours beat them
 };
 Result<std::string> RunSingleUser(const PgInstall &install, const SingleUser &what,
                                   Cancel *cancel = nullptr);

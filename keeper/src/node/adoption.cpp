@@ -1,9 +1,13 @@
 #include "node/adoption.hpp"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <array>
+#include <set>
+#include <sstream>
 
+#include "io/network.hpp"
 #include "io/process.hpp"
 
 namespace pgaf::node {
@@ -25,6 +29,11 @@ constexpr std::array kNames{"shared_preload_libraries",
                             "primary_conninfo",
                             "primary_slot_name",
                             "recovery_target_timeline",
+                            "recovery_target",
+                            "recovery_target_lsn",
+                            "recovery_target_name",
+                            "recovery_target_time",
+                            "recovery_target_xid",
                             "port",
                             "listen_addresses",
                             "unix_socket_directories",
@@ -62,15 +71,34 @@ ConfiguredValues ReadConfigured(const io::PgInstall &install, const std::string 
     return values;
 }
 
-void SayWhatChanged(const ConfiguredValues &before, const ConfiguredValues &after) {
-    bool has_changed = false;
+std::string SayWhatChanged(const ConfiguredValues &before, const ConfiguredValues &after) {
+    std::string all;
     for (const auto &[name, value] : after) {
         const auto old = before.find(name);
         if (old == before.end() || old->second == value) continue;
-        has_changed = true;
+        all += fmt::format("{}\"{}\" from \"{}\" to \"{}\"", all.empty() ? "" : ", ", name,
+                           old->second, value);
         spdlog::info("Changed the setting \"{}\" from \"{}\" to \"{}\"", name, old->second, value);
     }
-    if (!has_changed) spdlog::info("No setting of PostgreSQL had to change");
+    if (all.empty()) spdlog::info("No setting of PostgreSQL had to change");
+    return all.empty() ? all : "Settings of PostgreSQL that had to change: " + all;
+}
+
+std::optional<std::string> SayWhoCannotConnect(const Config &config, const std::string &listens) {
+    std::set<std::string> own{config.hostname};
+    if (const std::string address = io::ResolveNow(config.hostname); !address.empty())
+        own.insert(address);
+    std::stringstream list(listens);
+    for (std::string one; std::getline(list, one, ',');) {
+        one.erase(0, one.find_first_not_of(" \""));
+        one.erase(one.find_last_not_of(" \"") + 1);
+        const std::string address = one.empty() ? one : io::ResolveNow(one);
+        const bool is_heard = one == "*" || one == "0.0.0.0" || one == "::" || own.contains(one) ||
+                              (!address.empty() && own.contains(address));
+        if (is_heard) return std::nullopt;
+    }
+    return fmt::format("PostgreSQL listens on \"{}\" only: other nodes cannot connect to \"{}\"",
+                       listens, config.hostname);
 }
 
 }  // namespace pgaf::node

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "node/config.hpp"
@@ -14,7 +15,11 @@ using ConfiguredValues = std::map<std::string, std::string>;
 /// pg_autoctl has to do with. A name that this version does not know is left out; so are secrets.
 ConfiguredValues ReadConfigured(const io::PgInstall &install, const std::string &pgdata,
                                 const std::vector<std::string> &options);
-/// Says in the log which values are others than before.
-void SayWhatChanged(const ConfiguredValues &before, const ConfiguredValues &after);
+/// Says in the log which values are others than before; returns that in one sentence, empty when
+/// none is.
+std::string SayWhatChanged(const ConfiguredValues &before, const ConfiguredValues &after);
+/// Why other nodes cannot reach a server that listens there; none when they can, or when that
+/// cannot be told.
+std::optional<std::string> SayWhoCannotConnect(const Config &config, const std::string &listens);
 
 }  // namespace pgaf::node

@@ -27,8 +27,8 @@ struct Config {
     std::string pg_ctl;
     std::string pg_host;
     int port = 5432;
-    std::string listen_addresses = "*";
-    bool tune = true;  ///< a server that we initialise is tuned to its machine
+    std::string listen_addresses{};  ///< empty: what postgresql.conf says, else "*"
+    bool tune = true;                ///< a server that we initialise is tuned to its machine
     std::string auth_method;
     std::string username;
     std::string dbname = "postgres";

@@ -1,12 +1,14 @@
 #include "node/node_files.hpp"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 
+#include "io/data_directory.hpp"
 #include "io/log.hpp"
 #include "io/network.hpp"
 #include "io/pg_client.hpp"
@@ -120,6 +122,13 @@ Result<std::vector<std::string>> NodeFiles::PrepareStart(core::NodeState state,
     auto control = io::ReadControlData(install_, paths_.pgdata);
     if (!control) return Pass(control);
     const bool is_standby = core::IsStandby(state);
+    if (is_standby) {
+        auto mended = io::MendCutWal(paths_.pgdata, control->segment_bytes);
+        if (!mended) return Pass(mended);
+        for (const std::string &name : *mended)
+            spdlog::warn("The file {} in pg_wal was cut off: what is missing is streamed again",
+                         name);
+    }
     if (auto done = group_settings_.WriteFile(reply, !is_standby, control->sizes); !done)
         return Pass(done);
     auto options = WriteNodeServerFiles(install_, config_, paths_,
@@ -146,6 +155,15 @@ bool NodeFiles::KeepRole(core::NodeState state) {
 
 Result<void> NodeFiles::WriteSettings() {
     return WriteServerFiles(install_, config_, paths_, paths_.pgdata);
+}
+
+std::optional<std::string> NodeFiles::TakeEvent() {
+    const std::string path = paths_.directory + "/" + std::string(core::kEventFile);
+    auto text = io::ReadFile(path);
+    if (!text) return std::nullopt;
+    if (auto removed = io::RemoveFile(path); !removed)
+        io::LogProblem(spdlog::level::warn, removed.error());
+    return *text;
 }
 
 void NodeFiles::ForgetHeartbeat() {

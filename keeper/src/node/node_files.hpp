@@ -35,6 +35,7 @@ class NodeFiles final : public supervisor::Files {
     void FillSettings(core::Report &report) override { group_settings_.Fill(report); }
     void NoteStarted() override { group_settings_.NoteStarted(); }
     void NoteFailedStarts() override { group_settings_.NoteFailedStarts(); }
+    std::optional<std::string> TakeEvent() override;
     void ForgetHeartbeat() override;
     std::optional<supervisor::Heartbeat> ReadHeartbeat() override;
     bool IsMarked() override;

@@ -31,13 +31,17 @@ void NodeSteps::Begin(core::Step step, const supervisor::StepInput &input) {
     struct Shared {
         StepContext context;
         supervisor::StepOutcome outcome{};
+        std::shared_ptr<SharedProgress> progress{};
     };
+    progress_ = std::make_shared<SharedProgress>();
     auto shared = std::make_shared<Shared>(Shared{.context = {.config = files_.CurrentConfig(),
                                                               .paths = files_.AllPaths(),
                                                               .install = files_.Install(),
                                                               .keeper = files_.Keeper(),
                                                               .input = input,
-                                                              .cancel = cancel_.get()}});
+                                                              .cancel = cancel_.get(),
+                                                              .progress = progress_.get()},
+                                                  .progress = progress_});
     io::RunInThread(
         loop_,
         [shared, step, &log = log_] {
@@ -49,6 +53,10 @@ void NodeSteps::Begin(core::Step step, const supervisor::StepInput &input) {
             cancel_.reset();
             events_.on_done(std::move(shared->outcome));
         });
+}
+
+core::CopyProgress NodeSteps::Progress() const {
+    return {progress_->done.load(), progress_->total.load(), progress_->per_second.load()};
 }
 
 void NodeSteps::Cancel() {

@@ -20,6 +20,7 @@ class NodeSteps final : public supervisor::Steps {
 
     void Begin(core::Step step, const supervisor::StepInput &input) override;
     void Cancel() override;
+    [[nodiscard]] core::CopyProgress Progress() const override;
     void BeginStreamCheck(const core::WalPosition &position) override;
 
  private:
@@ -28,6 +29,7 @@ class NodeSteps final : public supervisor::Steps {
     supervisor::Log &log_;
     Events events_;
     std::unique_ptr<io::Cancel> cancel_;  ///< while a step runs
+    std::shared_ptr<SharedProgress> progress_ = std::make_shared<SharedProgress>();
     /// A thread may end when the program is ending, and nobody is left to be told.
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

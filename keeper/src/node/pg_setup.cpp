@@ -1,6 +1,7 @@
 #include "node/pg_setup.hpp"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
 #include "io/files.hpp"
@@ -227,8 +228,36 @@ Result<std::vector<std::string>> WriteNodeServerFiles(const io::PgInstall &insta
     return core::SafetyOptions(*configured);
 }
 
+Result<std::vector<std::string>> RecoveryOptions(const io::PgInstall &install, const Paths &paths,
+                                                 const io::ControlData &control) {
+    auto configured = AskAdministrator(install, paths, {.control = control, .is_standby = false});
+    if (!configured) return Pass(configured);
+    return core::SafetyOptions(*configured);
+}
+
+namespace {
+
+/// ALTER SYSTEM of an earlier life, and what pg_basebackup -R has written, would beat our files.
+Result<void> RemoveOwnedSettings(const std::string &directory) {
+    const std::string name = "postgresql.auto.conf";
+    const auto present = io::ReadFile(directory + "/" + name);
+    if (!present) return {};
+    const std::string wanted = core::WithoutOwnedSettings(*present);
+    if (wanted == *present) return {};
+    spdlog::warn(
+        "Settings that pg_autoctl decides were taken out of \"{}/{}\"; they stand there as "
+        "comments",
+        directory, name);
+    return WriteInto(directory, name, wanted);
+}
+
+}  // namespace
+
 Result<void> WriteServerFiles(const io::PgInstall &install, const Config &config,
                               const Paths &paths, const std::string &directory) {
+    if (!config.IsMonitor()) {
+        if (auto done = RemoveOwnedSettings(directory); !done) return done;
+    }
     if (config.ssl_active && config.ssl_self_signed && !HasOwnCertificate(config, directory)) {
         if (auto made = MakeCertificate(config, directory); !made) return made;
     }

@@ -32,6 +32,11 @@ Result<std::vector<std::string>> WriteNodeServerFiles(const io::PgInstall &insta
                                                       const Config &config, const Paths &paths,
                                                       const StartFacts &facts);
 
+/// The same options for a server that only recovers the data of PGDATA. No file is changed: what
+/// WAL and control file say must not depend on who has started the server.
+Result<std::vector<std::string>> RecoveryOptions(const io::PgInstall &install, const Paths &paths,
+                                                 const io::ControlData &control);
+
 /// HBA lines for the keeper's peers.
 Result<void> WriteNodeHba(const core::KeeperConfig &keeper, const std::string &directory,
                           std::span<const core::Peer> peers);

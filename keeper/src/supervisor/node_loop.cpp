@@ -101,6 +101,7 @@ void NodeLoop::BecomeKeeper() {
     reply_.reset();
     problem_.clear();
     control_ = files_.ReadControl();
+    if (const auto event = files_.TakeEvent()) Tell(*event);
     log_.Info("PostgreSQL is down: node " + Self() + " in state " +
               std::string(core::ToString(record_.state)) + " is kept by this process");
     Report();
@@ -151,6 +152,7 @@ core::Report NodeLoop::MakeReport() const {
     }
     report.problem = problem_.empty() ? trouble_ : problem_;
     report.event = event_;
+    if (running_) report.copying = steps_.Progress();
     report.pg_version = options_.pg_version;
     files_.FillSettings(report);
     return report;
@@ -252,7 +254,7 @@ bool NodeLoop::ActOnce() {
                     .has_monitor_forgotten = is_old_term_said_,
                     .had_peer = record_.had_peer,
                     .is_marked = files_.IsMarked(),
-                    .failed_starts = FailedStarts(),
+                    .failed_starts = reply_ ? BadStarts() : FailedStarts(),
                     .has_upstream = !reply_ || reply_->upstream.IsValid(),
                     .must_copy = MustCopy(),
                     .has_no_data = files_.HasNoData(),
@@ -351,7 +353,9 @@ void NodeLoop::OnStartFailed(const core::Problem &problem) {
     if (FailedStarts() >= kStartsBeforeRejoin - 1) files_.NoteFailedStarts();
     if (!is_keeper_) return BecomeKeeper();
     Report();
-    return files_.HasNoData() ? Act() : StartServer();
+    const bool is_damaged =
+        problem.code == core::ProblemCode::kCorrupt && BadStarts() >= kStartsBeforeRejoin;
+    return files_.HasNoData() || is_damaged ? Act() : StartServer();
 }
 
 core::Result<std::vector<std::string>> NodeLoop::BeforeStart() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -83,6 +84,7 @@ class NodeLoop final : public ServerLoop {
     [[nodiscard]] bool IsInitDone() const;
     /// What these data hold is not what the group has.
     [[nodiscard]] bool MustCopy() const;
+    [[nodiscard]] int BadStarts() const { return std::max(FailedStarts(), mute_starts_); }
     /// Number and name, for "node " and "Node ".
     [[nodiscard]] std::string Self() const;
     // Steps
@@ -106,6 +108,7 @@ class NodeLoop final : public ServerLoop {
     void WatchHeartbeat(const Heartbeat &heartbeat);
     void WatchPostmaster();
     void WatchStream(const Heartbeat &heartbeat);
+    void WatchSmartStop(bool is_worker_up);
 
     Files &files_;
     Baton &baton_;
@@ -138,6 +141,7 @@ class NodeLoop final : public ServerLoop {
         core::NodeState goal = core::NodeState::kInit;  ///< that the monitor wanted
         core::NodeState next = core::NodeState::kInit;  ///< the state when it has succeeded
         bool is_cancelled = false;
+        bool may_be_damaged = false;  ///< and would be replaced then
     };
     std::optional<Running> running_;
     core::Step last_step_ = core::Step::kNone;
@@ -153,8 +157,12 @@ class NodeLoop final : public ServerLoop {
     bool is_stream_check_running_ = false;
     core::BootTime next_stream_check_;
     core::BootTime next_ask_;
-    core::BootTime ready_since_;   ///< the server accepts connections; 0: not yet
-    bool is_wal_gone_ = false;     ///< the upstream no longer has what this standby needs
+    core::BootTime smart_since_;  ///< it waits for its clients to go; 0: it does not
+    core::BootTime ready_since_;  ///< the server accepts connections; 0: not yet
+    bool is_wal_gone_ = false;    ///< the upstream no longer has what this standby needs
+    int mute_starts_ = 0;         ///< servers, in a row, whose worker has never shown itself
+    /// Data that seemed to be damaged were replaced, and no server has worked since.
+    bool has_replaced_damaged_ = false;
     bool has_own_writes_ = false;  ///< a server out of recovery was seen on a standby's data
     /// The last sign of the worker in the server that runs; 0: none yet.
     core::BootTime worker_seen_at_;

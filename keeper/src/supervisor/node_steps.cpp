@@ -45,9 +45,12 @@ void NodeLoop::BeginStep(core::Step step, core::NodeState next) {
     if (step_alarm_.IsActive() || TurnOutStranger()) return;
     running_ = Running{.goal = reply_ ? reply_->goal : next, .next = next};
     if (step_failures_ == 0) log_.Info("Started " + NameOf(step));
-    steps_.Begin(
-        step,
-        {.record = record_, .reply = reply_, .is_wal_gone = is_wal_gone_, .must_copy = MustCopy()});
+    running_->may_be_damaged = BadStarts() >= kStartsBeforeRejoin && !has_replaced_damaged_;
+    steps_.Begin(step, {.record = record_,
+                        .reply = reply_,
+                        .is_wal_gone = is_wal_gone_,
+                        .must_copy = MustCopy(),
+                        .has_failed_starts = running_->may_be_damaged});
 }
 
 void NodeLoop::CancelStep() {
@@ -61,6 +64,7 @@ void NodeLoop::OnStepDone(StepOutcome outcome) {
     const Running ended = *running_;
     running_.reset();
     if (outcome.result) {
+        if (ended.may_be_damaged && outcome.is_replaced) has_replaced_damaged_ = true;
         OnStepSucceeded(outcome, ended.next);
     } else if (ended.is_cancelled) {
         step_failures_ = 0;  // it was not wanted any more: nothing has failed
@@ -112,6 +116,7 @@ void NodeLoop::SayWhatIsAwaited() {
 void NodeLoop::OnStepSucceeded(const StepOutcome &outcome, core::NodeState next) {
     step_failures_ = 0;
     ForgetFailedStarts();
+    mute_starts_ = 0;
     is_wal_gone_ = has_own_writes_ = record_.has_own_writes = false;
     record_.system_identifier = *outcome.result;
     if (outcome.is_replaced)

@@ -19,6 +19,8 @@ constexpr Milliseconds kShutdownLimit{60'000};
 /// So soon after its start, or after we have found it, the worker of a server shows itself.
 constexpr Milliseconds kWorkerLimit{10'000};
 constexpr Milliseconds kStreamPatience{10'000};
+/// A server that somebody stops in mode smart waits for its clients, and lets no new one in.
+constexpr Milliseconds kSmartPatience{10'000};
 /// `create` without --run gives up when the monitor does not answer for so long.
 constexpr Milliseconds kInitSilenceLimit{30'000};
 
@@ -64,6 +66,8 @@ void NodeLoop::WatchServer() {
     const bool is_known = worker_seen_at_.ns != 0;
     if (!heartbeat || (!is_known && !server_.IsParentOf(heartbeat->pid))) return AwaitWorker();
     worker_seen_at_ = heartbeat->at;
+    mute_starts_ = 0;
+    has_replaced_damaged_ = false;
     trouble_.clear();
     WatchHeartbeat(*heartbeat);
     WatchPostmaster();
@@ -111,6 +115,7 @@ void NodeLoop::AwaitWorker() {
     if (IsStopping() || now - since <= kWorkerLimit) return;
     const auto record = files_.LoadRecord();
     if (record && record->state == core::NodeState::kMaintenance) return;  // the operator's
+    if (worker_seen_at_.ns == 0) ++mute_starts_;
     TurnOut({core::ProblemCode::kBadState,
              ServerName() + " runs without pg_auto_failover: its worker has given no sign for " +
                  std::to_string(kWorkerLimit.count() / 1000) + " s",
@@ -127,6 +132,7 @@ void NodeLoop::WatchHeartbeat(const Heartbeat &heartbeat) {
         link_.Close();
     }
     if (is_worker_up) WatchStream(heartbeat);
+    WatchSmartStop(is_worker_up);
     const BootTime last_sign = std::max({heartbeat.at, server_.StartedAt(), awake_since_});
     if (now - last_sign <= kHeartbeatLimit) return;
     if (server_.IsShuttingDown() && now - last_sign <= kShutdownLimit) return;
@@ -134,6 +140,26 @@ void NodeLoop::WatchHeartbeat(const Heartbeat &heartbeat) {
                ") gave no sign for " + std::to_string((now - last_sign).count()) +
                " ms: killing PostgreSQL");
     server_.Kill();
+}
+
+/// In mode fast the worker goes first.
+void NodeLoop::WatchSmartStop(bool is_worker_up) {
+    const BootTime now = Now();
+    if (IsStopping() || !is_worker_up || !server_.IsShuttingDown()) {
+        smart_since_ = {};
+        return;
+    }
+    if (smart_since_.ns == 0) smart_since_ = now;
+    if (now - smart_since_ < kSmartPatience) return;
+    const auto record = files_.LoadRecord();
+    if (record && record->state == core::NodeState::kMaintenance) return;  // the operator's
+    smart_since_ = now;
+    const std::string said = ServerName() +
+                             " was told to stop by somebody else, waits for its clients, and lets "
+                             "no new one in: it is stopped now, and started again";
+    log_.Warn(said);
+    Tell(said);
+    server_.Stop(StopMode::kFast);
 }
 
 void NodeLoop::WatchStream(const Heartbeat &heartbeat) {

@@ -107,6 +107,8 @@ class Files {
     virtual core::Result<void> WriteSettings() = 0;
     /// The node was dropped: PGDATA becomes that of an ordinary PostgreSQL. No server may run.
     virtual core::Result<void> LeaveOrdinary() { return {}; }
+    /// What the worker of an earlier server has left to be told, once; see core::kEventFile.
+    virtual std::optional<std::string> TakeEvent() { return std::nullopt; }
     /// Removes the file: the next worker makes its own.
     virtual void ForgetHeartbeat() = 0;
     virtual std::optional<Heartbeat> ReadHeartbeat() = 0;
@@ -152,6 +154,8 @@ class Steps {
     virtual void Begin(core::Step step, const StepInput &input) = 0;
     /// The running step is no longer wanted; it ends soon, and says so as it would otherwise.
     virtual void Cancel() = 0;
+    /// Of a copy that the running step makes.
+    [[nodiscard]] virtual core::CopyProgress Progress() const { return {}; }
     /// Asks the node that the server itself tries to follow whether it can; the answer is the
     /// event OnStreamChecked. `position`: where the WAL of this standby ends.
     virtual void BeginStreamCheck(const core::WalPosition &position) = 0;

@@ -57,6 +57,10 @@ class Run {
     Result<void> Copy(const Peer &upstream, std::uint64_t system_identifier);
     Result<std::uint64_t> RejoinWith(const Peer &upstream, const ControlFacts &control);
     Kinship Compare(const ControlFacts &control, const SourceIdentity &identity);
+    bool IsDamaged();
+    void SayDamaged(const std::string &why);
+    void SaySlots(const std::vector<StepEffects::UsersSlot> &slots);
+    Result<std::uint64_t> RejoinAnyhow();
     Result<void> Recover();
     void KeepAside(const SourceIdentity &identity);
     Result<void> Rewind(const Peer &upstream, const SourceIdentity &identity);
@@ -185,15 +189,63 @@ Result<void> Run::Rewind(const Peer &upstream, const SourceIdentity &identity) {
     return effects_.ClearMarker();
 }
 
+void Run::SayDamaged(const std::string &why) {
+    note_ = "The data in \"" + effects_.DataDirectoryPath() + "\" cannot be used: " + why +
+            ". They are replaced by a copy";
+    log_.Warn(note_);
+}
+
+/// Nothing carries the slots of users over to another node, and nobody but they knows what is to
+/// become of them.
+void Run::SaySlots(const std::vector<StepEffects::UsersSlot> &slots) {
+    std::string gone;
+    std::string useless;
+    for (const StepEffects::UsersSlot &slot : slots) {
+        std::string &list = is_replaced_ ? gone : useless;
+        if (is_replaced_ || slot.is_logical)
+            list += (list.empty() ? "\"" : ", \"") + slot.name + "\"";
+    }
+    std::string text;
+    if (!gone.empty()) {
+        text = "Replication slots of users went with the old data: " + gone +
+               "; whoever needs them makes them anew on the primary";
+    } else if (!useless.empty()) {
+        text =
+            "Logical replication slots of users are on this standby, where they hold WAL back: " +
+            useless + "; make them anew on the primary, and drop them here";
+    }
+    if (text.empty()) return;
+    log_.Warn(text);
+    note_ += (note_.empty() ? "" : ". ") + text;
+}
+
 Result<std::uint64_t> Run::Rejoin() {
+    const auto slots = effects_.ListUsersSlots();
+    auto result = RejoinAnyhow();
+    if (result) SaySlots(slots);
+    return result;
+}
+
+Result<std::uint64_t> Run::RejoinAnyhow() {
     auto upstream = FindUpstream(input_.reply);
     if (!upstream) return Pass(upstream);
-    if (effects_.IsMarked() || effects_.InspectDataDirectory() != DataDirectory::kCluster) {
+    if (effects_.IsMarked()) return Clone();
+    if (effects_.InspectDataDirectory() != DataDirectory::kCluster) {
+        SayDamaged("essential files are missing");
         return Clone();
     }
     auto control = effects_.ReadControl(Place::kData);
-    if (!control) return Clone();
-    return RejoinWith(*upstream, *control);
+    if (control) return RejoinWith(*upstream, *control);
+    SayDamaged(control.error().message);
+    return Clone();
+}
+
+/// A server that does not start because of something else would not start on a copy either.
+bool Run::IsDamaged() {
+    if (!input_.has_failed_starts) return false;
+    const auto damage = effects_.FindDamage();
+    if (damage) SayDamaged("PostgreSQL does not start on them (" + *damage + ")");
+    return damage.has_value();
 }
 
 Result<std::uint64_t> Run::RejoinWith(const Peer &upstream, const ControlFacts &control) {
@@ -207,9 +259,10 @@ Result<std::uint64_t> Run::RejoinWith(const Peer &upstream, const ControlFacts &
     }
     effects_.ArchiveReadyWal();
     if (input_.must_copy) {
-        log_.Warn(
-            "This node has lost WAL that the group has, and may have written other WAL in its "
-            "place: making a new copy");
+        log_.Warn(input_.reply && !input_.reply->copy_reason.empty()
+                      ? "Making a new copy: " + input_.reply->copy_reason
+                      : "This node has lost WAL that the group has, and may have written other WAL "
+                        "in its place: making a new copy");
         KeepAside(*identity);
         return Clone();
     }
@@ -225,6 +278,7 @@ Result<std::uint64_t> Run::RejoinWith(const Peer &upstream, const ControlFacts &
                   " no longer has the WAL that this node needs: making a new copy");
         return Clone();
     }
+    if (kinship == Kinship::kFollows && IsDamaged()) return Clone();
     if (kinship == Kinship::kFollows) {
         log_.Info("Nothing was written after timeline " + std::to_string(control.timeline) +
                   " was left: following node " + Named(upstream) + " as it is");
@@ -254,7 +308,10 @@ Problem ForeignDirectory(const std::string &path) {
 namespace {
 
 StepOutcome RunLocked(core::Step step, StepEffects &effects, Log &log, const StepInput &input) {
-    if (step == core::Step::kInitPrimary) return {.result = effects.InitPrimary()};
+    if (step == core::Step::kInitPrimary) {
+        auto result = effects.InitPrimary();
+        return {.result = std::move(result), .note = effects.TakeNote()};
+    }
     Run run(effects, log, input);
     if (step == core::Step::kClone) {
         auto result = run.Join();

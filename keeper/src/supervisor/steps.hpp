@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "pgaf/core/keeper_edges.hpp"
 #include "pgaf/core/node_record.hpp"
@@ -23,6 +24,8 @@ struct StepInput {
     /// The upstream no longer has the WAL that this node needs.
     bool is_wal_gone = false;
     bool must_copy = false;  ///< these data are of no use
+    /// PostgreSQL has failed to start on them several times: they may be damaged.
+    bool has_failed_starts = false;
 };
 
 struct StepOutcome {
@@ -78,9 +81,18 @@ class StepEffects {
     virtual core::Result<void> ExchangeDirectories() = 0;
 
     // The old data.
+    struct UsersSlot {
+        std::string name{};
+        bool is_logical = false;
+    };
+    /// Replication slots that are not of this group.
+    virtual std::vector<UsersSlot> ListUsersSlots() { return {}; }
     virtual void ArchiveReadyWal() = 0;
     /// True unless it is certain that nothing was written on `timeline` at or beyond `fork`.
     virtual bool HasWalBeyond(int timeline, core::Lsn fork) = 0;
+    /// Tries whether PostgreSQL can start on a standby's data at all, whatever its configuration
+    /// says: why not; none when it can, or when that cannot be told.
+    virtual std::optional<std::string> FindDamage() { return std::nullopt; }
     virtual core::Result<void> RemoveStandbySignal() = 0;
     virtual core::Result<void> RecoverInSingleUserMode() = 0;
     /// Copies what `identity`'s history does not have beside PGDATA; says what is discarded.
@@ -92,6 +104,8 @@ class StepEffects {
 
     /// A new cluster, or one that is taken over; returns the system identifier.
     virtual core::Result<std::uint64_t> InitPrimary() = 0;
+    /// What it had to change in a cluster that it has taken over, for the operator.
+    virtual std::string TakeNote() { return {}; }
 };
 
 /// kInitPrimary, kClone or kRejoin, from its beginning to its end.

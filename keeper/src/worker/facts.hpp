@@ -80,6 +80,8 @@ struct ServerFacts {
     std::string lacks;  ///< why replay has stopped: a size that the primary's WAL asks for
     std::vector<SenderFact> senders;
     std::vector<SlotFact> slots;
+    /// Bytes of WAL that a slot may hold back; 0: no limit.
+    std::uint64_t slot_wal_limit = 0;
     ReceiverState receiver;
 
     /// Nothing more arrives, and what has arrived is known.

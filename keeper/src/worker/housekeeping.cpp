@@ -42,6 +42,7 @@ std::string Housekeeping::Poll(const Context &context) {
             KeepSlots(context);
             if (context.facts.in_recovery) AdvanceSlots(context);
             ReleaseXmins(context);
+            WatchSlots(context);
             if (problem_.empty()) peers_ = peers;
         }
     } catch (const std::exception &error) {
@@ -105,6 +106,25 @@ void Housekeeping::ReleaseXmins(const Context &context) {
         }
     }
     idle_since_ = std::move(idle);
+}
+
+/// Those of users too, which nobody but they may drop: behind the limit a slot is lost, and whoever
+/// it was for begins anew.
+void Housekeeping::WatchSlots(const Context &context) {
+    const std::uint64_t limit = context.facts.slot_wal_limit;
+    if (limit == 0) return;
+    for (const SlotFact &slot : context.facts.slots) {
+        const bool is_held = slot.restart_lsn.IsValid() && slot.restart_lsn < context.facts.lsn;
+        const std::uint64_t held = is_held ? context.facts.lsn.value - slot.restart_lsn.value : 0;
+        if (held < limit / 10 * 8) continue;
+        const bool is_ours = core::ParseStandbyName(slot.name).has_value();
+        problem_ = "replication slot \"" + slot.name + "\" holds back " +
+                   std::to_string(held >> 20) + " MB of WAL, and is lost at " +
+                   std::to_string(limit >> 20) + " MB (max_slot_wal_keep_size): " +
+                   (is_ours ? "its standby must come back or be dropped"
+                            : "whoever reads from it must go on, or its owner must drop it");
+        return;
+    }
 }
 
 void Housekeeping::AdvanceSlots(const Context &context) {

@@ -18,6 +18,7 @@ class Housekeeping {
  private:
     void KeepConfiguration(const Context &context);
     void KeepHba(const Context &context);
+    void WatchSlots(const Context &context);
     void KeepSlots(const Context &context);
     static void AdvanceSlots(const Context &context);
     void ReleaseXmins(const Context &context);

@@ -64,6 +64,7 @@ class Keeper {
     core::Result<void> KeepUpstream(const Context &context);
     void RestartWhenAsked(const ServerFacts &facts);
     void StopServer(core::NodeState record_state, const std::string &why);
+    void LeaveEvent();
     void Drop(Context &context);
 
     [[nodiscard]] core::Report BuildReport(const ServerFacts &facts) const;

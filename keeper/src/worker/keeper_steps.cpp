@@ -27,6 +27,7 @@ void Keeper::Advance(Context &context) {
     }
     const bool has_left =
         core::IsStandby(record_->state) && !context.facts.in_recovery && !core::IsWritable(goal);
+    if (has_left && !record_->has_own_writes) LeaveEvent();
     if (has_left && !NoteOwnWrites()) return;
     if (step_goal_ != goal) {
         step_.reset();
@@ -61,8 +62,11 @@ void Keeper::BeginStep(const core::Edge &edge, const ServerFacts &facts) {
         StopServer(core::NodeState::kDemoted, std::string(kMustCompare));
         return;
     }
-    if (edge.step == core::Step::kRejoin && !facts.in_recovery) {
-        StopServer(record_->state, "a stopped server is needed to rejoin");
+    const bool must_copy = record_->copies < reply_->needed_copy;
+    if (edge.step == core::Step::kRejoin && (must_copy || !facts.in_recovery)) {
+        StopServer(record_->state, must_copy && !reply_->copy_reason.empty()
+                                       ? reply_->copy_reason
+                                       : "a stopped server is needed to rejoin");
         return;
     }
     if (edge.step == core::Step::kStop) {
@@ -142,6 +146,12 @@ void Keeper::StayInState(Context &context) {
         StopServer(core::NodeState::kDemoted, std::string(kMustCompare));
         return;
     }
+    // Its data are of no use, however well it follows.
+    if (Follows(record_->state) && !reply_->copy_reason.empty() &&
+        record_->copies < reply_->needed_copy) {
+        StopServer(record_->state, reply_->copy_reason);
+        return;
+    }
     if (Follows(record_->state) && !context.facts.lacks.empty()) {
         // Its replay never goes on in this server. The supervisor starts it with what it lacks.
         StopServer(record_->state, context.facts.lacks);
@@ -184,6 +194,17 @@ void Keeper::RestartWhenAsked(const ServerFacts &facts) {
     stopping_ = true;
     stop_again_at_ = now_ + kOrderlyLimit;
     ports_.server.StopOrderly();
+}
+
+/// A report of a server that is stopped at once is heard by nobody.
+void Keeper::LeaveEvent() {
+    const auto left = ports_.files.WriteAtomic(
+        directory_ + "/" + std::string(core::kEventFile),
+        "PostgreSQL accepted writes although the node is a standby (" +
+            std::string(core::ToString(record_->state)) +
+            "): it was promoted, or started without standby.signal, by somebody else. It was "
+            "stopped");
+    if (!left) ports_.log.Warning(left.error().message);
 }
 
 /// False when it could not be made durable.

@@ -42,7 +42,7 @@ def test_a_host_that_is_none_is_refused(run, tmp_path, host):  # noqa: F811
 
 
 @pytest.mark.parametrize("key, value", [
-    ("ssl.sslmode", "bogus"), ("postgresql.auth_method", "trust x"), ("postgresql.listen_addresses", ""), ("pg_autoctl.hostname", "all"),
+    ("ssl.sslmode", "bogus"), ("postgresql.auth_method", "trust x"), ("pg_autoctl.hostname", "all"),
     ("pg_autoctl.name", "a\x1b[2J"), ("ssl.channel_binding", "maybe"), ("postgresql.hba_level", "x"), ("postgresql.dbname", "/x")])
 def test_one_check_for_set_check_and_start(run, monitor, key, value):  # noqa: F811
     before = monitor.read_text()

@@ -247,3 +247,65 @@ def test_the_trouble_of_a_node_is_in_show_state(cluster):
     conf.write_text(good)
     cluster.wait_states(a="primary", b="secondary")
     wait_for(lambda: "syntax error" not in a.autoctl("show", "state").stdout, 30, "it is over")
+
+
+def adopted(cluster, name, configuration, *statements):
+    """A server of an administrator, with his configuration, that was stopped and taken over."""
+    node, _ = ordinary_server(cluster, name)
+    with open(node.pgdata / "postgresql.conf", "a", encoding="utf-8") as conf:
+        conf.write(configuration)
+    pg_ctl(node, "restart")
+    for statement in statements:
+        node.sql(statement)
+    pg_ctl(node, "stop")
+    done = create(cluster, node)
+    node.start()
+    cluster.wait_states(**{name: "single"})
+    node.wait_up()
+    return node, done.stderr
+
+
+def test_what_had_to_change_is_said_and_an_event(cluster):
+    cluster.create_monitor()
+    # No test runs on more than one address: one that is not the node's stands for a private one.
+    a, said = adopted(cluster, "a", "listen_addresses = '127.0.0.2'\nrecovery_target_xid = '1'\nmax_wal_senders = 5\n",
+                      "ALTER SYSTEM SET synchronous_standby_names = ''", "ALTER SYSTEM SET primary_slot_name = 'of_old'")
+    assert 'Changed the setting "max_wal_senders" from "5" to "72"' in said
+    assert 'listens on "127.0.0.2" only' in said and "postgresql.listen_addresses" in said
+    told = cluster.events(60)
+    assert "Settings of PostgreSQL that had to change" in told and '"max_wal_senders" from "5" to "72"' in told
+    assert '"recovery_target_xid" from "1" to ""' in told and 'listens on "127.0.0.2" only' in told
+    assert "# Decided by pg_auto_failover: primary_slot_name" in (a.pgdata / "postgresql.auto.conf").read_text()
+    a.autoctl("config", "set", "postgresql.listen_addresses", "*")
+    a.autoctl("restart")
+    wait_for(lambda: a.sql("SHOW listen_addresses") == "*", 30, "it listens to everybody")
+    # The target of an earlier recovery comes with the copy, and stops no standby.
+    b = cluster.create_node("b")
+    cluster.wait_states(a="primary", b="secondary")
+    a.sql("CREATE TABLE t AS SELECT 1 AS i")
+    wait_for(lambda: b.sql("SELECT count(*) FROM pg_class WHERE relname = 't'") == "1", 20, "the standby replays")
+    assert b.sql("SHOW recovery_target_xid") == ""
+
+
+def test_slots_of_users_are_theirs(cluster):
+    """Nobody drops them, and who loses them is told."""
+    cluster.create_monitor()
+    a, _ = adopted(cluster, "a", "wal_level = logical\nmax_slot_wal_keep_size = 48MB\n",
+                   "SELECT pg_create_physical_replication_slot('barman', true)",
+                   "SELECT pg_create_logical_replication_slot('debezium', 'pgoutput')")
+    cluster.create_node("b")
+    cluster.wait_states(a="primary", b="secondary")
+    cluster.wait_promotable()
+    names = "SELECT string_agg(slot_name, ' ' ORDER BY 1) FROM pg_replication_slots WHERE slot_name !~ '^pgautofailover'"
+    assert a.sql(names) == "barman debezium"
+    for _ in range(3):
+        a.sql("SELECT pg_logical_emit_message(true, 'fill', 'x')")
+        a.sql("SELECT pg_switch_wal()")
+    wait_for(lambda: "holds back" in cluster.monitor.autoctl("show", "state").stdout, 20, "the slot is a named problem")
+    cluster.monitor.autoctl("perform", "switchover")
+    cluster.wait_states(a="secondary", b="primary")
+    wait_for(lambda: "Logical replication slots of users are on this standby" in cluster.events(60), 20, "an event")
+    assert a.sql(names) == "barman debezium"
+    cluster.wait_promotable()
+    a.autoctl("reinit")
+    wait_for(lambda: "slots of users went with the old data" in cluster.events(60), 20, "an event")

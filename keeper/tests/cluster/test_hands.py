@@ -4,108 +4,11 @@ Whatever was typed, the group is whole again by itself within a minute, nothing 
 two nodes acknowledge, and data are not copied where following suffices.
 """
 import os
-import signal
-import subprocess
 import time
 
-import pytest
-
-from faults import is_alive, signal_all
-from harness import BINDIR, wait_for
-
-MINUTE = 60
-
-
-def pg_ctl(node, *words):
-    """Its exit status is not looked at: pg_ctl may wait for what the supervisor has done meanwhile."""
-    command = [BINDIR / "pg_ctl", "-D", node.pgdata, "-l", node.home / "by-hand.log", "-t", 5, *words]
-    return subprocess.run(node.host.command(command, node.env), capture_output=True, text=True, timeout=60, cwd="/tmp")
-
-
-def kill_postmaster(node):
-    signal_all([node.postmaster()], signal.SIGKILL)
-
-
-def stop_and_start(node):
-    """pg_autoctl is stopped, and PostgreSQL started without it; then somebody remembers pg_autoctl."""
-    node.autoctl("stop")
-    node.process.wait(timeout=30)
-    pg_ctl(node, "-w", "start")
-    node.start()
-
-
-def remembered_late(node):
-    """The same, and everybody has noticed meanwhile."""
-    node.autoctl("stop")
-    node.process.wait(timeout=30)
-    pg_ctl(node, "-w", "start")
-    others = [name for name in node.cluster.states() if name != node.name]
-    wait_for(lambda: node.cluster.states()[others[0]][0] in ("wait_primary", "primary"), MINUTE, "the other one serves")
-    node.start()
-
-
-class TwoWriters:
-    """On each node a client for which the local disk is enough: it is acknowledged by whoever accepts writes."""
-
-    def __init__(self, cluster, *nodes):
-        self.cluster = cluster
-        self.writers = [cluster.witness(table=f"hands_{node.name}", rate=50, clients=1, wait=False,
-                                        uri=cluster.node_uri(node) + "?options=-csynchronous_commit%3Dlocal")
-                        for node in nodes]
-
-    def verify(self):
-        """Who acknowledges changes with the term, and only then."""
-        for writer in self.writers:
-            writer.finish()
-        order = sorted((at, number) for number, writer in enumerate(self.writers) for at in writer.times())
-        changes = sum(1 for one, next_one in zip(order, order[1:]) if one[1] != next_one[1])
-        terms = int(self.cluster.monitor_sql("SELECT term FROM pgautofailover.group_state"))
-        assert changes <= terms, f"{changes} changes between nodes that acknowledge, in {terms} terms"
-
-
-def is_streaming(cluster):
-    primary = next((name for name, pair in cluster.states().items() if pair == ("primary", "primary")), None)
-    return primary and cluster.node(primary).sql("SELECT state FROM pg_stat_replication WHERE state = 'streaming'") == "streaming"
-
-
-def wait_whole(cluster):
-    cluster.wait_healed(MINUTE)
-    cluster.wait_promotable()
-    wait_for(lambda: is_streaming(cluster), MINUTE, "replication streams")
-
-
-VERBS = {
-    "stop fast": lambda node: pg_ctl(node, "-m", "fast", "-w", "stop"),
-    "stop immediate": lambda node: pg_ctl(node, "-m", "immediate", "-w", "stop"),
-    "restart fast": lambda node: pg_ctl(node, "-m", "fast", "-w", "restart"),
-    "restart immediate": lambda node: pg_ctl(node, "-m", "immediate", "-w", "restart"),
-    "start": stop_and_start,
-    "start and wait": remembered_late,
-    "kill -9": kill_postmaster,
-}
-ON_BOTH = [(role, verb) for role in ("primary", "standby") for verb in VERBS if (role, verb) != ("standby", "start and wait")]
-
-
-@pytest.mark.parametrize("role, verb", ON_BOTH, ids=[f"{verb} on the {role}" for role, verb in ON_BOTH])
-def test_pg_ctl_and_kill(cluster, role, verb):
-    a, b = cluster.two_nodes()
-    directories = [os.stat(node.pgdata).st_ino for node in (a, b)]
-    witness = cluster.witness()
-    both = TwoWriters(cluster, a, b)
-    VERBS[verb](a if role == "primary" else b)
-    witness.wait_ack_after(time.time(), MINUTE)
-    wait_whole(cluster)
-    both.verify()
-    witness.verify()
-    assert [os.stat(node.pgdata).st_ino for node in (a, b)] == directories, "data were copied"
-
-
-def test_promote_on_the_primary_changes_nothing(cluster):
-    a, _ = cluster.two_nodes()
-    postmaster = a.postmaster()
-    assert pg_ctl(a, "promote").returncode == 1
-    wait_whole(cluster)
-    assert a.postmaster() == postmaster and cluster.states()["a"] == ("primary", "primary")
+from faults import is_alive
+from hands import MINUTE, TwoWriters, kill_postmaster, pg_ctl, wait_whole
+from harness import wait_for
 
 
 def test_preload_library_of_the_administrator(cluster):

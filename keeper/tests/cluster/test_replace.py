@@ -71,12 +71,10 @@ def test_reinit_copies_a_standby_anew_and_never_the_only_copy(cluster):
     a, b = cluster.two_nodes()
     a.sql("CREATE TABLE t AS SELECT 1 AS i")
     directory = os.stat(b.pgdata).st_ino
-    refused = b.autoctl("reinit", "--name", "a", check=False)
-    assert refused.returncode == 1 and "own host" in refused.stderr
-    refused = a.autoctl("reinit", check=False)
-    assert refused.returncode == 6 and "only complete copy" in refused.stderr
+    for refused in (b.autoctl("reinit", "--name", "a", check=False), a.autoctl("reinit", check=False)):
+        assert refused.returncode == 6 and "only complete copy" in refused.stderr
     witness = cluster.witness()
-    done = b.autoctl("reinit", "--name", "b")
+    done = b.autoctl("reinit")
     assert str(b.pgdata) in done.stderr
     cluster.wait_states(a="primary", b="secondary")
     cluster.wait_promotable()

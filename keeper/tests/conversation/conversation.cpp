@@ -339,7 +339,10 @@ void Conversation::Report(NodeId id) {
     node->has_report = true;
     node->session = SessionFact::kConnected;
     node->probed_since_session_lost = false;
-    node->probe = node->report.pg_running ? ProbeFact::kAlive : ProbeFact::kRefused;
+    const bool is_broken = node->broken_age > Milliseconds{0};
+    node->probe = !node->report.pg_running ? ProbeFact::kRefused
+                  : is_broken              ? ProbeFact::kBroken
+                                           : ProbeFact::kAlive;
     node->reported = node->report.state;
     node->report.term = std::max(node->report.term, actor.reply.term);
     node->report.receiver.stream_age =

@@ -25,8 +25,8 @@ StandbyFact &FactOf(NodeView &node, NodeId standby) {
 
 }  // namespace
 
-/// NODE is killed | crashes | is cut off | has FACTS | returns FACTS | reports FACTS | reaches
-/// FACTS
+/// NODE is killed | crashes | is cut off | lets nobody in | lets all in | has FACTS | returns FACTS
+/// | reports FACTS | reaches FACTS
 void Conversation::NodeSays(const std::string &name, const Words &words) {
     NodeView *node = Find(name);
     const std::string verb = words.empty() ? "" : words.at(0);
@@ -42,6 +42,12 @@ void Conversation::NodeSays(const std::string &name, const Words &words) {
     } else if (verb == "is" && facts == Words{"cut", "off"}) {
         actors_[node->id.value].is_alive = false;
         node->probe = ProbeFact::kSilent;
+    } else if (verb == "lets" && (facts == Words{"nobody", "in"} || facts == Words{"all", "in"})) {
+        const bool is_broken = facts.at(0) == "nobody";
+        node->probe = is_broken ? ProbeFact::kBroken : ProbeFact::kAlive;
+        node->broken_age = is_broken ? view_.timeouts.stall : Milliseconds{0};
+        node->broken = "a map is damaged";
+        Settle();
     } else if (verb == "has") {  // and has not said so yet
         ApplyFacts(*node, facts);
     } else if (verb == "reports" || verb == "returns") {

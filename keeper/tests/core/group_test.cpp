@@ -42,6 +42,50 @@ TEST(Maintenance, StandbyLeavesTheSynchronousSetFirst) {
     EXPECT_EQ(view.Find(kC)->goal, kCatchingup);
 }
 
+TEST(Copy, IsMadeOfANodeThatRestsAndOnWhichNobodyDepends) {
+    GroupView view = Steady(3);
+    EXPECT_FALSE(RequestCopy(view, kC)) << "it does not rest";
+    EXPECT_FALSE(RequestCopy(view, kA)) << "it is the primary";
+    Apply(*RequestMaintenance(view, kC, nullptr), view);
+    Advance(view);
+    Reach(view, kC);
+    EXPECT_FALSE(RequestCopy(view, kC)) << "PostgreSQL may still count it";
+    ConfirmGoal(view.sync);
+    Advance(view);
+    Reach(view, kC);
+    Reach(view, kA);
+    Advance(view);
+    Reach(view, kA);
+    view.Find(kC)->report.copies = 4;
+    const auto decision = RequestCopy(view, kC);
+    ASSERT_TRUE(decision);
+    EXPECT_EQ(NextCopy(*view.Find(kC)), 5);
+    view.Find(kC)->wanted_copy = 5;
+    Apply(*decision, view);
+    EXPECT_EQ(view.Find(kC)->goal, kCatchingup);
+    Reply reply = BuildReply(view, kC, KeeperHolder::kWorker);
+    EXPECT_EQ(reply.needed_copy, 5);
+    EXPECT_FALSE(reply.copy_reason.empty());
+    view.Find(kA)->reported = kDemoted;
+    EXPECT_EQ(BuildReply(view, kC, KeeperHolder::kWorker).needed_copy, 0) << "nobody to copy";
+    view.Find(kA)->reported = kPrimary;
+    view.Find(kC)->report.copies = 5;
+    EXPECT_EQ(BuildReply(view, kC, KeeperHolder::kWorker).needed_copy, 0) << "it is there";
+}
+
+TEST(Copy, NeverOfTheOnlyCopy) {
+    GroupView view = Steady(2);
+    Apply(*RequestMaintenance(view, kB, nullptr), view);
+    ConfirmGoal(view.sync);
+    Advance(view);
+    Reach(view, kB);
+    ConfirmGoal(view.sync);
+    Advance(view);
+    Reach(view, kB);
+    LoseProcess(*view.Find(kA));
+    EXPECT_FALSE(RequestCopy(view, kB));
+}
+
 TEST(Maintenance, LastNeededStandbyRestsWithAWarning) {
     GroupView view = Steady(3, 2);  // ANY 2 of 2: none can be spared
     std::string warning;

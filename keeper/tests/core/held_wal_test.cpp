@@ -146,6 +146,57 @@ TEST(Stall, WithoutASuccessorThePrimaryStays) {
     EXPECT_TRUE(Decide(view).assignments.empty());
 }
 
+void LetNobodyIn(NodeView &node, Milliseconds age) {
+    node.probe = ProbeFact::kBroken;
+    node.broken_age = age;
+    node.broken = "a map is damaged";
+}
+
+TEST(Broken, APrimaryThatLetsNobodyInIsReplacedAndCopiedAnew) {
+    GroupView view = Steady(2);
+    LetNobodyIn(*view.Find(kA), Milliseconds{7'900});
+    EXPECT_TRUE(Decide(view).assignments.empty());
+    LetNobodyIn(*view.Find(kA), Milliseconds{8'000});
+    EXPECT_EQ(HealthOf(view, *view.Find(kA)), 0);
+    const Decision decision = Decide(view);
+    ASSERT_FALSE(decision.assignments.empty());
+    EXPECT_NE(decision.assignments.front().reason.find("lets no session in: a map is damaged"),
+              std::string::npos);
+    Apply(decision, view);
+    EXPECT_EQ(view.Find(kB)->goal, NodeState::kPreparePromotion);
+
+    GroupView later = Steady(2);
+    LetNobodyIn(*later.Find(kB), Milliseconds{8'000});
+    later.Find(kB)->goal = NodeState::kCatchingup;
+    later.Find(kB)->report.copies = 3;
+    const Reply reply = BuildReply(later, kB, KeeperHolder::kSupervisor);
+    EXPECT_EQ(reply.needed_copy, 4);
+    EXPECT_NE(reply.copy_reason.find("a map is damaged"), std::string::npos);
+    EXPECT_EQ(BuildReply(later, kA, KeeperHolder::kWorker).needed_copy, 0);
+}
+
+TEST(Broken, WithoutASoundSuccessorThePrimaryStays) {
+    GroupView view = Steady(2);
+    LetNobodyIn(*view.Find(kA), Milliseconds{60'000});
+    LetNobodyIn(*view.Find(kB), Milliseconds{60'000});
+    EXPECT_TRUE(Decide(view).assignments.empty()) << "neither would do better, nor can be copied";
+    GroupView single;
+    single.primary = kA;
+    single.nodes = {MakeNode(kA, NodeState::kSingle)};
+    LetNobodyIn(single.nodes[0], Milliseconds{60'000});
+    EXPECT_TRUE(Decide(single).assignments.empty());
+}
+
+TEST(Broken, AStandbyThatLetsNobodyInIsCopiedAnewAndNotHandedOverTo) {
+    GroupView view = Steady(3);
+    view.Find(kB)->candidate_priority = 90;
+    LetNobodyIn(*view.Find(kB), Milliseconds{8'000});
+    EXPECT_EQ(OutlookOf(view).candidate, kC);
+    EXPECT_FALSE(IsPromotable(view, *view.Find(kB)));
+    EXPECT_EQ(GoalAfter(view, kB), NodeState::kCatchingup);
+    EXPECT_EQ(GoalAfter(view, kC), NodeState::kSecondary);
+}
+
 TEST(Replay, OneThatIsPausedIsChosenLastAndNotHandedOverTo) {
     GroupView view = Steady(3);
     view.Find(kB)->candidate_priority = 90;

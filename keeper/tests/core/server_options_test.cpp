@@ -61,11 +61,19 @@ TEST(SafetyOptions, NameEverySettingThatSafetyNeeds) {
                                         .wal_level = "replica",
                                         .has_checksums = true,
                                         .keeper_directory = "/n"});
-    EXPECT_EQ(options, (std::vector<std::string>{
-                           "-c", "shared_preload_libraries=a, pgautofailover_keeper", "-c",
-                           "pgautofailover_keeper.directory=/n", "-c", "restart_after_crash=off",
-                           "-c", "hot_standby=on", "-c", "wal_level=replica", "-c",
-                           "max_wal_senders=72", "-c", "max_replication_slots=72"}));
+    EXPECT_EQ(options,
+              (std::vector<std::string>{"-c", "shared_preload_libraries=a, pgautofailover_keeper",
+                                        "-c", "pgautofailover_keeper.directory=/n",
+                                        "-c", "restart_after_crash=off",
+                                        "-c", "hot_standby=on",
+                                        "-c", "recovery_target=",
+                                        "-c", "recovery_target_lsn=",
+                                        "-c", "recovery_target_name=",
+                                        "-c", "recovery_target_time=",
+                                        "-c", "recovery_target_xid=",
+                                        "-c", "wal_level=replica",
+                                        "-c", "max_wal_senders=72",
+                                        "-c", "max_replication_slots=72"}));
 }
 
 }  // namespace

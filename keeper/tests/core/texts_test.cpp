@@ -102,12 +102,21 @@ TEST(Protocol, ReplySurvivesTheRoundTrip) {
     reply.settings = std::vector<PostgresSetting>{{"work_mem", "64MB"}};
     reply.settings_mark = 23;
     reply.restart_of = 777;
+    reply.copy_reason = "somebody wants it";
     const auto decoded = DecodeReply(Encode(reply));
     ASSERT_TRUE(decoded.has_value());
     EXPECT_EQ(Encode(*decoded), Encode(reply));
     EXPECT_TRUE(decoded->peers.at(0).is_promotable);
     EXPECT_EQ(decoded->peers.at(0).sizes, reply.peers.at(0).sizes);
     EXPECT_EQ(decoded->settings, reply.settings);
+    EXPECT_EQ(decoded->copy_reason, "somebody wants it");
+}
+
+TEST(Protocol, AReportSaysHowFarACopyHasCome) {
+    Report report;
+    report.copying = {.done = 41, .total = 100, .per_second = 7};
+    EXPECT_EQ(DecodeReport(Encode(report)).value().copying, report.copying);
+    EXPECT_EQ(DecodeReport(Encode(Report{})).value().copying, CopyProgress{});
 }
 
 TEST(Protocol, BadTextIsRefusedAndNamed) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "supervisor/node_loop.hpp"
@@ -137,6 +138,11 @@ class FakeWorld final : public Clock,
         Did("write settings");
         return {};
     }
+    std::optional<std::string> TakeEvent() override {
+        if (left_event.empty()) return std::nullopt;
+        return std::exchange(left_event, {});
+    }
+    std::string left_event;
     void ForgetHeartbeat() override { heartbeat.reset(); }
     std::optional<supervisor::Heartbeat> ReadHeartbeat() override { return heartbeat; }
     bool IsMarked() override { return is_marked; }

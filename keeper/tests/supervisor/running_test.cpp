@@ -28,6 +28,17 @@ TEST(Restarts, PausesGrowAndAreBounded) {
     EXPECT_TRUE(bench.world.is_running);
 }
 
+TEST(Events, WhatTheWorkerHasLeftIsToldOnce) {
+    Bench bench;
+    bench.world.disk.state = NodeState::kDemoted;
+    bench.world.left_event = "PostgreSQL was promoted";
+    bench.Begin();
+    EXPECT_EQ(bench.world.sent.back().report.event, "PostgreSQL was promoted");
+    bench.Answer(NodeState::kCatchingup);
+    bench.RunFor(Milliseconds{600});
+    EXPECT_EQ(bench.world.sent.back().report.event, "");
+}
+
 TEST(Restarts, AServerThatCannotBeStartedIsTriedAgainWithPauses) {
     Bench bench;
     bench.world.disk.state = NodeState::kPrimary;
@@ -57,6 +68,31 @@ TEST(Restarts, AStandbyThatNeverBecomesReadyIsComparedWithThePrimary) {
     EXPECT_EQ(bench.world.step, core::Step::kRejoin);
     bench.EndStep({.result = 42});
     EXPECT_EQ(bench.world.disk.state, NodeState::kCatchingup);
+}
+
+TEST(Restarts, AServerWhoseWorkerNeverShowsItselfCountsAsOneThatDidNotStart) {
+    Bench bench;
+    bench.Begin();
+    for (int i = 0; i < kStartsBeforeRejoin; ++i) {
+        while (!bench.world.is_running)
+            bench.RunFor(Milliseconds{10});
+        bench.RunFor(Milliseconds{11'000});  // it is turned out
+        bench.EndServer();
+    }
+    bench.Answer(NodeState::kSecondary);
+    ASSERT_EQ(bench.world.step, core::Step::kRejoin);
+    EXPECT_TRUE(bench.world.step_input.has_failed_starts);
+    // Once: if a copy does not start either, the reason is elsewhere.
+    bench.EndStep({.result = 42, .is_replaced = true});
+    for (int i = 0; i < kStartsBeforeRejoin; ++i) {
+        while (!bench.world.is_running)
+            bench.RunFor(Milliseconds{10});
+        bench.RunFor(Milliseconds{11'000});
+        bench.EndServer();
+    }
+    bench.Answer(NodeState::kCatchingup);
+    ASSERT_EQ(bench.world.step, core::Step::kRejoin);
+    EXPECT_FALSE(bench.world.step_input.has_failed_starts);
 }
 
 TEST(Restarts, WithoutAPrimaryAStandbyThatFailedIsStartedAgain) {
@@ -322,6 +358,23 @@ TEST(Watchman, AStandbyWhoseWorkerHasWrittenNothingIsLeftAlone) {
     bench.world.heartbeat.reset();
     bench.Loop().OnStreamChecked(core::Following::kWalIsGone);
     EXPECT_EQ(bench.world.Count("stop fast"), 0);
+}
+
+TEST(Watchman, AServerThatWaitsForItsClientsIsStopped) {
+    Bench bench;
+    bench.Begin();
+    bench.MonitorIsAway();
+    bench.world.is_shutting_down = true;
+    for (int i = 0; i < 39; ++i) {
+        bench.world.heartbeat = Heartbeat{.pid = 99, .at = bench.world.now};
+        bench.RunFor(Milliseconds{250});
+    }
+    EXPECT_EQ(bench.world.Count("stop fast"), 0);
+    for (int i = 0; i < 4; ++i) {
+        bench.world.heartbeat = Heartbeat{.pid = 99, .at = bench.world.now};
+        bench.RunFor(Milliseconds{250});
+    }
+    EXPECT_EQ(bench.world.Count("stop fast"), 1);
 }
 
 TEST(Hang, AnOrderlyEndHasTimeForItsCheckpoint) {

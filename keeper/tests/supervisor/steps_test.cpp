@@ -38,6 +38,8 @@ class FakeEffects final : public StepEffects {
     bool has_wal_beyond = true;
     bool is_server_there = false;
     bool is_locked = false;
+    std::optional<std::string> damage;
+    std::vector<UsersSlot> slots;
     ControlFacts control{.system_identifier = 42,
                          .state = ClusterState::kShutDown,
                          .timeline = 1,
@@ -93,6 +95,11 @@ class FakeEffects final : public StepEffects {
     Result<void> ExchangeDirectories() override {
         return Do("exchange", [this] { std::swap(data, copy); });
     }
+    std::optional<std::string> FindDamage() override {
+        (void)Do("try the data");
+        return damage;
+    }
+    std::vector<UsersSlot> ListUsersSlots() override { return slots; }
     void ArchiveReadyWal() override { (void)Do("archive"); }
     bool HasWalBeyond(int, core::Lsn fork) override {
         (void)Do("look into WAL at " + core::ToString(fork));
@@ -318,6 +325,38 @@ TEST(Rejoin, CopiesWhatMayHaveBeenWrittenOnThePrimarysOwnTimeline) {
     EXPECT_TRUE(std::equal(kCloneJournal.rbegin(), kCloneJournal.rend(), effects.journal.rbegin()));
 }
 
+TEST(Rejoin, DamagedDataAreCopiedAfterFailedStartsOnlyWhenTheyAreTheReason) {
+    for (const bool is_damaged : {false, true}) {
+        for (const bool has_failed : {false, true}) {
+            FakeEffects effects;
+            effects.has_wal_beyond = false;
+            if (is_damaged) effects.damage = "could not locate a valid checkpoint record";
+            StepInput input = Input();
+            input.has_failed_starts = has_failed;
+            const auto outcome = RunStep(core::Step::kRejoin, effects, input);
+            EXPECT_TRUE(outcome.result.has_value());
+            EXPECT_EQ(outcome.is_replaced, is_damaged && has_failed);
+            EXPECT_EQ(outcome.note.find("valid checkpoint") != std::string::npos,
+                      is_damaged && has_failed);
+            EXPECT_EQ(std::count(effects.journal.begin(), effects.journal.end(), "try the data"),
+                      has_failed ? 1 : 0);
+        }
+    }
+}
+
+TEST(Rejoin, SaysWhatBecomesOfTheSlotsOfUsers) {
+    FakeEffects effects;
+    effects.has_wal_beyond = false;
+    effects.slots = {{"barman", false}, {"debezium", true}};
+    const auto kept = RunStep(core::Step::kRejoin, effects);
+    EXPECT_NE(kept.note.find("\"debezium\""), std::string::npos);
+    EXPECT_EQ(kept.note.find("barman"), std::string::npos) << "it goes on as it is";
+    FakeEffects again;
+    again.slots = effects.slots;
+    const auto gone = RunStep(core::Step::kRejoin, again);
+    EXPECT_NE(gone.note.find("\"barman\", \"debezium\""), std::string::npos);
+}
+
 TEST(Lock, NoStepTouchesADirectoryInWhichAServerRuns) {
     for (const core::Step step :
          {core::Step::kInitPrimary, core::Step::kClone, core::Step::kRejoin}) {
@@ -373,109 +412,6 @@ TEST(Rejoin, DoesNotCopyWhenItIsCancelledOrThePrimaryIsNotReady) {
         EXPECT_FALSE(effects.is_marked);
         EXPECT_EQ(effects.data, FakeEffects::Content::kOld);
     }
-}
-
-TEST(JudgeKinship, IsATable) {
-    struct Row {
-        const char *why;
-        ControlFacts ours;
-        Kinship kinship;
-    };
-    const core::TimelineHistory third{{1, {0x2000}}, {2, {0x5000}}};
-    const core::TimelineHistory second{{1, {0x2000}}};
-    const SourceIdentity primary{.timeline = 3, .end = {0x9000}, .history = third};
-    const Row rows[] = {
-        {"a standby of the same timeline has nothing of its own",
-         {.state = ClusterState::kShutDownInRecovery,
-          .timeline = 3,
-          .checkpoint = {0x9000},
-          .history = third},
-         Kinship::kFollows},
-        {"nor has one that crashed",
-         {.state = ClusterState::kInArchiveRecovery, .timeline = 3, .history = third},
-         Kinship::kFollows},
-        {"nor a copy that was never started",
-         {.timeline = 3, .history = third, .is_fresh_copy = true},
-         Kinship::kFollows},
-        {"unless it is ahead of the primary",
-         {.state = ClusterState::kInArchiveRecovery,
-          .timeline = 3,
-          .min_recovery = {0x9001},
-          .history = third},
-         Kinship::kMustCopy},
-        {"or its timeline came to be otherwise, under the same number",
-         {.state = ClusterState::kInArchiveRecovery,
-          .timeline = 3,
-          .history = {{1, {0x2000}}, {2, {0x4000}}}},
-         Kinship::kMustCopy},
-        {"or nobody knows how it came to be",
-         {.state = ClusterState::kInArchiveRecovery, .timeline = 3},
-         Kinship::kMustCopy},
-        {"or it was out of recovery there, and numbers do not tell",
-         {.state = ClusterState::kShutDownInRecovery,
-          .timeline = 3,
-          .checkpoint = {0x8000},
-          .history = third,
-          .has_own_writes = true},
-         Kinship::kMustCopy},
-        {"or on one that the primary comes from",
-         {.state = ClusterState::kShutDownInRecovery,
-          .timeline = 2,
-          .checkpoint = {0x4000},
-          .history = second,
-          .has_own_writes = true},
-         Kinship::kMustCopy},
-        {"or on one that the control file does not know yet",
-         {.state = ClusterState::kInArchiveRecovery,
-          .timeline = 2,
-          .checkpoint = {0x4000},
-          .history = second,
-          .received_timeline = 3,
-          .has_own_writes = true},
-         Kinship::kMustCopy},
-        {"but not when the data were copied since",
-         {.timeline = 3, .history = third, .is_fresh_copy = true, .has_own_writes = true},
-         Kinship::kFollows},
-        {"nor when its own timeline has a number of its own",
-         {.timeline = 4, .has_own_writes = true},
-         Kinship::kDiverged},
-        {"a primary that has the same number used it twice",
-         {.state = ClusterState::kShutDown, .timeline = 3, .history = third},
-         Kinship::kMustCopy},
-        {"and one that crashed too", {.timeline = 3, .history = third}, Kinship::kMustCopy},
-        {"a timeline that the primary does not come from", {.timeline = 4}, Kinship::kDiverged},
-        {"the number of one that it comes from, given to another one",
-         {.timeline = 2, .checkpoint = {0x1000}, .history = {{1, {0x1800}}}},
-         Kinship::kDiverged},
-        {"or perhaps another one", {.timeline = 2, .checkpoint = {0x1000}}, Kinship::kDiverged},
-        {"a checkpoint at the fork",
-         {.timeline = 2, .checkpoint = {0x5000}, .history = second},
-         Kinship::kDiverged},
-        {"a checkpoint beyond the fork of an older timeline",
-         {.timeline = 1, .checkpoint = {0x2001}},
-         Kinship::kDiverged},
-        {"recovery has gone beyond the fork",
-         {.timeline = 2, .checkpoint = {0x4000}, .min_recovery = {0x5001}, .history = second},
-         Kinship::kDiverged},
-        {"nobody knows yet",
-         {.timeline = 2, .checkpoint = {0x4fff}, .min_recovery = {0x5000}, .history = second},
-         Kinship::kAskWal},
-    };
-    for (const Row &row : rows)
-        EXPECT_EQ(JudgeKinship(row.ours, primary).kinship, row.kinship) << row.why;
-    EXPECT_EQ(JudgeKinship({.timeline = 1, .checkpoint = {0x1000}}, primary).fork,
-              core::Lsn{0x2000});
-    const ControlFacts received{.timeline = 1, .checkpoint = {0x1000}, .received_timeline = 2};
-    EXPECT_EQ(JudgeKinship(received, primary).received_fork, core::Lsn{0x5000});
-}
-
-TEST(IsNothingThere, WhatIsUnclearCountsAsSomething) {
-    EXPECT_TRUE(IsNothingThere(1, "", "error: could not find a valid record after 0/2000"));
-    EXPECT_TRUE(IsNothingThere(1, "", "error: could not find file \"000000010000000000000002\""));
-    EXPECT_FALSE(IsNothingThere(0, "", "could not find a valid record"));
-    EXPECT_FALSE(IsNothingThere(1, "rmgr: Heap", "could not find a valid record"));
-    EXPECT_FALSE(IsNothingThere(1, "", "error: out of memory"));
-    EXPECT_FALSE(IsNothingThere(1, "", ""));
 }
 
 }  // namespace

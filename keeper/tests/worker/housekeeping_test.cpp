@@ -56,6 +56,19 @@ TEST(Slots, OfStrangersAreDroppedOnlyWhenNobodyUsesThem) {
     EXPECT_EQ(bench.world.Count("drop backup"), 0);  // not one of ours
 }
 
+TEST(Slots, OneOfAUserThatIsNearTheLimitIsAProblemWithAName) {
+    Bench bench;
+    bench.world.facts.slot_wal_limit = 100 << 20;
+    BeginWith(bench, {SlotOf("barman", false)});
+    bench.world.facts.lsn = {0x1000 + (79 << 20)};
+    bench.RunFor(Milliseconds{6000});
+    EXPECT_EQ(bench.LastReport().problem, "");
+    bench.world.facts.lsn = {0x1000 + (80 << 20)};
+    bench.RunFor(Milliseconds{6000});
+    EXPECT_NE(bench.LastReport().problem.find("\"barman\""), std::string::npos);
+    EXPECT_EQ(bench.world.Count("drop barman"), 0);
+}
+
 TEST(Slots, OneThatHasLostItsWalIsMadeAnew) {
     Bench bench;
     BeginWith(bench, {SlotOf(kSlotTwo, true), SlotOf(kSlotThree, false)});

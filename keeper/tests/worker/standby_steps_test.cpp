@@ -365,6 +365,23 @@ TEST(Steps, TheNewStateIsReportedAtOnceWithItsReasonInTheLog) {
               "node 1 \"a\" group 0: secondary -> maintenance: the operator asked for it");
 }
 
+// What it streams is right, and what it has is damaged: only a stopped server can be copied anew.
+TEST(Standby, OneThatMustBeCopiedIsStopped) {
+    Bench bench;
+    bench.world.monitor = Bench::ReplyOf(NodeState::kCatchingup);
+    bench.world.monitor->upstream = {2};
+    bench.world.monitor->needed_copy = 1;
+    bench.BeginStandby();
+    bench.NextReport();
+    EXPECT_EQ(std::count(bench.world.journal.begin(), bench.world.journal.end(), "stop"), 0)
+        << "without a reason it waits for its next state";
+    bench.world.monitor->copy_reason = "PostgreSQL lets no session in on its data";
+    bench.NextReport();
+    bench.Turn();
+    EXPECT_EQ(std::count(bench.world.journal.begin(), bench.world.journal.end(), "stop"), 1);
+    EXPECT_EQ(bench.world.Record().state, NodeState::kCatchingup);
+}
+
 // Promoted by hand, or started without its signal file (F10): it must not write on.
 TEST(Standby, OutOfRecoveryIsStopped) {
     Bench bench;
@@ -376,6 +393,8 @@ TEST(Standby, OutOfRecoveryIsStopped) {
     EXPECT_EQ(std::count(bench.world.journal.begin(), bench.world.journal.end(), "stop"), 1);
     EXPECT_EQ(bench.world.fence, Fence::kClosed);
     EXPECT_EQ(bench.world.Record().state, NodeState::kDemoted) << "its data are compared first";
+    EXPECT_NE(bench.world.files["/node/event"].find("although the node is a standby (secondary)"),
+              std::string::npos);
 }
 
 // What it wrote may bear the number of a timeline of the group's.

@@ -95,6 +95,10 @@ Result<Decision> RequestRemoval(const GroupView &view, NodeId node, bool force);
 /// `warning` is set when the request is carried out and there is something to know.
 Result<Decision> RequestMaintenance(const GroupView &view, NodeId node, std::string *warning);
 Result<Decision> RequestEndOfMaintenance(const GroupView &view, NodeId node);
+/// Its data are to be replaced by a copy: it rests, and nobody depends on them. Maintenance ends.
+Result<Decision> RequestCopy(const GroupView &view, NodeId node);
+/// The number of that copy.
+std::int64_t NextCopy(const NodeView &node);
 /// Checks a number that the formation is about to be given.
 Result<void> CheckNumberSyncStandbys(const GroupView &view, int number);
 /// Checks before the replication quorum of a node is changed.

@@ -22,6 +22,7 @@ enum class ProbeFact {
     kStarting,  ///< 57P03: starting up or shutting down
     kRefused,   ///< nothing listens
     kSilent,    ///< no answer within the limit
+    kBroken,    ///< it lets nobody in: what every session needs of its data is damaged
 };
 
 /// One node as the monitor sees it: its row, and the facts in shared memory. Ages are relative to
@@ -42,6 +43,8 @@ struct NodeView {
     Milliseconds report_age{0};
     Report report;  ///< the last one; state is also in `reported`
     HeldWal held;
+    /// The operator wants its data to be replaced by a copy of this number; 0: he does not.
+    std::int64_t wanted_copy = 0;
     /// How long a grant given to this node may still be in use; <= 0: none is. kNoLimit: unlimited
     /// grant.
     Milliseconds lease_left{0};
@@ -50,6 +53,10 @@ struct NodeView {
     ProbeFact probe = ProbeFact::kUnknown;
     bool probed_since_session_lost = false;
     Milliseconds probe_age{0};  ///< since that answer
+    /// From the first to the last answer kBroken, with no kAlive and no new copy of the data since;
+    /// 0: none.
+    Milliseconds broken_age{0};
+    std::string broken{};  ///< what the server said then
     Milliseconds silent_age{
         0};  ///< since the last report or, before any, since the monitor started
 };

@@ -36,6 +36,10 @@ struct NodeRecord {
     friend bool operator==(const NodeRecord &, const NodeRecord &) = default;
 };
 
+/// Beside the record: what the worker of a server that it has stopped wants the monitor to hear.
+/// The supervisor tells it, and removes the file.
+inline constexpr std::string_view kEventFile = "event";
+
 /// Lines "key = value", the first names the format and version, the last carries a CRC-32C of the
 /// others.
 std::string Encode(const NodeRecord &record);

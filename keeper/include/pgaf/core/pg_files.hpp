@@ -38,7 +38,7 @@ struct ServerSettings {
     std::string keeper_directory;   ///< empty on the monitor
     std::string preload_libraries;  ///< ours, and the administrator's
     std::string wal_level = "replica";
-    std::string listen_addresses = "*";  ///< "*": a default, see kDefaultsFile
+    std::string listen_addresses{};  ///< empty: a default, see kDefaultsFile
     int port = 5432;
     int pg_major = 15;
     std::string auth_method;

@@ -45,6 +45,14 @@ struct ReceiverFact {
     bool replay_paused = false;  ///< by somebody's hand, or because settings are too low for it
 };
 
+/// How far a copy of another node has come, in kB; nothing while none is made.
+struct CopyProgress {
+    std::int64_t done = 0;
+    std::int64_t total = 0;  ///< 0: not known yet, or no copy is made
+    std::int64_t per_second = 0;
+    friend bool operator==(const CopyProgress &, const CopyProgress &) = default;
+};
+
 /// Facts that go up with every report.
 struct Report {
     std::string formation;
@@ -108,6 +116,7 @@ struct Report {
     /// A mark of `settings_state`, which is sent as long as the monitor does not know it.
     std::int64_t settings_mark = 0;
     std::string settings_state{};  ///< see EncodeSettingStates
+    CopyProgress copying{};        ///< its data are being replaced
 };
 
 enum class GrantKind { kNone, kTimed, kUnlimited };
@@ -174,6 +183,8 @@ struct Reply {
     std::int64_t restart_of = 0;
     Refusal refusal = Refusal::kNone;
     std::int64_t known_epoch = 0;  ///< with kOldMemory: the highest epoch that has reported
+    /// Why a copy is needed, when that is not lost WAL.
+    std::string copy_reason{};
 };
 
 /// JSON texts. Decoding ignores unknown members (a newer peer may send them), and fails with

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <cstring>
 #include <filesystem>
 
 #include "io/files.hpp"
@@ -38,6 +39,11 @@ Result<std::vector<OwnFile>> TakeConfiguration(const std::string &directory) {
     return found;
 }
 
+bool HasPartsOfCluster(const std::string &pgdata) {
+    return io::MajorVersionOf(pgdata) > 0 ||
+           (io::Exists(pgdata + "/base") && io::Exists(pgdata + "/global"));
+}
+
 Result<void> PutBack(const OwnFile &file) {
     if (file.link.empty()) return io::WriteFile(file.path, file.text, 0600);
     if (auto removed = io::RemoveFile(file.path); !removed) return removed;
@@ -61,9 +67,8 @@ supervisor::DataDirectory RealStepEffects::InspectDataDirectory() {
         case io::DataDirectory::kCluster:
             return supervisor::DataDirectory::kCluster;
         case io::DataDirectory::kOther:
-            return io::MajorVersionOf(context_.paths.pgdata) > 0
-                       ? supervisor::DataDirectory::kDamaged
-                       : supervisor::DataDirectory::kForeign;
+            return HasPartsOfCluster(context_.paths.pgdata) ? supervisor::DataDirectory::kDamaged
+                                                            : supervisor::DataDirectory::kForeign;
     }
     return supervisor::DataDirectory::kForeign;
 }
@@ -128,7 +133,7 @@ Result<void> RealStepEffects::TakeBaseBackup(const core::Peer &upstream) {
                                   "--verbose"};
     if (!rate.empty() && rate != "0") argv.push_back("--max-rate=" + rate);
     if (!place_.WalDirectory().empty()) argv.push_back("--waldir=" + place_.WalDirectory());
-    CopyProgress progress;
+    CopyProgress progress(context_.progress);
     auto done =
         RunCopying(std::move(argv), [&progress](std::string_view line) { progress.Take(line); });
     if (!done) return done;
@@ -173,14 +178,35 @@ bool RealStepEffects::HasWalBeyond(int timeline, core::Lsn fork) {
     return !outcome || !supervisor::IsNothingThere(outcome->status, outcome->out, outcome->err);
 }
 
+std::vector<supervisor::StepEffects::UsersSlot> RealStepEffects::ListUsersSlots() {
+    const std::string directory = context_.paths.pgdata + "/pg_replslot";
+    std::vector<UsersSlot> slots;
+    for (const std::string &name : io::NamesIn(directory)) {
+        if (core::ParseStandbyName(name)) continue;
+        // A physical slot belongs to no database.
+        constexpr std::size_t kDatabaseAt = 80;
+        auto state = io::ReadFile(fmt::format("{}/{}/state", directory, name));
+        std::uint32_t database = 0;
+        if (state && state->size() >= kDatabaseAt + sizeof database)
+            std::memcpy(&database, state->data() + kDatabaseAt, sizeof database);
+        slots.push_back({name, database != 0});
+    }
+    return slots;
+}
+
 Result<void> RealStepEffects::RemoveStandbySignal() {
     return io::RemoveFile(context_.paths.pgdata + "/standby.signal");
 }
 
 Result<void> RealStepEffects::RecoverInSingleUserMode() {
-    auto out = io::RunSingleUser(context_.install,
-                                 {.pgdata = context_.paths.pgdata, .database = "template1"},
-                                 context_.cancel);
+    auto control = io::ReadControlData(context_.install, context_.paths.pgdata);
+    if (!control) return Pass(control);
+    auto options = RecoveryOptions(context_.install, context_.paths, *control);
+    if (!options) return Pass(options);
+    auto out = io::RunSingleUser(
+        context_.install,
+        {.pgdata = context_.paths.pgdata, .database = "template1", .options = std::move(*options)},
+        context_.cancel);
     if (!out) return Pass(out);
     return lock_.Take();  // the server has removed it
 }
@@ -190,7 +216,7 @@ Result<void> RealStepEffects::RecoverInSingleUserMode() {
 Result<void> RealStepEffects::RunPgRewind(const core::Peer &upstream) {
     auto own = TakeConfiguration(context_.paths.pgdata);
     if (!own) return Pass(own);
-    CopyProgress progress;
+    CopyProgress progress(context_.progress);
     auto done =
         RunCopying({context_.install.Tool("pg_rewind"), "--target-pgdata", context_.paths.pgdata,
                     "--source-server", UpstreamConninfo(context_, upstream), "--no-ensure-shutdown",

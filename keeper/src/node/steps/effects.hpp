@@ -38,8 +38,10 @@ class RealStepEffects final : public supervisor::StepEffects {
     Result<void> MakeCopyOurs(const core::Peer &upstream) override;
     Result<void> ExchangeDirectories() override;
 
+    std::vector<UsersSlot> ListUsersSlots() override;
     void ArchiveReadyWal() override { node::ArchiveReadyWal(context_); }
     bool HasWalBeyond(int timeline, core::Lsn fork) override;
+    std::optional<std::string> FindDamage() override { return node::FindDamage(context_, lock_); }
     Result<void> RemoveStandbySignal() override;
     Result<void> RecoverInSingleUserMode() override;
     std::string KeepDiscardedWal(const supervisor::SourceIdentity &identity,
@@ -49,7 +51,10 @@ class RealStepEffects final : public supervisor::StepEffects {
     Result<void> RunPgRewind(const core::Peer &upstream) override;
     Result<void> MakeStandby(const core::Peer &upstream) override;
 
-    Result<std::uint64_t> InitPrimary() override { return node::InitPrimary(context_, lock_); }
+    Result<std::uint64_t> InitPrimary() override {
+        return node::InitPrimary(context_, lock_, note_);
+    }
+    std::string TakeNote() override { return std::move(note_); }
 
  private:
     Result<void> MakeStandbyIn(const std::string &directory, const core::Peer &upstream);
@@ -63,6 +68,7 @@ class RealStepEffects final : public supervisor::StepEffects {
     const StepContext &context_;
     CopyPlace place_;
     io::DirectoryLock lock_;
+    std::string note_;
     std::optional<Upstream> session_;
 };
 

@@ -136,7 +136,16 @@ Result<void> FinishRecovery(const StepContext &context, io::DirectoryLock &lock)
     return lock.Take();
 }
 
-Result<void> AdoptCluster(const StepContext &context, io::DirectoryLock &lock) {
+void AddListening(const Config &config, const std::string &listens, std::string &note) {
+    const auto deaf = SayWhoCannotConnect(config, listens);
+    if (!deaf) return;
+    spdlog::warn("{}", *deaf);
+    spdlog::warn(
+        "HINT:  Before you add a node: pg_autoctl config set postgresql.listen_addresses '*'");
+    note += (note.empty() ? "" : ". ") + *deaf;
+}
+
+Result<void> AdoptCluster(const StepContext &context, io::DirectoryLock &lock, std::string &note) {
     const std::string &pgdata = context.paths.pgdata;
     if (auto fits = CheckAdoptable(pgdata); !fits) return fits;
     if (io::Exists(pgdata + "/recovery.signal")) {
@@ -150,13 +159,17 @@ Result<void> AdoptCluster(const StepContext &context, io::DirectoryLock &lock) {
     auto options =
         WriteNodeServerFiles(context.install, context.config, context.paths, {.control = *control});
     if (!options) return Pass(options);
-    SayWhatChanged(before, ReadConfigured(context.install, pgdata, *options));
+    const ConfiguredValues after = ReadConfigured(context.install, pgdata, *options);
+    note = SayWhatChanged(before, after);
+    const auto listens = after.find("listen_addresses");
+    if (listens != after.end()) AddListening(context.config, listens->second, note);
     return SetUpDatabase(context, pgdata, lock);
 }
 
 }  // namespace
 
-Result<std::uint64_t> InitPrimary(const StepContext &context, io::DirectoryLock &lock) {
+Result<std::uint64_t> InitPrimary(const StepContext &context, io::DirectoryLock &lock,
+                                  std::string &note) {
     const std::string &pgdata = context.paths.pgdata;
     const bool was_interrupted = HasMarker(context.paths);
     const io::DataDirectory kind =
@@ -164,7 +177,7 @@ Result<std::uint64_t> InitPrimary(const StepContext &context, io::DirectoryLock 
     if (kind == io::DataDirectory::kOther) {
         return tl::unexpected(supervisor::ForeignDirectory(pgdata));
     }
-    auto done = kind == io::DataDirectory::kCluster ? AdoptCluster(context, lock)
+    auto done = kind == io::DataDirectory::kCluster ? AdoptCluster(context, lock, note)
                                                     : CreateCluster(context, lock);
     if (!done) return Pass(done);
     auto control = io::ReadControlData(context.install, pgdata);

@@ -34,19 +34,27 @@ std::optional<CopiedSoFar> ParseProgress(std::string_view line) {
     return copied;
 }
 
+std::uint64_t CopyProgress::Rate(const CopiedSoFar &copied, core::BootTime now) const {
+    const auto passed_ms =
+        static_cast<std::uint64_t>(std::max<std::int64_t>(1, (now - began_).count()));
+    return (copied.done_kb - std::min(began_kb_, copied.done_kb)) * 1000 / passed_ms;
+}
+
 std::optional<std::string> CopyProgress::Say(const CopiedSoFar &copied, core::BootTime now,
                                              Milliseconds period) {
     if (began_.ns == 0) {
         began_ = said_ = now;
         began_kb_ = copied.done_kb;
     }
+    const std::uint64_t kb_per_s = Rate(copied, now);
+    if (shared_ != nullptr) {
+        shared_->done = static_cast<std::int64_t>(copied.done_kb);
+        shared_->per_second = static_cast<std::int64_t>(kb_per_s);
+        shared_->total = static_cast<std::int64_t>(copied.total_kb);
+    }
     const bool is_end = copied.done_kb >= copied.total_kb;
     if (now - said_ < period && !(is_end && said_ > began_)) return std::nullopt;
     said_ = now;
-    const auto passed_ms =
-        static_cast<std::uint64_t>(std::max<std::int64_t>(1, (now - began_).count()));
-    const std::uint64_t kb_per_s =
-        (copied.done_kb - std::min(began_kb_, copied.done_kb)) * 1000 / passed_ms;
     std::string text =
         fmt::format("Copied {} of {} ({} %), {}/s", io::HumanSize(copied.done_kb * 1024),
                     io::HumanSize(copied.total_kb * 1024),

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "io/common.hpp"
+#include "node/steps/steps.hpp"
 
 /// What pg_basebackup and pg_rewind say every second, as a line now and then.
 namespace pgaf::node {
@@ -19,6 +20,8 @@ std::optional<CopiedSoFar> ParseProgress(std::string_view line);
 
 class CopyProgress {
  public:
+    /// `shared` is told of every line; it may be null.
+    explicit CopyProgress(SharedProgress *shared = nullptr) : shared_(shared) {}
     /// Logs the line, or what it means when that is due.
     void Take(std::string_view line);
     /// What is to be said at `now`; none when it is too early. Pure but for what it remembers.
@@ -26,6 +29,9 @@ class CopyProgress {
                                    Milliseconds period);
 
  private:
+    [[nodiscard]] std::uint64_t Rate(const CopiedSoFar &copied, core::BootTime now) const;
+
+    SharedProgress *shared_;
     core::BootTime began_;
     std::uint64_t began_kb_ = 0;
     core::BootTime said_;

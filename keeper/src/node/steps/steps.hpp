@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,6 +15,11 @@
 /// run in a thread of their own, `cancel` ends them early.
 namespace pgaf::node {
 
+/// How far a copy has come, in kB: told by the thread of a step, read by the loop.
+struct SharedProgress {
+    std::atomic<std::int64_t> done = 0, total = 0, per_second = 0;
+};
+
 struct StepContext {
     Config config;
     Paths paths;
@@ -21,12 +27,20 @@ struct StepContext {
     core::KeeperConfig keeper;
     supervisor::StepInput input;
     io::Cancel *cancel = nullptr;
+    SharedProgress *progress = nullptr;
     [[nodiscard]] std::span<const core::Peer> Peers() const;
 };
 
 /// A new cluster in PGDATA, or the one that is there; returns the system identifier. `lock` is
 /// held.
-Result<std::uint64_t> InitPrimary(const StepContext &context, io::DirectoryLock &lock);
+/// `note` gets what had to change in it.
+Result<std::uint64_t> InitPrimary(const StepContext &context, io::DirectoryLock &lock,
+                                  std::string &note);
+
+/// Starts a server on a standby's data, with a configuration of ours that nobody reaches, and stops
+/// it: why it could not; none when it could, or when that has other reasons than the data. `lock`
+/// is held, and is held again afterwards.
+std::optional<std::string> FindDamage(const StepContext &context, io::DirectoryLock &lock);
 
 /// The marker outside PGDATA says which work was interrupted.
 bool HasMarker(const Paths &paths);
