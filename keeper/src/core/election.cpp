@@ -102,17 +102,21 @@ std::vector<const NodeView *> OnRightTimeline(const GroupView &view,
     return nodes;
 }
 
-/// Those of them that tell what they have confirmed. Who has left the right timeline, and cannot be
-/// promoted, has confirmed nothing there that the reference does not hold.
+/// Those of them that tell what they have confirmed. Who has left the right timeline for one that
+/// cannot be promoted has confirmed nothing there that the reference does not hold; who was never
+/// on it, and says otherwise what it was on, may have forgotten.
 std::vector<NodeId> Witnesses(const GroupView &view, const std::vector<const NodeView *> &nodes) {
+    std::vector<NodeId> witnesses = IdsOf(OnRightTimeline(view, nodes));
     const NodeView *const reference = ReferenceOf(view, nodes);
     const int right = RightTimeline(view);
-    if (reference == nullptr || right == 0 || !IsOnLineage(PositionOf(*reference), right))
-        return IdsOf(OnRightTimeline(view, nodes));
-    std::vector<NodeId> witnesses;
+    const auto has_been_there = [right](const NodeView &node) {
+        return right > 0 && IsOnLineage(PositionOf(node), right);
+    };
+    if (reference == nullptr || !has_been_there(*reference)) return witnesses;
     for (const NodeView *node : nodes) {
-        const Ancestry ancestry = Compare(PositionOf(*node), PositionOf(*reference));
-        if (ancestry != Ancestry::kUnknown) witnesses.push_back(node->id);
+        const bool is_new =
+            std::find(witnesses.begin(), witnesses.end(), node->id) == witnesses.end();
+        if (is_new && has_been_there(*node)) witnesses.push_back(node->id);
     }
     return witnesses;
 }

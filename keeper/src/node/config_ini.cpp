@@ -230,9 +230,6 @@ Result<void> CheckConfig(const Config &config) {
         return Bad("postgresql.auth_method", config.auth_method,
                    "It must be a method of pg_hba.conf, such as scram-sha-256, without options.");
     if (auto good = CheckCertificates(config); !good) return good;
-    if (config.listen_addresses.empty())
-        return Bad("postgresql.listen_addresses", "",
-                   "Other nodes and the monitor must reach the server; localhost is the least.");
     if (auto known = core::ParseFingerprints(config.monitor_fingerprint); !known)
         return Bad("monitor.fingerprint", config.monitor_fingerprint, known.error().detail);
     for (const std::string &text : {config.listen_addresses, config.pg_host, config.pg_ctl,

@@ -136,6 +136,11 @@ std::size_t Conversation::ApplyListFact(NodeView &node, const Words &words, std:
         }
     } else if (word == "timeline") {
         report.timeline = std::atoi(value.c_str());
+    } else if (word == "state") {  // from an earlier image of its disk
+        const auto state = ParseNodeState(value);
+        if (!state) return 0;
+        report.state = *state;
+        report.in_recovery = IsStandby(*state);
     } else if (word == "history") {
         report.history = DecodeHistory(value);
     } else if (word == "loses" || word == "streams-to" || word == "receives-from") {
