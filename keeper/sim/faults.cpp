@@ -269,7 +269,15 @@ void InjectOperator(World &world, const Fault &fault, Machine &machine) {
     }
 }
 
+/// Nobody hears of what this hides, and a machine that was set back must be heard first (N10).
+bool IsTooEarly(World &world, FaultKind kind) {
+    return (kind == kCut || kind == kReset || kind == kUnreachable || kind == kMonitorDown ||
+            kind == kMonitorLock || kind == kMonitorRestore || kind == kMonitorLost) &&
+           world.AwaitsSetBack();
+}
+
 void InjectWorld(World &world, const Fault &fault, Machine &machine) {
+    if (IsTooEarly(world, fault.kind)) return;
     Monitor &monitor = world.monitor();
     switch (fault.kind) {
         case kCut:
@@ -297,7 +305,9 @@ void InjectWorld(World &world, const Fault &fault, Machine &machine) {
                 !world.IsHeard(machine))
                 return;
             world.ForgetUnheard(machine);
-            return world.ReturnToImage(machine, fault.numbers[1]);
+            world.ReturnToImage(machine, fault.numbers[1]);
+            machine.is_set_back = true;
+            return;
         case kUnheardOldDisk:
             return world.ReturnToImage(machine, fault.numbers[1]);
         case kCopyMachine:

@@ -86,7 +86,8 @@ class Machine {
     std::int64_t clock_offset_ns = 0;
     bool is_up = true;
     int boots = 1;
-    bool is_gone = false;  ///< never to return
+    bool is_gone = false;      ///< never to return
+    bool is_set_back = false;  ///< to an old disk, and not heard since
     BootTime retires_at = core::kForever;
     BootTime frozen_until;
     BootTime worker_frozen_until;

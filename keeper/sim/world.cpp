@@ -263,6 +263,13 @@ void World::ReturnToImage(Machine &machine, std::uint32_t number) {
     machine.PowerOn();
 }
 
+bool World::AwaitsSetBack() {
+    return std::any_of(machines_.begin(), machines_.end(), [this](const auto &machine) {
+        if (machine->is_set_back && IsHeard(*machine)) machine->is_set_back = false;
+        return machine->is_set_back;
+    });
+}
+
 /// What it has confirmed since the monitor heard of it last is known to its primary alone (N10).
 void World::ForgetUnheard(const Machine &machine) {
     const core::GroupView view = monitor_.View();

@@ -150,6 +150,8 @@ class World {
     void ForgetWhatNobodyHas();
     /// Its keeper speaks with the monitor.
     [[nodiscard]] bool IsHeard(const Machine &machine) const;
+    /// A machine runs with an old disk, and the monitor has not heard of it yet.
+    [[nodiscard]] bool AwaitsSetBack();
     void RetireCopies();
     void ForgetUnheard(const Machine &machine);
     void ReturnToImage(Machine &machine, std::uint32_t number);

@@ -47,8 +47,11 @@ Result<void> MustBeHeard(ChosenNode &chosen) {
 /// Somebody else accepts writes: the data are not the only complete copy.
 Result<void> MustHavePrimary(const Nodes &nodes, const std::string &own) {
     for (const auto &[id, node] : nodes) {
-        const auto state = core::ParseNodeState(node.reported).value_or(core::NodeState::kUnknown);
-        if (id != own && node.reported == node.goal && core::IsWritable(state)) return {};
+        const auto writes = [](const std::string &name) {
+            return core::IsWritable(core::ParseNodeState(name).value_or(core::NodeState::kUnknown));
+        };
+        // On the way from one of these states to another it writes all the time.
+        if (id != own && writes(node.reported) && writes(node.goal)) return {};
     }
     return Fail(ProblemCode::kRefused, "no other node of the group accepts writes now",
                 "This node may have the only complete copy of the data.",

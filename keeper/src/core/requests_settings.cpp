@@ -90,7 +90,7 @@ namespace {
 bool HasPrimaryToCopy(const GroupView &view, const NodeView &node) {
     const NodeView *primary = FindPrimary(view);
     return primary != nullptr && primary->id != node.id && IsWritable(primary->goal) &&
-           primary->reported == primary->goal && IsServing(view, *primary);
+           IsWritable(primary->reported) && IsServing(view, *primary);
 }
 
 bool CountsForCommits(const GroupView &view, NodeId id) {

@@ -78,7 +78,8 @@ def test_monitor_on_the_command_line_beats_the_environment(run, tmp_path):  # no
         if "--monitor" not in options_of(run, command) or command == "show uri" or command.startswith("do "):
             continue
         walked += 1
-        extra = ["--name", "x"] if command == "drop node" else needs(command, True)
+        by_name = command in ("drop node", "enable maintenance", "disable maintenance", "reinit")
+            extra = ["--name", "x"] if by_name else needs(command, True)
         if command == "create postgres":
             extra += ["--pgdata", str(tmp_path / "d")]
         done = run(*command.split(), "--monitor", GIVEN_MONITOR, *extra, PG_AUTOCTL_MONITOR=OTHER_MONITOR,
