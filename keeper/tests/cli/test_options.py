@@ -79,7 +79,7 @@ def test_monitor_on_the_command_line_beats_the_environment(run, tmp_path):  # no
             continue
         walked += 1
         by_name = command in ("drop node", "enable maintenance", "disable maintenance", "reinit")
-            extra = ["--name", "x"] if by_name else needs(command, True)
+        extra = ["--name", "x"] if by_name else needs(command, True)
         if command == "create postgres":
             extra += ["--pgdata", str(tmp_path / "d")]
         done = run(*command.split(), "--monitor", GIVEN_MONITOR, *extra, PG_AUTOCTL_MONITOR=OTHER_MONITOR,
