@@ -65,6 +65,8 @@ MUTANTS = [
     ("waiting_primary_not_learned_from", CORE + "learn.cpp",
      "return report.sync_version != 0 ? report.sync_version : report.recorded_sync_version;",
      "return report.sync_version;"),
+    ("lone_candidate_waits_for_ever", CORE + "rules_failover.cpp",
+     "if (is_alone && HasSealedPrimary(c.view)) return false;", "if (is_alone) return false;"),
     ("edge_missing", CORE + "keeper_edges.cpp",
      "Edge{kSecondary, kReportLsn, Step::kSeal, Actor::kWorker},", ""),
     ("old_primary_never_back", CORE + "rules_failover.cpp",

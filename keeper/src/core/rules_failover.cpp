@@ -130,14 +130,18 @@ bool IsCandidateLost(const RuleContext &c) {
 
 bool LacksWal(const RuleContext &c) {
     const bool is_candidate = c.node.goal == kPreparePromotion || c.node.goal == kStopReplication;
-    if (!c.election.is_open || !is_candidate || CountParticipants(c.view) < 2) return false;
+    if (!c.election.is_open || !is_candidate) return false;
+    // The last that it had received was a part of a record perhaps, and is gone after a crash. What
+    // the old primary has sealed is waited for.
+    const bool is_alone = CountParticipants(c.view) < 2;
+    if (is_alone && HasSealedPrimary(c.view)) return false;
     const bool is_late = c.node.reported != c.node.goal && c.view.target_lsn.IsValid() &&
                          c.node.report.lsn < c.view.target_lsn &&
                          c.node.goal_age > c.view.timeouts.candidate;
     // Chosen when it was the only one; now there are others, and they have more.
     const bool is_behind = IsSealed(c.view, c.node) && c.node.reported == c.node.goal &&
                            c.election.wait <= Milliseconds{0} && !HoldsEveryCommit(c);
-    return is_late || is_behind;
+    return is_late || (is_behind && !is_alone);
 }
 
 bool HasLostPrimaryAlone(const RuleContext &c) {
