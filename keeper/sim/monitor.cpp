@@ -308,6 +308,8 @@ std::string Monitor::Remove(NodeId node, bool force) {
     const auto decision = RequestRemoval(view, node, force);
     if (decision) {
         group_.number_sync_standbys = NumberSyncStandbysAfterRemoval(view, node);
+        // Who removes a primary that is gone gives up what it has.
+        if (force && node == view.primary) world_.ForgetPromises();
     }
     return Carry(decision,
                  "removal of node " + std::to_string(node.value) + (force ? " by force" : ""));
