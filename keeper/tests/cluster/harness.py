@@ -333,6 +333,12 @@ class Cluster:
         self.wait_promotable()
         return name
 
+    def wait_taken_over(self, old, timeout=30):
+        """Waits until the monitor has another primary: an acknowledgement that was under way when the old one was killed
+        may arrive after that, and until its death is noticed the rows look steady."""
+        wait_for(lambda: any(name != old and pair[0] in ("wait_primary", "primary")
+                             for name, pair in self.states().items()), timeout, f"another primary than {old}")
+
     def monitor_sql(self, statement):
         return self.monitor.sql(statement, dbname="pg_auto_failover")
 

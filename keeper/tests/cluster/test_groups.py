@@ -43,6 +43,7 @@ def test_failover_with_two_standbys(cluster):
     wait_for(lambda: [pair[0] for pair in cluster.states().values()].count("primary") >= 1
              and "secondary" in [pair[0] for name, pair in cluster.states().items() if name != "a"],
              60, "the other standby follows")
+    cluster.wait_taken_over("a")
     a.start()
     assert cluster.wait_steady() in ("b", "c")
     assert {node.name: node.postmaster() for node in (b, c)} == started, "nobody was restarted"
@@ -63,6 +64,7 @@ def test_preferred_standby_fetches_what_it_lacks(cluster):
     signal_all([receiver], signal.SIGCONT)
     witness.wait_ack_after(time.time(), 30)
     a.process.wait(timeout=10)
+    cluster.wait_taken_over("a")
     a.start()
     assert cluster.wait_steady() == "c"
     witness.verify()
@@ -73,6 +75,7 @@ def test_priority_zero_is_never_promoted(cluster):
     witness = cluster.witness()
     a.kill()
     witness.wait_ack_after(time.time(), 20)
+    cluster.wait_taken_over("a")
     a.start()
     assert cluster.wait_steady() == "b"
     witness.verify()
@@ -187,6 +190,7 @@ def test_node_joins_during_a_failover(cluster):
     wait_for(lambda: "d" in cluster.states(), 20, "d is registered")
     a.kill()
     witness.wait_ack_after(time.time(), 20)
+    cluster.wait_taken_over("a")
     a.start()
     assert cluster.wait_steady(timeout=120) in ("b", "c")
     assert len(cluster.states()) == 4
