@@ -9,7 +9,12 @@ tools/build.sh
 
 scratch=$(mktemp -d /tmp/pgaf-test-XXXXXX)
 chmod 755 "$scratch"
-trap 'rm -rf "$scratch"' EXIT
+pid=  # of tests that run beside others
+end() {
+  if [ -n "$pid" ]; then kill "$pid" 2>/dev/null; wait "$pid"; fi
+  rm -rf "$scratch"
+}
+trap end EXIT
 bindir=$(tools/pgtree.sh "$scratch/tree")
 export PGAF_BINDIR=$bindir PG_AUTOCTL=$bindir/pg_autoctl
 as_user=()
@@ -95,7 +100,6 @@ if has cluster; then
     beside+=("keeper/tests/cluster/test_$name.py")
   done
 fi
-pid=
 if [ ${#beside[@]} -gt 0 ]; then
   echo '=== azure: the tutorial on machines of our own; clusters that are handled, damaged and copied (shown when they end)'
   run_pytest -rs --durations=5 "${beside[@]}" ${PYTEST_OPTIONS:-} >"$scratch/beside.log" 2>&1 &
@@ -109,6 +113,7 @@ if has cluster; then
 fi
 if [ -n "$pid" ]; then
   wait "$pid" || failed=1
+  pid=
   echo '=== what ran beside'
   cat "$scratch/beside.log"
 fi

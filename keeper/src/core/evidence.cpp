@@ -85,6 +85,13 @@ bool IsServing(const GroupView &view, const NodeView &node) {
            node.report.holder == KeeperHolder::kWorker;
 }
 
+bool IsStoppedWithData(const NodeView &node) {
+    const bool rests = node.reported == NodeState::kMaintenance &&
+                       node.goal != NodeState::kMaintenance &&
+                       node.report.holder == KeeperHolder::kSupervisor;
+    return node.reported == NodeState::kDemoted || rests;
+}
+
 bool IsProcessGone(const NodeView &node) {
     return node.session == SessionFact::kLost && node.probed_since_session_lost &&
            node.probe == ProbeFact::kRefused;

@@ -20,6 +20,10 @@ bool IsReporting(const GroupView &view, const NodeView &node);
 /// The session of its keeper was lost, and nothing listens on its port since.
 bool IsProcessGone(const NodeView &node);
 
+/// It has been a primary, also while it is on its way to follow somebody; or it rested, and is a
+/// primary's or is promoted when it starts.
+bool IsStoppedWithData(const NodeView &node);
+
 /// A primary whose WAL does not reach its disk any more: it can acknowledge nothing.
 bool IsStalledPrimary(const GroupView &view, const NodeView &node);
 

@@ -35,7 +35,7 @@ bool KnowsMost(const GroupView &view, const Report &report) {
 /// Without members nobody can have been elected since, unless the loss of data was accepted: then
 /// somebody else says so.
 bool IsAloneByRight(const GroupView &view, const Report &report) {
-    if (!report.fenced) return true;  // it has a grant that ends with nobody's silence
+    if (!report.fenced) return true;  // its grant has no limit of time
     return std::all_of(view.nodes.begin(), view.nodes.end(), [&](const NodeView &node) {
         return node.id == report.node ||
                (node.has_report && IsReporting(view, node) && !IsPrimaryIsh(node.report.state));

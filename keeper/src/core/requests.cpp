@@ -23,12 +23,8 @@ bool HasOthers(const GroupView &view, const NodeView &node) {
 const NodeView *FormerPrimary(const GroupView &view, NodeId preferred) {
     const NodeView *best = nullptr;
     for (const NodeView &node : view.nodes) {
-        // On its way to follow somebody it is that still, until its data have been changed; one
-        // that rests was a primary, or is promoted when it starts.
-        const bool rests = node.reported == kMaintenance && node.goal != kMaintenance &&
-                           node.report.holder == KeeperHolder::kSupervisor;
-        const bool is_former = (node.reported == kDemoted || rests) && node.id != view.primary;
-        const bool counts = is_former && IsReporting(view, node) && node.report.timeline > 0 &&
+        const bool counts = IsStoppedWithData(node) && node.id != view.primary &&
+                            IsReporting(view, node) && node.report.timeline > 0 &&
                             (!preferred.IsValid() || node.id == preferred);
         if (!counts) continue;
         const auto rank = [](const NodeView &n) {

@@ -93,12 +93,6 @@ bool HasPrimaryToCopy(const GroupView &view, const NodeView &node) {
            IsWritable(primary->reported) && IsServing(view, *primary);
 }
 
-bool CountsForCommits(const GroupView &view, NodeId id) {
-    const std::vector<SyncSet> sets = PossibleSets(view.sync);
-    return std::any_of(sets.begin(), sets.end(),
-                       [id](const SyncSet &set) { return set.Contains(id); });
-}
-
 }  // namespace
 
 std::int64_t NextCopy(const NodeView &node) {
@@ -118,7 +112,7 @@ Result<Decision> RequestCopy(const GroupView &view, NodeId id) {
         return Fail(ProblemCode::kRefused, what + ": it is not in maintenance", StateOf(*node),
                     "Use pg_autoctl reinit, which begins with that.");
     }
-    if (CountsForCommits(view, id)) {
+    if (IsMemberOfAny(view, id)) {
         return Fail(ProblemCode::kRefused, what + ": commits still wait for it", StateOf(*node),
                     "Try again in a moment.");
     }

@@ -55,10 +55,7 @@ bool IsLoneStandby(const RuleContext &c) {
 
 bool IsLoneDemoted(const RuleContext &c) {
     const bool is_wanted = c.node.goal == kDemoted || c.node.goal == kCatchingup;
-    const bool rests =
-        c.node.reported == kMaintenance && c.node.report.holder == KeeperHolder::kSupervisor;
-    const bool is_former = (c.node.reported == kDemoted || rests) && is_wanted;
-    return IsAlone(c) && is_former && IsReporting(c.view, c.node);
+    return IsAlone(c) && IsStoppedWithData(c.node) && is_wanted && IsReporting(c.view, c.node);
 }
 
 bool HasNewStandby(const RuleContext &c) {

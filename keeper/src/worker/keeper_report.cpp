@@ -152,15 +152,15 @@ void Keeper::MaybeReport(const ServerFacts &facts) {
         report_at_ = std::min(report_at_, reported_at_ + kGapMin);
         return;
     }
+    signature_ = std::move(signature);
+    reported_at_ = now_;
+    report_at_ = now_ + ReportInterval();
     if (report.fenced && core::IsWritable(record_->state)) {
         is_resuming_ = false;
         if (!ForgetOrders()) return SetProblem("could not forget the orders of this primary");
     }
-    signature_ = std::move(signature);
-    reported_at_ = now_;
     report.sequence = ++sequence_;
     ports_.link.SendReport(report, now_);
-    report_at_ = now_ + ReportInterval();
 }
 
 }  // namespace pgaf::worker

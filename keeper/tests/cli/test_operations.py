@@ -6,7 +6,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "keeper/tests/cluster"))
-from faults import children_of, signal_all  # noqa: E402
+from faults import end_script  # noqa: E402
 from harness import BINDIR, Cluster, Host, free_port  # noqa: E402
 
 
@@ -32,11 +32,5 @@ def test_every_command_of_the_operators_week_works():
         assert "fit: following node" in output, "the node that came back was copied"
         assert (home / "node_1" / "PG_VERSION").exists() and (home / "monitor" / "PG_VERSION").exists()
     finally:
-        if shell.poll() is None:
-            signal_all([shell.pid] + children_of(shell.pid), 9)
-            shell.wait()
-        for directory in ("monitor", "node_1", "node_2"):
-            pidfile = home / directory / "postmaster.pid"
-            if pidfile.exists():
-                signal_all([abs(int(pidfile.read_text().split()[0]))], 3)
+        end_script(shell, home)
         cluster.close()

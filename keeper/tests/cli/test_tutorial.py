@@ -6,7 +6,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "keeper/tests/cluster"))
-from faults import children_of, signal_all  # noqa: E402
+from faults import end_script  # noqa: E402
 from harness import BINDIR, Cluster, Host, free_port  # noqa: E402
 
 
@@ -36,11 +36,5 @@ def test_every_command_of_the_tutorial_works():
         assert "secondary" in output and "target_session_attrs=read-write" in output
         assert not (home / "node_2").exists()
     finally:
-        if shell.poll() is None:
-            signal_all([shell.pid] + children_of(shell.pid), 9)
-            shell.wait()
-        for directory in ("monitor", "node_1", "node_2"):
-            pidfile = home / directory / "postmaster.pid"
-            if pidfile.exists():
-                signal_all([int(pidfile.read_text().split()[0])], 3)
+        end_script(shell, home)
         cluster.close()

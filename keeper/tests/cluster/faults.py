@@ -2,6 +2,7 @@
 import contextlib
 import os
 import pathlib
+import signal
 import subprocess
 
 
@@ -33,6 +34,15 @@ def signal_all(pids, signo):
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signo)
+
+
+def end_script(shell, home):
+    """Ends a shell that leads its session, what it has left in the background, and the servers of the nodes in `home`."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(shell.pid, signal.SIGKILL)
+    shell.wait()
+    for pidfile in home.glob("*/postmaster.pid"):
+        signal_all([abs(int(pidfile.read_text().split()[0]))], signal.SIGQUIT)
 
 
 class Network:

@@ -18,6 +18,12 @@ def kill_postmaster(node):
     signal_all([node.postmaster()], signal.SIGKILL)
 
 
+def choose(cluster, role):
+    """Of nodes a and b the one that is the primary now, or the other one."""
+    primary = next(name for name, pair in cluster.states().items() if pair == ("primary", "primary"))
+    return cluster.node(primary if role == "primary" else "ab".replace(primary, ""))
+
+
 class TwoWriters:
     """On each node a client for which the local disk is enough: it is acknowledged by whoever accepts writes."""
 

@@ -73,6 +73,17 @@ def on_monitor(cluster, sql):
     return cluster.monitor.sql(sql, dbname="pg_auto_failover")
 
 
+def everybody_connects_again(pair):
+    """With the certificates that are in force now."""
+    a = pair.node("a")
+    on_monitor(pair, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'autoctl_node'")
+    a.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
+    wait_for(lambda: a.sql("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") == "1", 20, "it streams again")
+    wait_for(lambda: on_monitor(pair, "SELECT count(*) FROM pgautofailover.node_facts() WHERE report_time > now() - interval '2 s'") == "2",
+             20, "both report again")
+    pair.wait_steady()
+
+
 def test_every_session_is_known_by_its_certificate(pair):
     names = "SELECT string_agg(DISTINCT usename || ' ' || client_dn, ',') FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE ssl"
     assert on_monitor(pair, names) == "autoctl_node /CN=autoctl_node"
@@ -150,12 +161,7 @@ def test_certificates_change_while_the_group_serves(pair):
         node.autoctl("reload")
         wait_for(lambda name=name, node=node: serial(node, ca) != before[name], 20, f"{name} shows its new certificate")
         a.sql("INSERT INTO kept VALUES (1)")
-    on_monitor(pair, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'autoctl_node'")
-    a.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
-    wait_for(lambda: a.sql("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") == "1", 20, "it streams again")
-    wait_for(lambda: on_monitor(pair, "SELECT count(*) FROM pgautofailover.node_facts() WHERE report_time > now() - interval '2 s'") == "2",
-             20, "both report again")
-    pair.wait_steady()
+    everybody_connects_again(pair)
     a.sql("INSERT INTO kept VALUES (2)")
     assert on_monitor(pair, "SELECT max(term) FROM pgautofailover.group_state") == term, "a certificate is no reason for a failover"
 
@@ -186,12 +192,7 @@ def test_another_ca_comes_with_both_in_one_file(pair):
         program.autoctl("reload")
         wait_for(lambda p=program: serial(p, ca) != before[p.name], 20, "the new certificate is shown")
     trust(new)
-    on_monitor(pair, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'autoctl_node'")
-    a.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
-    wait_for(lambda: a.sql("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") == "1", 20, "it streams again")
-    wait_for(lambda: on_monitor(pair, "SELECT count(*) FROM pgautofailover.node_facts() WHERE report_time > now() - interval '2 s'") == "2",
-             20, "both report again")
-    pair.wait_steady()
+    everybody_connects_again(pair)
 
 
 def test_cert_without_a_ca_is_refused_before_anything_is_made(pair, tmp_path):

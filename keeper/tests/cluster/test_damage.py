@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from hands import MINUTE, wait_whole
+from hands import MINUTE, choose, wait_whole
 from harness import Cluster, open_session, wait_for
 
 
@@ -64,11 +64,6 @@ def group():
 def cluster(group):
     wait_whole(group)
     return group
-
-
-def choose(cluster, role):
-    primary = next(name for name, pair in cluster.states().items() if pair == ("primary", "primary"))
-    return cluster.node(primary if role == "primary" else "ab".replace(primary, ""))
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

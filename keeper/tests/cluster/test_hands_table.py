@@ -13,7 +13,7 @@ import time
 import pytest
 
 from faults import signal_all
-from hands import MINUTE, TwoWriters, pg_ctl, wait_whole
+from hands import MINUTE, TwoWriters, choose, pg_ctl, wait_whole
 from harness import Cluster, wait_for
 
 
@@ -34,11 +34,6 @@ def cluster(group):
     """Named so that a failed row shows what everybody said."""
     wait_whole(group)
     return group
-
-
-def choose(cluster, role):
-    primary = next(name for name, pair in cluster.states().items() if pair == ("primary", "primary"))
-    return cluster.node(primary if role == "primary" else "ab".replace(primary, ""))
 
 
 def check_row(cluster, act, role):

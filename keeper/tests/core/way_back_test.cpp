@@ -42,5 +42,58 @@ TEST(WayBack, NotBeforeItsTimeAndNotWhileASealedPrimaryIsWaitedFor) {
     EXPECT_EQ(GoalAfter(view, kB), kPreparePromotion);
 }
 
+/// The primary has ended, and its only standby reports that its server does not come up.
+GroupView StandbyThatCannotStart() {
+    GroupView view = Steady();
+    KillPrimary(view);
+    view.Find(kA)->goal = kDemoteTimeout;
+    Reach(view, kA);
+    NodeView &b = *view.Find(kB);
+    b.goal = kPreparePromotion;
+    b.report.holder = KeeperHolder::kSupervisor;
+    b.report.pg_running = false;
+    b.goal_age = view.timeouts.unhealthy;
+    return view;
+}
+
+TEST(WayBack, ThePrimaryReturnsWhenItsOnlyStandbyCannotStart) {
+    EXPECT_EQ(GoalAfter(StandbyThatCannotStart(), kA), kPrimary);
+    GroupView view = StandbyThatCannotStart();
+    view.Find(kB)->goal_age = view.timeouts.unhealthy - Milliseconds{1};
+    EXPECT_EQ(GoalAfter(view, kA), kDemoteTimeout) << "it is given some time";
+}
+
+/// b was the primary and rests; the operator has ended that, and the primary is gone.
+NodeView RestedPrimary() {
+    NodeView b = MakeNode(kB, kMaintenance);
+    b.goal = kCatchingup;
+    b.report.holder = KeeperHolder::kSupervisor;
+    b.report.pg_running = false;
+    return b;
+}
+
+TEST(WayBack, OneThatRestedGoesOnWhenItIsAlone) {
+    GroupView view = Steady();
+    view.nodes = {RestedPrimary()};
+    EXPECT_EQ(GoalAfter(view, kB), kSingle);
+    view.nodes.front().goal = kMaintenance;
+    EXPECT_EQ(GoalAfter(view, kB), kMaintenance) << "it rests still";
+}
+
+TEST(WayBack, OneThatRestedIsBroughtBackByCommand) {
+    GroupView view = Steady();
+    view.sync.goal = view.sync.confirmed = {};
+    *view.Find(kB) = RestedPrimary();
+    LoseProcess(*view.Find(kA));
+    Silence(*view.Find(kA), Milliseconds{60'000});
+    FailoverRequest request;
+    request.allow_data_loss = request.primary_is_off = true;
+    const auto decision = RequestFailover(view, request);
+    ASSERT_TRUE(decision.has_value()) << decision.error().message;
+    Apply(*decision, view);
+    EXPECT_EQ(view.Find(kB)->goal, kWaitPrimary);
+    EXPECT_EQ(view.primary, kB);
+}
+
 }  // namespace
 }  // namespace pgaf::core

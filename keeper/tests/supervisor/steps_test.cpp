@@ -205,6 +205,17 @@ TEST(Clone, DataThatFitAreKept) {
     EXPECT_FALSE(effects.is_marked);
 }
 
+TEST(Clone, ReceivedWalOfATimelineThatThePrimaryHasLeftIsLookedAtToo) {
+    FakeEffects effects;
+    effects.control.received_timeline = effects.control.timeline + 1;
+    effects.primary.timeline = effects.control.timeline + 2;
+    effects.primary.history.push_back({effects.control.timeline + 1, {0x8000}});
+    EXPECT_TRUE(RunStep(core::Step::kClone, effects).result.has_value());
+    const auto &did = effects.journal;
+    EXPECT_NE(std::find(did.begin(), did.end(), "look into WAL at 0/8000"), did.end());
+    EXPECT_NE(std::find(did.begin(), did.end(), "base backup"), did.end());
+}
+
 TEST(Clone, DataOfAnUnfinishedCopyAreNeverKept) {
     FakeEffects effects;
     effects.has_wal_beyond = false;

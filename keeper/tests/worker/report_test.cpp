@@ -309,6 +309,9 @@ TEST(ReportContent, APrimaryThatSaysItIsFencedHasForgottenItsOrdersBefore) {
         bench.RunFor(Milliseconds{1000});
         EXPECT_EQ(bench.world.files[orders].empty(), !is_disk_full);
         EXPECT_EQ(bench.world.sent.empty(), is_disk_full);
+        const auto &journal = bench.world.journal;
+        EXPECT_LE(std::count(journal.begin(), journal.end(), "write " + orders), 12)
+            << "as often as it reports";
         EXPECT_TRUE(is_disk_full || bench.LastReport().fenced);
     }
 }
