@@ -418,6 +418,8 @@ constexpr std::array kScenarios{
              UpstreamBehindUnheard},
     Scenario{"N5", "a standby that was promoted by hand does not block an election",
              PromotedByHandAndPrimaryLost},
+    Scenario{"N17", "nor is it handed over to without the end of what the primary has sealed",
+             PromotedByHandInSwitchover},
 };
 
 }  // namespace

@@ -152,4 +152,20 @@ std::string PromotedByHandAndPrimaryLost(std::uint64_t seed, Story &story) {
     return stage.Verdict();
 }
 
+/// At any moment of a switchover: in some of them the standby leaves recovery between what it has
+/// received and what the primary seals.
+std::string PromotedByHandInSwitchover(std::uint64_t seed, Story &story) {
+    for (int moment = 0; moment < 240; moment += 4) {
+        Stage stage(seed + static_cast<std::uint64_t>(moment), 4, story);
+        const int chosen = 3;
+        (void)stage.world.monitor().Failover({.preferred = stage.world.At(chosen).node});
+        stage.Run(moment);
+        stage.world.At(chosen).RequestPromotion();
+        stage.Heals(60'000);
+        stage.MustHoldAll();
+        if (!stage.Verdict().empty()) return stage.Verdict();
+    }
+    return {};
+}
+
 }  // namespace pgaf::sim

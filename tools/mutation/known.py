@@ -41,7 +41,7 @@ MUTANTS = [
     ("timeline_number_given_twice", CORE + "reply.cpp",
      "if (primary == node) reply.next_timeline = view.highest_timeline;", ""),
     ("winner_lacks_wal", CORE + "rules_failover.cpp",
-     "if (c.view.target_lsn.IsValid()) return c.node.report.lsn >= c.view.target_lsn;\n"
+     "if (c.view.target_lsn.IsValid()) return EndForTarget(c.view, c.node) >= c.view.target_lsn;\n"
      "    return c.election.is_covered && c.node.report.lsn >= c.election.required;", "return true;"),
     ("target_of_another_election", CORE + "decide.cpp",
      "    Set(decision.target_lsn, view.target_lsn, Lsn{});\n    Set(decision.preferred",
@@ -75,6 +75,11 @@ MUTANTS = [
     ("received_wal_not_looked_at", "keeper/src/supervisor/steps.cpp",
      "if (received.IsValid() && effects_.HasWalBeyond(control.received_timeline, received))",
      "if (false)"),
+    ("copy_of_a_standby_let_in", CORE + "intake.cpp", "    return has_spoken;",
+     "    return row.is_connected && has_spoken;"),
+    ("sealed_position_compared_across_timelines", CORE + "election.cpp",
+     "return IsOnLineage(PositionOf(node), view.timeline) ? EndOn(view.timeline, node) : Lsn{};",
+     "return node.report.lsn;"),
     ("edge_missing", CORE + "keeper_edges.cpp",
      "Edge{kSecondary, kReportLsn, Step::kSeal, Actor::kWorker},", ""),
     ("old_primary_never_back", CORE + "rules_failover.cpp",

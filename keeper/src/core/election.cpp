@@ -41,13 +41,22 @@ bool CoveredBy(const GroupView &view, const std::vector<NodeId> &nodes) {
     return CoversEveryCommit(view.sync, nodes);
 }
 
+/// How much of `timeline` the node holds, whatever it went on to.
+Lsn EndOn(int timeline, const NodeView &node) {
+    for (const TimelineSwitch &left : node.report.history) {
+        if (left.timeline == timeline) return left.at;
+    }
+    return node.report.lsn;
+}
+
 /// An asynchronous standby that is too far behind is not worth losing so much.
 bool IsTooFarBehind(const GroupView &view, const NodeView &node) {
     const NodeView *primary = view.Find(view.primary);
     if (view.accepts_data_loss || !IsAsyncByChoice(view) || primary == nullptr) return false;
     if (!primary->has_report || !primary->report.lsn.IsValid()) return false;
-    return node.report.lsn < primary->report.lsn &&
-           Distance(node.report.lsn, primary->report.lsn) > view.timeouts.promote_lag_bytes;
+    const Lsn end = EndOn(primary->report.timeline, node);
+    return end < primary->report.lsn &&
+           Distance(end, primary->report.lsn) > view.timeouts.promote_lag_bytes;
 }
 
 bool MayWin(const GroupView &view, const NodeView &node) {
@@ -57,14 +66,6 @@ bool MayWin(const GroupView &view, const NodeView &node) {
 
 int RightTimeline(const GroupView &view) {
     return view.accepted_timeline > 0 ? view.accepted_timeline : view.timeline;
-}
-
-/// How much of `timeline` the node holds, whatever it went on to.
-Lsn EndOn(int timeline, const NodeView &node) {
-    for (const TimelineSwitch &left : node.report.history) {
-        if (left.timeline == timeline) return left.at;
-    }
-    return node.report.lsn;
 }
 
 /// Among these the node whose end the others are compared with: who has most of the newest right
@@ -199,6 +200,11 @@ WalPosition PositionOf(const NodeView &node) {
     return {node.report.timeline, node.report.lsn, node.report.history};
 }
 
+Lsn EndForTarget(const GroupView &view, const NodeView &node) {
+    if (!HasSealedPrimary(view) || view.timeline == 0) return node.report.lsn;
+    return IsOnLineage(PositionOf(node), view.timeline) ? EndOn(view.timeline, node) : Lsn{};
+}
+
 const NodeView *FindOldPrimary(const GroupView &view, const NodeView &standby) {
     return standby.id == view.primary ? nullptr : view.Find(view.primary);
 }
@@ -314,7 +320,8 @@ Election AssessElection(const GroupView &view) {
     const NodeView *furthest = MostAdvanced(counted);
     election.required = HasSealedPrimary(view) ? view.target_lsn : furthest->report.lsn;
     const NodeView *source = MostAdvanced(running);
-    if (source != nullptr && source->report.lsn >= election.required) election.source = source->id;
+    if (source != nullptr && EndForTarget(view, *source) >= election.required)
+        election.source = source->id;
     const NodeView *winner = ChooseWinner(view, running);
     if (winner == nullptr) {
         election.why_not = "no standby that has stopped receiving may be promoted";

@@ -37,6 +37,10 @@ bool CouldConclude(const GroupView &view, std::string *why_not);
 /// What of the node has the old primary's history, see WalPosition.
 WalPosition PositionOf(const NodeView &node);
 
+/// How much the node holds of the timeline that the position to be held is on: what a primary has
+/// sealed is on its own, and not on one that a standby was promoted to by hand.
+Lsn EndForTarget(const GroupView &view, const NodeView &node);
+
 /// The node holds nothing that the history of the group's primary lacks. `view` says which timeline
 /// is right.
 bool IsOnRightTimeline(const GroupView &view, const NodeView &node);

@@ -29,9 +29,10 @@ bool IsAlive(const ReporterRow &row) {
     const bool has_limit = row.lease_left != kNoLimit;
     const bool has_spoken = row.silent_age < kSpokeLately;
     if (has_limit && row.lease_left.count() > 0) return true;
-    // It may be about to find its monitor again.
+    // It may be about to find its monitor again: a standby whose worker was killed confirms on, and
+    // a copy of it does not have that.
     if (row.last == nullptr || !has_limit) return row.is_connected || has_spoken;
-    return row.is_connected && has_spoken;
+    return has_spoken;
 }
 
 /// The number of the last one, or a little more.

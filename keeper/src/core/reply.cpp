@@ -42,8 +42,8 @@ NodeId UpstreamOf(const GroupView &view, const NodeView &node, const NodeView *p
         return primary != nullptr && primary != &node ? primary->id : NodeId{};
     }
     for (const NodeView &other : view.nodes) {
-        const bool has_it =
-            other.id != node.id && IsSealed(view, other) && other.report.lsn >= view.target_lsn;
+        const bool has_it = other.id != node.id && IsSealed(view, other) &&
+                            EndForTarget(view, other) >= view.target_lsn;
         if (has_it) return other.id;
     }
     return {};

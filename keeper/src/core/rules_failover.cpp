@@ -40,7 +40,7 @@ bool CanStartElection(const RuleContext &c) {
 /// What sealing proves: it holds every acknowledged commit, and there can be no further one.
 bool HoldsEveryCommit(const RuleContext &c) {
     if (!IsOnRightTimeline(c.view, c.node)) return false;
-    if (c.view.target_lsn.IsValid()) return c.node.report.lsn >= c.view.target_lsn;
+    if (c.view.target_lsn.IsValid()) return EndForTarget(c.view, c.node) >= c.view.target_lsn;
     return c.election.is_covered && c.node.report.lsn >= c.election.required;
 }
 
@@ -136,7 +136,7 @@ bool LacksWal(const RuleContext &c) {
     const bool is_alone = CountParticipants(c.view) < 2;
     if (is_alone && HasSealedPrimary(c.view)) return false;
     const bool is_late = c.node.reported != c.node.goal && c.view.target_lsn.IsValid() &&
-                         c.node.report.lsn < c.view.target_lsn &&
+                         EndForTarget(c.view, c.node) < c.view.target_lsn &&
                          c.node.goal_age > c.view.timeouts.candidate;
     // Chosen when it was the only one; now there are others, and they have more.
     const bool is_behind = IsSealed(c.view, c.node) && c.node.reported == c.node.goal &&
@@ -172,28 +172,28 @@ bool MustJoinElection(const RuleContext &c) {
 bool IsElected(const RuleContext &c) {
     const Election &election = c.election;
     return election.is_open && election.wait <= Milliseconds{0} && !HasCandidate(c.view) &&
-           election.winner == c.node.id && c.node.report.lsn >= election.required;
+           election.winner == c.node.id && EndForTarget(c.view, c.node) >= election.required;
 }
 
 bool MustFastForward(const RuleContext &c) {
     const Election &election = c.election;
     return election.is_open && election.wait <= Milliseconds{0} && !HasCandidate(c.view) &&
-           election.winner == c.node.id && c.node.report.lsn < election.required;
+           election.winner == c.node.id && EndForTarget(c.view, c.node) < election.required;
 }
 
 bool HasFastForwarded(const RuleContext &c) {
     return IsStable(c.node, kFastForward) && c.node.report.receiver.sealed &&
-           IsSealed(c.view, c.node) && c.node.report.lsn >= c.view.target_lsn;
+           IsSealed(c.view, c.node) && EndForTarget(c.view, c.node) >= c.view.target_lsn;
 }
 
 bool HasLostSource(const RuleContext &c) {
     if (!c.election.is_open || c.node.goal != kFastForward || !IsServing(c.view, c.node))
         return false;
-    if (c.node.report.lsn >= c.view.target_lsn) return false;
+    if (EndForTarget(c.view, c.node) >= c.view.target_lsn) return false;
     const bool has_source =
         std::any_of(c.view.nodes.begin(), c.view.nodes.end(), [&](const NodeView &other) {
             return other.id != c.node.id && IsSealed(c.view, other) &&
-                   other.report.lsn >= c.view.target_lsn;
+                   EndForTarget(c.view, other) >= c.view.target_lsn;
         });
     if (!has_source) *c.why = "no standby that runs holds WAL up to " + ToString(c.view.target_lsn);
     return !has_source;

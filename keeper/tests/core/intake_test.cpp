@@ -65,6 +65,8 @@ TEST(Intake, ACopyIsRefusedWhileTheOriginalLives) {
     EXPECT_EQ(Check(row, copy), Refusal::kNone) << "the machine was started anew";
     row.silent_age = Milliseconds{100};
     EXPECT_EQ(Check(row, copy), Refusal::kSecondInstance) << "it may be about to connect again";
+    row.lease_left = {};
+    EXPECT_EQ(Check(row, copy), Refusal::kSecondInstance) << "so may a standby, which confirms";
     copy.instance = 1;
     EXPECT_EQ(Check(row, copy), Refusal::kNone);
 }

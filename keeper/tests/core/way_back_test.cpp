@@ -95,5 +95,28 @@ TEST(WayBack, OneThatRestedIsBroughtBackByCommand) {
     EXPECT_EQ(view.primary, kB);
 }
 
+/// a has sealed for a switchover, and b, which was to take over, was promoted by hand before it had
+/// received the end: what it wrote since goes beyond that position, on a timeline of its own.
+TEST(WayBack, ACandidateThatWasPromotedByHandDoesNotHoldWhatThePrimaryHasSealed) {
+    GroupView view = Steady(3);
+    NodeView &a = *view.Find(kA);
+    a.goal = kDraining;
+    Reach(view, kA);
+    a.report.sealed_lsn = view.target_lsn = a.report.lsn;
+    a.report.fenced = a.proved_fenced = true;
+    view.Find(kC)->goal_age = view.timeouts.stragglers;
+    NodeView &b = *view.Find(kB);
+    b.goal = kPreparePromotion;
+    ReachSealed(view, kB);
+    b.report.timeline = 2;
+    b.report.history = {{1, Lsn{a.report.lsn.value - 1}}};
+    b.report.lsn = Lsn{a.report.lsn.value + 0x1000};
+    EXPECT_EQ(GoalAfter(view, kB), kReportLsn) << "another one is sought";
+    b.report.history = {{1, a.report.lsn}};
+    EXPECT_EQ(GoalAfter(view, kB), kWaitPrimary) << "it had everything when it left";
+    b.report.history.clear();
+    EXPECT_NE(GoalAfter(view, kB), kWaitPrimary) << "nobody knows when it left";
+}
+
 }  // namespace
 }  // namespace pgaf::core
