@@ -112,6 +112,7 @@ class Keeper {
     core::Lsn
         begun_at_;  ///< of a fresh server: its first checkpoint is the first that it has written
     core::BootTime begun_seen_;
+    std::uint64_t confirmed_waits_ = 0;  ///< of those that were left, see WaitsLeft
     bool is_judged_ = false;     ///< the monitor knows begun_at_, and gives a grant
     std::string contradiction_;  ///< what PostgreSQL does that is not on record; empty: nothing
 
