@@ -217,11 +217,10 @@ void RefuseManyWaitsUnsafe() {
     if (!may_wait || !SyncRepRequested() || !SyncStandbysDefined()) return;
     const std::uint32_t waits = pg_atomic_read_u32(&shared->waits_without_client);
     if (waits < worker::MostWaitsLeft(MaxConnections)) return;
-    ereport(ERROR,
-            (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-             errmsg("cannot commit: no synchronous standby confirms commits at present"),
-             errdetail("%u commits whose clients have left wait for it already.", waits),
-             errhint("pg_autoctl show state tells which standbys are missing.")));
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+                    errmsg("cannot commit: no synchronous standby confirms commits at present"),
+                    errdetail("%u commits whose clients have left wait for it already.", waits),
+                    errhint("pg_autoctl show state tells which standbys are missing.")));
 }
 
 XLogRecPtr FlushedUpTo() {
@@ -316,8 +315,8 @@ void EnterUnsafe(Kind kind) {
 void LeaveCommitted(bool is_prepare) {
     if (!entered) return;
     CommitSlot *const slot = MySlot();
-    const bool client_left = pg_atomic_read_u32(&slot->asked) ==
-                             static_cast<std::uint32_t>(Asked::kClientLeft);
+    const bool client_left =
+        pg_atomic_read_u32(&slot->asked) == static_cast<std::uint32_t>(Asked::kClientLeft);
     core::Lsn end;
     const bool is_unconfirmed = SyncWaitWasCancelled(is_prepare, &end);
     if (is_unconfirmed) {

@@ -7,8 +7,8 @@
 
 namespace pgaf::core {
 
-/// What the monitor remembers of a primary's commits that were cancelled, or lost their sessions, while
-/// they waited for synchronous standbys. Nobody was told that they succeeded.
+/// What the monitor remembers of a primary's commits that were cancelled, or lost their sessions,
+/// while they waited for synchronous standbys. Nobody was told that they succeeded.
 struct CancelledWaits {
     std::int64_t server_start = 0;  ///< Report::server_start of the server that counts
     std::int64_t told = 0;          ///< of its count, in events
