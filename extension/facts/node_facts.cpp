@@ -263,6 +263,7 @@ std::vector<Summary> Summaries() {
         s.session = entry->session;
         s.probe = entry->probe;
         s.session_news = entry->session_news;
+        s.session_lost_ns = entry->session_lost_ns;
         s.probed_since_session_lost = entry->probed_since_session_lost;
         s.port = entry->port;
         strlcpy(s.address, entry->address, sizeof s.address);
