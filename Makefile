@@ -5,6 +5,7 @@
 #   make               both modules and pg_autoctl
 #   make install       as a package would lay it out (DESTDIR is respected)
 #   make package       a package for Debian, in build/package
+#   make campaign      random faults on three real nodes (ROUNDS=300)
 #   make simulate      more seeds of the simulation (SEEDS=10000)
 #   make mutants       breaks COUNT=100 places of the sources, one at a time, and shows which tests notice
 #   make bench         the measurements of the README
@@ -99,6 +100,9 @@ test: deps
 	tools/test.sh
 package:
 	tools/package.sh
+campaign: deps
+	tools/campaign.sh
+
 simulate: PROGRAMS = pgaf_simulate
 simulate: pg_autoctl
 	build/cmake/pgaf_simulate --known keeper/sim/known_faults.txt --first now --seeds $(or $(SEEDS),10000)
@@ -107,5 +111,5 @@ mutants:
 bench: deps
 	tools/bench.sh
 
-.PHONY: simulate mutants package modules bench-module pg_autoctl install-worker install-programs uninstall-worker uninstall-programs deps demo test bench
+.PHONY: campaign simulate mutants package modules bench-module pg_autoctl install-worker install-programs uninstall-worker uninstall-programs deps demo test bench
 -include $(DEPS)

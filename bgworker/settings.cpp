@@ -154,6 +154,37 @@ SettingState StateOf(const config_generic &variable, const PostgresSetting *writ
     return state;
 }
 
+bool IsKnownUnsafe(const char *name) {
+    // Old names, and those of modules, are accepted.
+    if (strchr(name, '.') != nullptr || GetConfigOption(name, true, false) != nullptr) return true;
+    const Variables all = AllVariablesUnsafe();
+    for (int i = 0; i < all.count; ++i)
+        if (pg_strcasecmp(all.list[i]->name, name) == 0) return true;
+    return false;
+}
+
+/// As ProcessConfigFile goes: with a line that is no line, a file that is not there, or a name that
+/// nobody knows it changes nothing.
+void FindConfigErrorUnsafe(char *said, std::size_t size) {
+    constexpr int kFirstFile = 0;
+    ConfigVariable *first = nullptr;
+    ConfigVariable *last = nullptr;
+    (void)ParseConfigFile(ConfigFileName, true, nullptr, 0, kFirstFile, DEBUG5, &first, &last);
+    (void)ParseConfigFile(PG_AUTOCONF_FILENAME, false, nullptr, 0, kFirstFile, DEBUG5, &first,
+                          &last);
+    for (const ConfigVariable *one = first; one != nullptr && said[0] == '\0'; one = one->next) {
+        const char *const file = one->filename == nullptr ? "" : one->filename;
+        if (one->errmsg != nullptr) {
+            (void)pg_snprintf(said, size, "%s, line %d: %s", file, one->sourceline, one->errmsg);
+        } else if (!one->ignore && !IsKnownUnsafe(one->name)) {
+            (void)pg_snprintf(said, size,
+                              "%s, line %d: unrecognized configuration parameter \"%s\"", file,
+                              one->sourceline, one->name);
+        }
+    }
+    FreeConfigVariables(first);
+}
+
 bool HasLackUnsafe(core::ServerSizes &required) {
     if (!RecoveryInProgress() || GetRecoveryPauseState() != RECOVERY_PAUSED) return false;
     bool is_whole = false;
@@ -179,6 +210,13 @@ std::string LackOfServer() {
     if (missing.empty()) return "";
     return "replay has stopped: the primary uses \"" + missing.front().name + "\" " +
            missing.front().value + ", and a standby needs at least that";
+}
+
+std::string PgServer::ConfigProblem() {
+    char said[512] = "";
+    char *const out = said;
+    pg::CallPg([out] { FindConfigErrorUnsafe(out, sizeof said); });
+    return said;
 }
 
 core::Result<void> PgServer::CheckSetting(const std::string &name, const std::string &value) {

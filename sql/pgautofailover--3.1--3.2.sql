@@ -222,6 +222,16 @@ REVOKE ALL ON FUNCTION pgautofailover.copy_progress() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION pgautofailover.copy_progress() TO autoctl_node;
 COMMENT ON FUNCTION pgautofailover.copy_progress() IS 'Nodes whose data are being copied now, and how far that has come.';
 
+CREATE FUNCTION pgautofailover.node_lag(OUT node_id bigint, OUT received_lsn pg_lsn, OUT replay_lsn pg_lsn, OUT replay_lag bigint,
+    OUT replay_paused bool, OUT stalled_ms bigint, OUT cancelled_waits bigint, OUT unconfirmed_waits bigint)
+RETURNS SETOF record
+LANGUAGE c VOLATILE STRICT
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', $$pgautofailover_node_lag$$;
+REVOKE ALL ON FUNCTION pgautofailover.node_lag() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgautofailover.node_lag() TO autoctl_node;
+COMMENT ON FUNCTION pgautofailover.node_lag() IS 'What nodes whose PostgreSQL runs have reported last. Of a standby: received and replayed WAL, and the bytes between them. stalled_ms: how long WAL has waited for its disk, or for replay. Of a primary: commits since its start that were cancelled while they waited for synchronous standbys, and how many of them those have not confirmed.';
+
 -- Security: names, roles, secrets of nodes, limits.
 
 CREATE FUNCTION pgautofailover.is_host_name(host text)
@@ -444,7 +454,7 @@ BEGIN
     FOR f IN SELECT p.oid::pg_catalog.regprocedure AS called, p.proname, p.provolatile FROM pg_catalog.pg_proc p
              WHERE p.pronamespace = 'pgautofailover'::pg_catalog.regnamespace AND p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype
     LOOP
-        IF f.provolatile <> 'v' OR f.proname IN ('node_facts', 'failover_status', 'server_start', 'is_streaming', 'node_copies', 'copy_progress') THEN
+        IF f.provolatile <> 'v' OR f.proname IN ('node_facts', 'failover_status', 'server_start', 'is_streaming', 'node_copies', 'copy_progress', 'node_lag') THEN
             EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO autoctl_reader', f.called);
         END IF;
         IF f.proname !~ '^testing_' AND f.proname NOT IN ('report', 'node_active', 'check_node', 'check_order') THEN

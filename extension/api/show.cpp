@@ -72,6 +72,25 @@ PGAF_SQL_FUNCTION(pgautofailover_node_facts) {
     return Datum{0};
 }
 
+PGAF_SQL_FUNCTION(pgautofailover_node_lag) {
+    StartSet(fcinfo);
+    for (const facts::NodeFacts &f : facts::All()) {
+        const facts::PlainReport &report = f.report;
+        if (!f.has_report || !report.pg_running) continue;
+        const bool is_standby = report.in_recovery && report.replay_lsn != 0;
+        const std::uint64_t lag =
+            report.lsn > report.replay_lsn ? report.lsn - report.replay_lsn : 0;
+        PutRow(fcinfo,
+               {Int64GetDatum(f.key.node), LSNGetDatum(report.lsn), LSNGetDatum(report.replay_lsn),
+                Int64GetDatum(static_cast<std::int64_t>(lag)), BoolGetDatum(report.replay_paused),
+                Int64GetDatum(report.stall_ms), Int64GetDatum(report.cancelled_waits),
+                Int64GetDatum(report.unconfirmed_waits)},
+               {false, !is_standby, !is_standby, !is_standby, !is_standby, false,
+                report.in_recovery, report.in_recovery});
+    }
+    return Datum{0};
+}
+
 PGAF_SQL_FUNCTION(pgautofailover_dump_fsm) {
     StartSet(fcinfo);
     for (const core::RuleInfo &rule : core::Rules()) {

@@ -101,6 +101,7 @@ core::Report FromPlain(const NodeFacts &facts) {
     to.stall_age = Milliseconds{from.stall_ms};
     to.cancelled_waits = from.cancelled_waits;
     to.unconfirmed_waits = from.unconfirmed_waits;
+    to.cannot_reload = from.cannot_reload;
     to.problem = from.problem;
     to.pg_version = from.pg_version;
     to.settings_version = from.settings_version;
@@ -236,6 +237,7 @@ PlainReport ToPlain(const core::Report &from) {
     to.stall_ms = from.stall_age.count();
     to.cancelled_waits = from.cancelled_waits;
     to.unconfirmed_waits = from.unconfirmed_waits;
+    to.cannot_reload = from.cannot_reload;
     to.settings_version = from.settings_version;
     to.server_start = from.server_start;
     to.copying = from.copying;

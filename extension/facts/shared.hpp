@@ -67,6 +67,7 @@ struct PlainReport {
     bool receiver_streaming;
     bool receiver_sealed;
     bool replay_paused;
+    bool cannot_reload;
     int switch_count;
     std::array<PlainSwitch, core::kTimelineSwitchesMax> switches;
     int standby_count;

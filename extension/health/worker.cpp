@@ -28,8 +28,8 @@ using core::Milliseconds;
 using core::NodeId;
 
 constexpr std::size_t kProbesMax = 64;
-/// A node whose session was lost is asked again and again until its fate is known: at first soon, as
-/// processes that were killed may still hold their port, then this often.
+/// A node whose session was lost is asked again and again until its fate is known: at first soon,
+/// as processes that were killed may still hold their port, then this often.
 constexpr Milliseconds kLostProbeFirst{20};
 constexpr Milliseconds kLostProbePeriod{200};
 /// Healthy nodes are probed this many times less often.

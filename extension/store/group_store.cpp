@@ -102,8 +102,7 @@ Statement update_goal{
 Statement update_health{
     "UPDATE pgautofailover.node SET health = $2, healthchecktime = pg_catalog.now()"
     " WHERE nodeid = $1"};
-Statement update_wanted_copy{
-    "UPDATE pgautofailover.node SET wantedcopy = $2 WHERE nodeid = $1"};
+Statement update_wanted_copy{"UPDATE pgautofailover.node SET wantedcopy = $2 WHERE nodeid = $1"};
 Statement update_stall{
     "UPDATE pgautofailover.node SET replication_stall_since ="
     " CASE WHEN $2 THEN coalesce(replication_stall_since, pg_catalog.now()) END WHERE nodeid = $1"};

@@ -102,6 +102,7 @@ std::string World::WrongFact(const NodeView &row) const {
         if (server.phase == Phase::kWritable) return who + "is out of recovery";
         if (machine.data->IsStuck()) return who + "cannot replay its WAL";
         if (server.is_replay_paused) return who + "its replay is paused";
+        if (machine.data->conf.has_syntax_error) return who + "its settings cannot be read";
         // Who gets nothing writes nothing: then nobody can tell.
         const core::GroupView view = monitor_.View();
         const core::NodeView *const primary = core::FindPrimary(view);

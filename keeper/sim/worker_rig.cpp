@@ -61,6 +61,10 @@ void WorkerRig::TerminateSyncWaiters() {
     }
 }
 
+std::string WorkerRig::ConfigProblem() {
+    return machine_.data->conf.has_syntax_error ? "line 1: syntax error" : "";
+}
+
 worker::WaitsLeft WorkerRig::LeftWaiting() const { return S().waits_left; }
 
 void WorkerRig::TerminateClients() {

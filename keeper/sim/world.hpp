@@ -51,7 +51,7 @@ class World {
         bool with_prepare = false;
         bool with_cancels = false;
         bool with_reads = false;
-        bool keeps_images = false;    ///< of disks, for a return to them
+        bool keeps_images = false;  ///< of disks, for a return to them
     };
     explicit World(const Options &options);
     World(const World &) = delete;

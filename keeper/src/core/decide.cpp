@@ -301,7 +301,7 @@ FailoverOutlook OutlookOf(const GroupView &view) {
 
 bool IsPromotable(const GroupView &view, const NodeView &node) {
     if (!IsStable(node, NodeState::kSecondary) || node.candidate_priority <= 0) return false;
-    if (IsReplayStuck(view, node) || LetsNobodyIn(view, node)) return false;
+    if (IsReplayStuck(view, node) || LetsNobodyIn(view, node) || CannotReload(node)) return false;
     return CouldConclude(view, nullptr);
 }
 

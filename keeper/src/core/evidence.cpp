@@ -146,6 +146,10 @@ bool IsReplayStuck(const GroupView &view, const NodeView &node) {
            (node.report.receiver.replay_paused || node.report.stall_age >= view.timeouts.stall);
 }
 
+bool CannotReload(const NodeView &node) {
+    return node.has_report && node.report.pg_running && node.report.cannot_reload;
+}
+
 std::uint64_t ReplayLag(const NodeView &node) {
     const Lsn replayed = node.report.receiver.replay_lsn;
     const bool says = node.has_report && node.report.in_recovery && replayed.IsValid();
@@ -261,7 +265,7 @@ Liveness LivenessOf(const GroupView &view, const NodeView &node, std::string *wh
 int HealthOf(const GroupView &view, const NodeView &node) {
     const bool is_unfit = IsReplayStuck(view, node) || IsStalledPrimary(view, node) ||
                           IsBehindItsStandby(view, node) || LetsNobodyIn(view, node) ||
-                          (IsReporting(view, node) && IsDeaf(view, node));
+                          CannotReload(node) || (IsReporting(view, node) && IsDeaf(view, node));
     if (is_unfit) return 0;
     if (IsReporting(view, node)) return node.report.pg_running ? 1 : 0;
     if (IsProcessGone(node) || node.silent_age >= view.timeouts.unhealthy) return 0;

@@ -43,6 +43,8 @@ bool HasLostWal(const NodeView &standby);
 
 /// A standby that holds WAL and does not replay it: nobody knows when it could take over.
 bool IsReplayStuck(const GroupView &view, const NodeView &node);
+/// PostgreSQL cannot read its settings again: it could not be sealed, nor given another set.
+bool CannotReload(const NodeView &node);
 /// What it has to replay before it could accept writes, in bytes; 0 when it does not say.
 std::uint64_t ReplayLag(const NodeView &node);
 

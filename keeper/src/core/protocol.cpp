@@ -262,6 +262,7 @@ std::string EncodeWhole(const Report &report) {
             out.Put("cancelled_waits", report.cancelled_waits);
             out.Put("unconfirmed_waits", report.unconfirmed_waits);
         }
+        if (report.cannot_reload) out.PutFlag("cannot_reload", true);
         if (!report.problem.empty()) out.Put("problem", report.problem);
         if (!report.event.empty()) out.Put("event", report.event);
         if (!report.pg_version.empty()) out.Put("pg_version", report.pg_version);
@@ -334,6 +335,7 @@ Result<Report> DecodeReport(std::string_view text) {
             report.receiver = ReadReceiver(*receiver, problem);
         }
         in.Get("stall_ms", report.stall_age);
+        in.Get("cannot_reload", report.cannot_reload);
         in.Get("cancelled_waits", report.cancelled_waits);
         in.Get("unconfirmed_waits", report.unconfirmed_waits);
         in.Get("problem", report.problem);

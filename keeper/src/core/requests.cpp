@@ -265,6 +265,12 @@ Result<Decision> RemoveByForce(const GroupView &view, const NodeView &node) {
 Result<void> CheckReplay(const GroupView &view) {
     const NodeView *const node = view.Find(BestCandidate(view));
     if (node == nullptr) return {};
+    // It would go on streaming, and nobody could be promoted in its place.
+    if (CannotReload(*node))
+        return Fail(ProblemCode::kRefused,
+                    "cannot hand over to " + Describe(*node) + ": its settings cannot be read",
+                    "On that node: " + node->report.problem + ".",
+                    "Correct the file there; it is read again by itself.");
     const std::uint64_t lag = ReplayLag(*node);
     const bool is_stuck = IsReplayStuck(view, *node);
     if (!is_stuck && lag <= view.timeouts.replay_lag_bytes) return {};

@@ -20,6 +20,7 @@ constexpr core::Milliseconds kConfirmLook{20};
 constexpr core::Milliseconds kSenderLook{5};
 constexpr core::Milliseconds kSenderStart{1000};
 constexpr core::Milliseconds kConfigCheck{500};
+constexpr core::Milliseconds kSettingsCheck{2'000};  // of PostgreSQL
 constexpr core::Milliseconds kLogAgain{10'000};
 
 bool AwaitsStandby(core::NodeState state) {
@@ -84,6 +85,25 @@ void Keeper::LoadConfig() {
     }
     config_ = *config;
     ports_.link.SetConninfo(config_->monitor_conninfo);
+}
+
+/// Whoever breaks a file makes no error and no event: nothing is read before the next reload, and
+/// then nothing changes. A seal, a new set, a start would fail on the day they are needed.
+void Keeper::LookAtConfig() {
+    if (now_ < settings_check_at_) return;
+    settings_check_at_ = now_ + kSettingsCheck;
+    std::string problem = ports_.server.ConfigProblem();
+    const bool was_broken = !config_problem_.empty();
+    if (problem == config_problem_) return;
+    config_problem_ = std::move(problem);
+    report_at_ = now_;
+    if (!config_problem_.empty()) {
+        ports_.log.Warning("PostgreSQL cannot read its settings: " + config_problem_);
+    } else if (was_broken) {
+        ports_.log.Line("PostgreSQL can read its settings again");
+        // What was written meanwhile has not been read.
+        ports_.server.Reload();
+    }
 }
 
 /// Memory follows the disk: nothing is reported that a crash could take back.
@@ -408,7 +428,12 @@ void Keeper::Iterate() {
     if (!ports_.baton.TryTake()) return;
     next_wake_ = now_ + kTick;
     LoadConfig();
+    LookAtConfig();
     if (!config_ || !LoadRecord()) return;
+    // Somebody has started a node that rests, and not as a standby. With the monitor or without it.
+    const bool writes_at_rest =
+        record_->state == core::NodeState::kMaintenance && !facts.in_recovery;
+    if (writes_at_rest && !record_->has_own_writes && !NoteOwnWrites()) return;
     // What standbys may have had from this server already is not compared with it.
     const bool is_unseen = is_fresh_server_ && !ports_.gate.AdmitsStandbys();
     if (is_unseen && !facts.in_recovery && !begun_at_.IsValid()) {

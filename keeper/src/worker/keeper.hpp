@@ -37,6 +37,7 @@ class Keeper {
     void NoteStream(const ServerFacts &facts);
     bool LoadRecord();
     void LoadConfig();
+    void LookAtConfig();
     bool SaveRecord(const core::NodeRecord &record);
     bool SetState(core::NodeState state, const std::string &why);
 
@@ -97,6 +98,8 @@ class Keeper {
     std::int64_t config_stamp_ = 0;
     core::BootTime config_check_at_;
     std::string load_problem_;
+    core::BootTime settings_check_at_;
+    std::string config_problem_;  ///< PostgreSQL cannot read its settings
 
     std::optional<core::Reply> reply_;
     std::string orders_;  ///< as remembered on the disk

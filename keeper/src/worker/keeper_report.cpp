@@ -119,6 +119,8 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
     report.cancelled_waits = static_cast<std::int64_t>(waits.count);
     report.unconfirmed_waits = static_cast<std::int64_t>(waits.count - confirmed_waits_);
     report.problem = problem_.empty() ? housekeeping_problem_ : problem_;
+    report.cannot_reload = !config_problem_.empty();
+    if (report.cannot_reload) report.problem = config_problem_;
     if (!contradiction_.empty()) report.problem = contradiction_;
     if (!record_problem_.empty()) report.problem = record_problem_;
     if (report.problem.empty() && stall >= kStallNamed) report.problem = StallOf(facts);

@@ -105,6 +105,9 @@ class Server {
                                                           const std::string & /*value*/) {
         return {};
     }
+    /// The first error in the configuration's files with which a reload applies nothing, and a
+    /// start fails; empty: none.
+    [[nodiscard]] virtual std::string ConfigProblem() { return ""; }
     /// The settings that were written, and all others that wait for a restart, as they are in
     /// force.
     [[nodiscard]] virtual std::vector<core::SettingState> SettingStates(

@@ -1,5 +1,6 @@
 """What PostgreSQL really does beats what is on record: replay that stands still, a server that answers nobody, WAL
 that a disk has lost, a new primary that never comes back."""
+import json
 import os
 import pathlib
 import signal
@@ -24,6 +25,10 @@ def test_a_standby_whose_replay_is_paused_is_no_candidate(cluster):
     a.sql("CREATE TABLE t AS SELECT generate_series(1, 1000) AS id")
 
     wait_for(lambda: health(cluster, "b") == "0", 10, "the monitor knows that replay is paused")
+    shown = cluster.monitor.autoctl("show", "state").stdout
+    assert "of WAL not replayed yet, replay is paused" in shown, shown
+    row = next(n for n in json.loads(cluster.monitor.autoctl("show", "state", "--json").stdout) if n["nodename"] == "b")
+    assert row["replay_lag"] > 0 and row["replay_paused"] is True, row
     refused = cluster.monitor.autoctl("perform", "switchover", check=False)
     assert refused.returncode != 0
     assert "before it has replayed what it holds" in refused.stderr, refused.stderr
@@ -135,3 +140,24 @@ def test_a_primary_that_has_lost_wal_does_not_write_beside_its_standby(cluster):
     cluster.wait_states(a="secondary", b="primary")
     assert b.sql("SELECT count(*) FROM t") == "2000"
     wait_for(lambda: a.sql("SELECT count(*) FROM t") == "2000", 30, "a is a copy of b")
+
+
+def test_settings_that_cannot_be_read_are_named_before_the_day(cluster):
+    """A line that is no line: a reload changes nothing, so such a node could not be sealed, and could not start."""
+    a, b, c = cluster.group("a", "b", "c", options={"b": ("--candidate-priority", "90")})
+    a.sql("CREATE TABLE t(id int)")
+    conf = b.pgdata / "postgresql.conf"
+    good = conf.read_text()
+    conf.write_text(good + "\nwork_mem = = 4MB\n")
+    wait_for(lambda: health(cluster, "b") == "0", 20, "the monitor knows")
+    shown = cluster.monitor.autoctl("show", "state").stdout
+    assert "postgresql.conf, line" in shown and "syntax error" in shown, shown
+    refused = cluster.monitor.autoctl("perform", "promotion", "--name", "b", check=False)
+    assert refused.returncode != 0 and "its settings cannot be read" in refused.stderr, refused.stderr
+    assert a.sql("INSERT INTO t VALUES (0) RETURNING id").startswith("0")
+    conf.write_text(good + "\nwork_men = 4MB\n")
+    wait_for(lambda: 'unrecognized configuration parameter "work_men"' in cluster.monitor.autoctl("show", "state").stdout,
+             20, "a name that nobody knows")
+    conf.write_text(good + "\nwork_mem = 5MB\n")
+    wait_for(lambda: health(cluster, "b") == "1", 20, "it is mended")
+    wait_for(lambda: b.sql("SHOW work_mem") == "5MB", 10, "and was read again")

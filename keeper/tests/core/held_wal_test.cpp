@@ -239,5 +239,20 @@ TEST(Removal, AMemberIsNotDroppedWhileThePrimaryIsAway) {
     EXPECT_FALSE(RequestRemoval(view, kB, false));
 }
 
+TEST(Settings, WhoCannotReadThemIsNoCandidateAndTakesNothingOver) {
+    GroupView view = Steady();
+    ASSERT_TRUE(IsPromotable(view, *view.Find(kB)));
+    view.Find(kB)->report.cannot_reload = true;
+    view.Find(kB)->report.problem = "postgresql.conf, line 7: syntax error";
+    EXPECT_FALSE(IsPromotable(view, *view.Find(kB)));
+    EXPECT_EQ(HealthOf(view, *view.Find(kB)), 0);
+    const auto refused = RequestFailover(view, {.preferred = kB});
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_NE(refused.error().detail.find("line 7"), std::string::npos);
+    // One that is down is not healthy either.
+    view.Find(kB)->report.pg_running = false;
+    EXPECT_EQ(HealthOf(view, *view.Find(kB)), 0);
+}
+
 }  // namespace
 }  // namespace pgaf::core::test

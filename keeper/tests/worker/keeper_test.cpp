@@ -61,6 +61,19 @@ TEST(Record, IsAwaitedAndItsFaultIsSaidOnce) {
     EXPECT_FALSE(bench.world.sent.empty());
 }
 
+TEST(Record, ANodeThatRestsRemembersThatItWrote) {
+    Bench bench;
+    bench.SetRecord(NodeState::kMaintenance);
+    bench.MakeStandby();
+    bench.Begin();
+    EXPECT_FALSE(bench.world.Record().has_own_writes);
+    Bench other;
+    other.SetRecord(NodeState::kMaintenance);
+    other.MakeWritable();
+    other.Begin();
+    EXPECT_TRUE(other.world.Record().has_own_writes) << "also without the monitor";
+}
+
 TEST(Record, LearnsTheSystemIdentifierOnce) {
     Bench bench;
     bench.SetRecord(NodeState::kPrimary);

@@ -1,4 +1,5 @@
 #include "worker/overrides.hpp"
+#include "bench.hpp"
 #include "fake_world.hpp"
 #include "pgaf/core/pg_files.hpp"
 
@@ -7,6 +8,8 @@
 /// What other tools write into the configuration, and what becomes of it.
 namespace pgaf::worker {
 namespace {
+
+using core::Milliseconds;
 
 const std::string kMain = "/data/postgresql.conf";
 const std::string kAutomatic = "/data/postgresql.auto.conf";
@@ -35,6 +38,21 @@ TEST(Overrides, NothingIsIncludedThatIsNotThere) {
     world.files[kMain] = "port = 5432\n";
     EXPECT_FALSE(*RemoveOverrides(PortsOf(world), "/data"));
     EXPECT_EQ(world.files[kMain], "port = 5432\n");
+}
+
+TEST(Config, AnErrorIsTheNodesProblemBeforeTheDay) {
+    Bench bench;
+    bench.BeginStandby();
+    bench.world.config_problem = "/data/postgresql.conf, line 7: syntax error";
+    bench.RunFor(Milliseconds{2'500});
+    EXPECT_TRUE(bench.NextReport().cannot_reload);
+    EXPECT_EQ(bench.LastReport().problem, bench.world.config_problem);
+    bench.world.journal.clear();
+    bench.world.config_problem.clear();
+    bench.RunFor(Milliseconds{2'500});
+    EXPECT_FALSE(bench.NextReport().cannot_reload);
+    EXPECT_EQ(bench.LastReport().problem, "");
+    EXPECT_EQ(bench.world.Count("reload"), 1) << "what was written meanwhile is read";
 }
 
 }  // namespace

@@ -102,6 +102,9 @@ struct Report {
     /// synchronous standbys, and how many of them those have not confirmed yet.
     std::int64_t cancelled_waits = 0;
     std::int64_t unconfirmed_waits = 0;
+    /// Its configuration has an error, named in `problem`: a reload changes nothing, and the server
+    /// would not start.
+    bool cannot_reload = false;
     std::string problem;  ///< what the keeper cannot do now, in words; empty when all is well
     /// What happened once and belongs into the monitor's events; repeated until it is answered.
     std::string event{};
