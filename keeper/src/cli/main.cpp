@@ -63,10 +63,13 @@ const CLI::App *Deepest(const CLI::App &app) {
 
 int Main(int argc, char **argv) {
     std::vector<std::string> words(argv, argv + argc);
-    if (auto user = pgaf::cli::BecomeServiceUser(words); !user) {
+    pgaf::cli::HideSecrets({argv, static_cast<std::size_t>(argc)});
+    const auto status = pgaf::cli::BecomeServiceUser(words);
+    if (!status) {
         pgaf::io::SetUpLog(0);
-        return pgaf::cli::Explain(user.error());
+        return pgaf::cli::Explain(status.error());
     }
+    if (*status) return **status;
     std::vector<char *> pointers;
     pointers.reserve(words.size());
     for (std::string &word : words)
@@ -89,7 +92,6 @@ int Main(int argc, char **argv) {
         return pgaf::cli::kBadArguments;
     }
     pgaf::io::ForgetSecretVariables();
-    pgaf::cli::HideSecrets({argv, static_cast<std::size_t>(argc)});
     pgaf::io::SetUpLog(session.quiet ? -1 : session.verbose > 1 ? session.verbose - 1 : 0);
     if (!session.command) {
         fmt::print(stderr, "{}", Deepest(app)->help());

@@ -3,8 +3,13 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <grp.h>
+#include <poll.h>
 #include <pwd.h>
+#include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,8 +29,10 @@ extern char **environ;
 namespace pgaf::cli {
 namespace {
 
-/// The words, with their secrets: sudo writes what stands in its command line to the log.
-constexpr const char *kWordsVariable = "PG_AUTOCTL_ARGUMENTS";
+/// The name of the socket from which the words come.
+constexpr const char *kHandedVariable = "PG_AUTOCTL_HANDED";
+/// The usual status of a program that is not there.
+constexpr int kNoSudo = 127;
 
 Problem Untrusted(std::string_view why) {
     return {ProblemCode::kBadArgument,
@@ -84,36 +91,144 @@ Result<void> Drop(const User &user) {
     return {};
 }
 
-/// Our variables, by name: their values stand in no command line.
-std::string KeptVariables() {
-    std::string names = "PGDATA";
+/// The words and our variables. sudo writes its command line and the variables that it hands on to
+/// its log, so they come through a socket.
+std::string Payload(const std::vector<std::string> &words) {
+    std::vector<std::string> all{std::to_string(words.size())};
+    all.insert(all.end(), words.begin(), words.end());
     for (char **entry = environ; *entry != nullptr; ++entry) {
         const std::string_view text(*entry);
-        if (!text.starts_with("PG_AUTOCTL_")) continue;
-        names += "," + std::string(text.substr(0, text.find('=')));
+        if (text.starts_with("PG_AUTOCTL_") || text.starts_with("PGDATA=")) all.emplace_back(text);
     }
-    return names;
+    return EncodeWords(all);
 }
 
-/// Does not return when it succeeds.
-Problem CallSudo(const User &user, const std::vector<std::string> &words) {
-    (void)::setenv(kWordsVariable, EncodeWords(words).c_str(), 1);
+/// A name that the kernel has chosen, of no file.
+struct Address {
+    sockaddr_un address{};
+    socklen_t size = sizeof(sa_family_t);
+};
+
+io::UniqueFd Listen(Address &own) {
+    own.address.sun_family = AF_UNIX;
+    io::UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    auto *const address = reinterpret_cast<sockaddr *>(&own.address);
+    if (!listener.IsOpen() || ::bind(listener.Get(), address, own.size) != 0) return {};
+    own.size = sizeof own.address;
+    if (::getsockname(listener.Get(), address, &own.size) != 0 || ::listen(listener.Get(), 8) != 0)
+        return {};
+    return listener;
+}
+
+void SendAll(int peer, std::string_view text) {
+    while (!text.empty()) {
+        const ssize_t sent = ::send(peer, text.data(), text.size(), MSG_NOSIGNAL);
+        if (sent <= 0) return;
+        text.remove_prefix(static_cast<std::size_t>(sent));
+    }
+}
+
+/// Only the user himself hears it, who could read what comes of it anyway.
+bool Serve(int listener, uid_t uid, const std::string &payload) {
+    const io::UniqueFd peer(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+    ucred who{};
+    socklen_t size = sizeof who;
+    if (!peer.IsOpen() || ::getsockopt(peer.Get(), SOL_SOCKET, SO_PEERCRED, &who, &size) != 0 ||
+        who.uid != uid)
+        return false;
+    SendAll(peer.Get(), payload);
+    return true;
+}
+
+/// Waits for the end of sudo, and hands the words over meanwhile.
+int Attend(pid_t sudo, const io::UniqueFd &listener, uid_t uid, const std::string &payload) {
+    bool is_told = false;
+    int status = 0;
+    for (;;) {
+        const pid_t ended = ::waitpid(sudo, &status, is_told ? 0 : WNOHANG);
+        if (ended == sudo || (ended < 0 && errno != EINTR)) break;
+        constexpr int kLookAgainMs = 50;
+        pollfd waiting{listener.Get(), POLLIN, 0};
+        if (!is_told && ::poll(&waiting, 1, kLookAgainMs) > 0)
+            is_told = Serve(listener.Get(), uid, payload);
+    }
+    constexpr int kBySignal = 128;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : kBySignal + WTERMSIG(status);
+}
+
+std::vector<std::string> SudoCall(const User &user, const std::vector<std::string> &words) {
     std::vector<std::string> call{"sudo", "-H", "-u", user.name,
-                                  "--preserve-env=" + KeptVariables()};
+                                  std::string("--preserve-env=") + kHandedVariable};
     if (::isatty(STDIN_FILENO) == 0) call.emplace_back("-n");
     call.insert(call.end(), {"--", io::ProgramPath()});
     const std::vector<std::string> shown = WithoutSecrets(words);
     call.insert(call.end(), shown.begin() + 1, shown.end());
+    return call;
+}
+
+/// The status of what was done.
+Result<int> CallSudo(const User &user, const std::vector<std::string> &words) {
+    const std::string payload = Payload(words);
+    io::ForgetSecretVariables();
+    Address own;
+    const io::UniqueFd listener = Listen(own);
+    if (!listener.IsOpen())
+        return Fail(ProblemCode::kInternal, "could not open a socket", std::strerror(errno));
+    const std::string name(own.address.sun_path + 1, own.size - sizeof(sa_family_t) - 1);
+    std::vector<std::string> call = SudoCall(user, words);
     std::vector<char *> pointers;
     pointers.reserve(call.size() + 1);
     for (std::string &word : call)
         pointers.push_back(word.data());
     pointers.push_back(nullptr);
-    (void)::execvp(pointers.front(), pointers.data());
-    return {ProblemCode::kBadArgument,
-            fmt::format("could not act as user \"{}\", who owns PostgreSQL here", user.name),
-            fmt::format("sudo: {}.", std::strerror(errno)),
-            fmt::format("Log in as \"{}\".", user.name)};
+    (void)::setenv(kHandedVariable, name.c_str(), 1);
+    const pid_t sudo = ::fork();
+    if (sudo == 0) {
+        (void)::execvp(pointers.front(), pointers.data());
+        ::_exit(kNoSudo);
+    }
+    // Ctrl-C is for whoever does the work.
+    (void)::signal(SIGINT, SIG_IGN);
+    (void)::signal(SIGQUIT, SIG_IGN);
+    const int status = sudo > 0 ? Attend(sudo, listener, user.uid, payload) : kNoSudo;
+    if (status != kNoSudo) return status;
+    return Fail(ProblemCode::kBadArgument,
+                fmt::format("could not act as user \"{}\", who owns PostgreSQL here", user.name),
+                "sudo could not be started.", fmt::format("Log in as \"{}\".", user.name));
+}
+
+std::string ReadAll(int peer) {
+    std::string text;
+    std::array<char, 4096> part{};
+    for (ssize_t got = 0; (got = ::read(peer, part.data(), part.size())) > 0;)
+        text.append(part.data(), static_cast<std::size_t>(got));
+    return text;
+}
+
+/// What CallSudo sends.
+Result<void> TakeHanded(const std::string &name, std::vector<std::string> &words) {
+    (void)::unsetenv(kHandedVariable);
+    Address theirs;
+    theirs.address.sun_family = AF_UNIX;
+    const std::size_t room = sizeof theirs.address.sun_path - 1;
+    (void)name.copy(theirs.address.sun_path + 1, room);
+    theirs.size = static_cast<socklen_t>(sizeof(sa_family_t) + 1 + std::min(name.size(), room));
+    const io::UniqueFd peer(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const bool is_connected =
+        peer.IsOpen() &&
+        ::connect(peer.Get(), reinterpret_cast<sockaddr *>(&theirs.address), theirs.size) == 0;
+    std::vector<std::string> all;
+    if (is_connected) all = DecodeWords(ReadAll(peer.Get()));
+    const std::size_t count = all.empty() ? 0 : std::strtoul(all.front().c_str(), nullptr, 10);
+    if (count == 0 || all.size() <= count)
+        return Fail(ProblemCode::kInternal, "the words of the command did not arrive");
+    words.assign(all.begin() + 1, all.begin() + 1 + static_cast<std::ptrdiff_t>(count));
+    for (auto it = all.begin() + 1 + static_cast<std::ptrdiff_t>(count); it != all.end(); ++it) {
+        const std::size_t equals = it->find('=');
+        if (equals != it->npos)
+            (void)::setenv(it->substr(0, equals).c_str(), it->c_str() + equals + 1, 1);
+    }
+    return {};
 }
 
 }  // namespace
@@ -155,20 +270,21 @@ bool IsOfOwnUser(const std::vector<std::string> &words) {
            *command == "help";
 }
 
-Result<void> BecomeServiceUser(std::vector<std::string> &words) {
-    if (IsOfOwnUser(words)) return {};
+Result<std::optional<int>> BecomeServiceUser(std::vector<std::string> &words) {
+    std::optional<int> none;
+    if (IsOfOwnUser(words)) return none;
     const auto name = ReadUser();
     if (!name) return tl::unexpected(name.error());
-    if (!*name) return {};
+    if (!*name) return none;
     const std::optional<User> user = Found(::getpwnam((*name)->c_str()));
     if (!user || user->uid == 0)
         return tl::unexpected(Untrusted("It does not name an ordinary user of this machine."));
-    if (const auto handed = io::Env(kWordsVariable); handed && ::geteuid() == user->uid) {
-        words = DecodeWords(*handed);
-        return {};
+    if (const auto handed = io::Env(kHandedVariable); handed && ::geteuid() == user->uid) {
+        if (auto taken = TakeHanded(*handed, words); !taken) return Pass(taken);
+        return none;
     }
     const std::optional<User> typist = Typist();
-    if (::geteuid() == user->uid || !typist) return {};
+    if (::geteuid() == user->uid || !typist) return none;
     std::array<char, PATH_MAX> here{};
     const Homes homes{::getcwd(here.data(), here.size()) != nullptr ? here.data() : "/",
                       typist->home, user->home};
@@ -178,8 +294,13 @@ Result<void> BecomeServiceUser(std::vector<std::string> &words) {
     // Whose home this is may not let him in.
     if (::chdir("/") != 0)
         return Fail(ProblemCode::kInternal, "could not go to the root directory");
-    if (::geteuid() == 0) return Drop(*user);
-    return tl::unexpected(CallSudo(*user, words));
+    if (::geteuid() == 0) {
+        if (auto dropped = Drop(*user); !dropped) return Pass(dropped);
+        return none;
+    }
+    const auto status = CallSudo(*user, words);
+    if (!status) return tl::unexpected(status.error());
+    return *status;
 }
 
 }  // namespace pgaf::cli

@@ -25,8 +25,8 @@ std::vector<std::string> WordsOfService(const Homes &homes, std::vector<std::str
 /// Commands that act for whoever types: "do azure" has his keys and his login.
 bool IsOfOwnUser(const std::vector<std::string> &words);
 
-/// Makes `words` those that are to be carried out, by the user who is to do it. Ends in another
-/// program where that takes one; fails when it cannot be done.
-Result<void> BecomeServiceUser(std::vector<std::string> &words);
+/// Makes `words` those that are to be carried out by this process; or has them carried out by
+/// another one, and returns its exit status.
+Result<std::optional<int>> BecomeServiceUser(std::vector<std::string> &words);
 
 }  // namespace pgaf::cli

@@ -25,7 +25,7 @@ std::string EnvOr(const char *name, std::string_view otherwise) {
 }
 
 bool IsSecretVariable(std::string_view name) {
-    return name == "PG_AUTOCTL_MONITOR" || name == "PG_AUTOCTL_ARGUMENTS" ||
+    return name == "PG_AUTOCTL_MONITOR" ||
            (name.starts_with("PG_AUTOCTL_") && name.ends_with("PASSWORD"));
 }
 

@@ -84,6 +84,8 @@ Result<void> SaveRecord(const Paths &paths, const core::NodeRecord &record);
 Result<core::KeeperConfig> MakeKeeperConfig(const Config &config, const core::NodeRecord &record,
                                             const std::string &hostaddr);
 /// Also the file with the password of replication, whose path `config` gets.
+/// Of libpq, with the password of replication; it is written with keeper.conf.
+std::string PassfileOf(const Paths &paths);
 Result<void> SaveKeeperConfig(const Paths &paths, core::KeeperConfig &config);
 Result<core::KeeperConfig> LoadKeeperConfig(const Paths &paths);
 
