@@ -284,6 +284,10 @@ std::string EncodeWhole(const Report &report) {
         out.Name("receiver");
         WriteReceiver(writer, report.receiver);
         if (report.stall_age.count() > 0) out.Put("stall_ms", report.stall_age);
+        if (report.cancelled_waits > 0) {
+            out.Put("cancelled_waits", report.cancelled_waits);
+            out.Put("unconfirmed_waits", report.unconfirmed_waits);
+        }
         if (!report.problem.empty()) out.Put("problem", report.problem);
         if (!report.event.empty()) out.Put("event", report.event);
         if (!report.pg_version.empty()) out.Put("pg_version", report.pg_version);
@@ -356,6 +360,8 @@ Result<Report> DecodeReport(std::string_view text) {
             report.receiver = ReadReceiver(*receiver, problem);
         }
         in.Get("stall_ms", report.stall_age);
+        in.Get("cancelled_waits", report.cancelled_waits);
+        in.Get("unconfirmed_waits", report.unconfirmed_waits);
         in.Get("problem", report.problem);
         in.Get("event", report.event);
         in.Get("pg_version", report.pg_version);
