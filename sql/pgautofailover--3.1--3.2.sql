@@ -420,6 +420,10 @@ BEGIN
             USING ERRCODE = '54000', HINT = 'Send the last 1000.';
     END IF;
     PERFORM pgautofailover.check_node(n.nodeid) FROM pgautofailover.node n WHERE n.nodeid = report_timeline_history.node_id;
+    IF jsonb_array_length(history) + (SELECT count(*) FROM pgautofailover.node_timeline_history t
+                                      WHERE t.nodeid = report_timeline_history.node_id) > 5000 THEN
+        RAISE EXCEPTION 'node % has reported too many timelines', node_id USING ERRCODE = '54000';
+    END IF;
     INSERT INTO pgautofailover.node_timeline_history (nodeid, tli, parenttli, switchpoint_lsn)
     SELECT report_timeline_history.node_id, h.tli, h.parenttli, h.switchpoint::pg_lsn
     FROM jsonb_to_recordset(history) AS h(tli int, parenttli int, switchpoint text)

@@ -15,6 +15,7 @@
 
 #include "pgaf/core/intake.hpp"
 #include "pgaf/core/learn.hpp"
+#include "pgaf/core/plausible.hpp"
 
 /// The report call: facts up; goal, grant, synchronous set and peers down.
 namespace pgaf::api {
@@ -171,6 +172,7 @@ Group Process(Report &report, Reporter reporter, const std::string &replication_
         refused = core::RefusalReply(on_record, report, refusal);
         return group;
     }
+    pg::CheckOrRaise(core::CheckNumbers(group.view(), on_record.who, report));
     report = pg::ValueOrRaise(core::AdmitReport(on_record, std::move(report), reporter));
     const core::RowChange change = core::ChangeBy(on_record, report);
     const std::int64_t cancelled =

@@ -2,6 +2,7 @@
 
 #include "facts/wake.hpp"
 #include "pg/report.hpp"
+#include "settings.hpp"
 
 #include <algorithm>
 
@@ -148,6 +149,9 @@ void Teller::Tell() {
 void Announce(const GroupKey &group, const NodeRow &node, const std::string &description,
               const Cause &cause) {
     pg::Log(description);
+    // Whoever asks for one change after the other does not fill the disk.
+    constexpr int kDecisionsForOneReport = 10;
+    if (CountRecent(node.view.id) >= kDecisionsForOneReport * settings::EventsPerMinute()) return;
     InsertEvent(group, node, description, cause);
     facts::TellAtCommit();
 }

@@ -108,7 +108,8 @@ Statement update_stall{
     " CASE WHEN $2 THEN coalesce(replication_stall_since, pg_catalog.now()) END WHERE nodeid = $1"};
 Statement add_switch{
     "INSERT INTO pgautofailover.node_timeline_history (nodeid, tli, parenttli, switchpoint_lsn)"
-    " VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"};
+    " SELECT $1, $2, $3, $4 WHERE (SELECT count(*) FROM pgautofailover.node_timeline_history"
+    " WHERE nodeid = $1) < 5000 ON CONFLICT DO NOTHING"};
 Statement delete_node{"DELETE FROM pgautofailover.node WHERE nodeid = $1"};
 Statement upsert_group{
     "INSERT INTO pgautofailover.group_state (formationid, groupid, term, sync_goal_k, sync_goal,"

@@ -6,6 +6,7 @@
 #include "pgaf/core/intake.hpp"
 #include "pgaf/core/learn.hpp"
 #include "pgaf/core/pg_files.hpp"
+#include "pgaf/core/plausible.hpp"
 #include "world.hpp"
 
 namespace pgaf::sim {
@@ -179,6 +180,8 @@ void Monitor::OnReport(const Packet &packet) {
     if (!refusal) return Refuse(packet, refusal.error().message);
     if (*refusal != Refusal::kNone)
         return Answer(packet, RefusalReply(on_record, packet.report, *refusal));
+    if (const auto checked = CheckNumbers(group_, on_record.who, packet.report); !checked)
+        return Refuse(packet, checked.error().message);
     const auto admitted = AdmitReport(on_record, packet.report, Reporter::kOurs);
     if (!admitted) return Refuse(packet, admitted.error().message);
     const Report &report = *admitted;

@@ -126,6 +126,23 @@ SELECT f.sqlstate, f.message FROM test.fails($$SELECT test.report(1, 'single', '
 SELECT f.sqlstate, f.message FROM test.fails($$SELECT pgautofailover.report_timeline_history(7, (SELECT jsonb_agg(1) FROM generate_series(1, 1001)))$$) f;
 SELECT count(*) FROM generate_series(1, 200) i, test.report(7, 'single', jsonb_build_object('formation', 'other', 'event', 'event ' || i));
 SELECT count(*) < 150 AS limited FROM pgautofailover.event WHERE description LIKE '%: event %';
+-- Numbers that the group cannot have reached: what one report says must not make others look old, or use numbers up.
+SELECT more, f.sqlstate, f.message, f.detail FROM unnest(ARRAY['{"term": 5000000}', '{"sync_version": 5000000}', '{"known_sync_version": 5000000}',
+    '{"recorded_sync_version": 5000000}', '{"timeline": 5000}', '{"keeper_epoch": 5000000}', '{"sequence": 5000000}']::jsonb[]) more,
+    test.fails(format('SELECT test.report(7, %L, %L)', 'single', more || '{"formation": "other"}')) f;
+SELECT highest_timeline, term FROM pgautofailover.group_state WHERE formationid = 'other';
+SELECT f.sqlstate, f.message FROM generate_series(1, 6) i, test.fails(format($$SELECT pgautofailover.report_timeline_history(7, (SELECT jsonb_agg(
+    jsonb_build_object('tli', t + %s, 'parenttli', t, 'switchpoint', '0/1')) FROM generate_series(1, 1000) t))$$, i * 1000)) f;
+SELECT count(*) FROM pgautofailover.node_timeline_history WHERE nodeid = 7;
+-- Changes that lose nothing are free, and still they do not fill the disk.
+SELECT count(pgautofailover.set_node_candidate_priority('other', 'o', i % 50)) FROM generate_series(1, 1500) i;
+SELECT count(*) BETWEEN 1200 AND 1400 AS limited FROM pgautofailover.event WHERE nodeid = 7;
+BEGIN;
+INSERT INTO pgautofailover.formation (formationid) SELECT 'f' || i FROM generate_series(1, 2100) i;
+SELECT * FROM test.fails($$SELECT pgautofailover.create_formation('one more', 'pgsql', 'postgres', true, 0)$$);
+ROLLBACK;
+SELECT f.sqlstate FROM unnest(ARRAY[$$SELECT pgautofailover.report(E'\xff')$$, $$SELECT pgautofailover.register_node('default', E'\xc3\x28', 1, 'd')$$,
+    $$SELECT pgautofailover.report(convert_from('\x7b22ff'::bytea, 'UTF8'))$$]) call, test.fails(call) f;
 
 -- Random calls of every function: errors, and no server that goes away.
 CREATE FUNCTION test.random_value(type regtype) RETURNS text LANGUAGE sql VOLATILE AS $$
@@ -167,6 +184,18 @@ END
 $$;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA test TO PUBLIC;
 CREATE ROLE test_nobody;
+-- No type of an argument has been forgotten.
+SELECT type AS without_values FROM (SELECT t::regtype AS type, test.random_value(t::regtype) AS value
+    FROM pg_proc p, unnest(p.proargtypes) t, generate_series(1, 50)
+    WHERE p.pronamespace = 'pgautofailover'::regnamespace AND p.prorettype <> 'trigger'::regtype AND p.proname !~ '^testing_') v
+GROUP BY type HAVING count(DISTINCT value) < 2;
+CREATE FUNCTION test.memory_mb() RETURNS int LANGUAGE sql AS $$
+    SELECT (regexp_match(pg_read_file('/proc/self/status'), 'RssAnon:\s+(\d+)'))[1]::int / 1024
+$$;
+BEGIN;
+CALL test.fuzz('autoctl_node', 30);
+ROLLBACK;
+SELECT test.memory_mb() AS before \gset
 BEGIN;
 CALL test.fuzz('autoctl_node', 30);
 CALL test.fuzz('autoctl_operator', 20);
@@ -174,6 +203,7 @@ CALL test.fuzz('autoctl_reader', 10);
 CALL test.fuzz('test_nobody', 3);
 ROLLBACK;
 DROP ROLE test_nobody;
+SELECT test.memory_mb() - :before < 20 AS memory_is_bounded;
 SELECT count(*) > 0 AS still_here FROM pgautofailover.formation;
 \set ECHO none
 \i :abs_srcdir/include/teardown.psql

@@ -6,6 +6,7 @@
 
 #include "azure/host_keys.hpp"
 #include "azure/markers.hpp"
+#include "io/env.hpp"
 
 namespace pgaf::azure {
 namespace {
@@ -71,7 +72,7 @@ std::string PgBinDirectory(int pg_major) {
     return fmt::format("/usr/lib/postgresql/{}/bin", pg_major);
 }
 
-std::vector<std::string> ServerLines(const Install &install, const std::string &admin) {
+std::vector<std::string> ServerLines(const Install &install) {
     std::vector<std::string> lines = FirstLines(install);
     // Otherwise Debian's package makes and starts a cluster of its own on port 5432.
     lines.emplace_back("mkdir -p /etc/postgresql-common/createcluster.d");
@@ -80,10 +81,11 @@ std::vector<std::string> ServerLines(const Install &install, const std::string &
         "/etc/postgresql-common/createcluster.d/pgautofailover.conf");
     lines.push_back(fmt::format("apt install --no-install-recommends sudo postgresql-{}{}",
                                 install.pg_major, PackageWords(install)));
-    // For the directory of the sockets.
-    lines.push_back("usermod -a -G postgres " + admin);
-    // Debian's logind removes the shared memory of an ordinary user who has logged out.
-    lines.push_back("loginctl enable-linger " + admin);
+    // PostgreSQL belongs to a user who may not use sudo, and pg_autoctl acts as him. A machine of a
+    // former version has its data in the administrator's home.
+    lines.push_back(fmt::format(
+        "[ -e /etc/systemd/system/pgautofailover.service ] || {{ echo {0} > {1}; chmod 644 {1}; }}",
+        kServiceUser, io::kServiceUserFile));
     lines.push_back(HostKeyLine());
     lines.push_back(fmt::format("echo {}", kProvisioned));
     return lines;

@@ -23,12 +23,15 @@ struct Install {
 std::string DefaultPackage(int pg_major);
 std::string PgBinDirectory(int pg_major);
 
+/// Who owns PostgreSQL in the machines: the user of Debian's package, who may not use sudo.
+inline constexpr const char *kServiceUser = "postgres";
+
 /// The line that says that a machine is ready.
 inline constexpr const char *kProvisioned = "PROVISIONED-OK";
 
 /// For `az vm run-command --scripts`, run by root: a machine for PostgreSQL and pg_autoctl, as far
 /// as packages of a repository bring it there.
-std::vector<std::string> ServerLines(const Install &install, const std::string &admin);
+std::vector<std::string> ServerLines(const Install &install);
 /// The same for a machine that only has clients.
 std::vector<std::string> ClientLines(const Install &install);
 

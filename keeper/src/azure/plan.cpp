@@ -132,7 +132,7 @@ Lane NetworkLane(const Region &region, const Existing &existing) {
 Step Provision(const Region &region, const std::string &name, const Install &install) {
     const std::string machine = MachineOf(region, name);
     const std::vector<std::string> lines =
-        name == "app" ? ClientLines(install) : ServerLines(install, region.admin);
+        name == "app" ? ClientLines(install) : ServerLines(install);
     std::vector<std::string> argv{
         "vm",     "run-command", "invoke",       "--resource-group", GroupOf(region),
         "--name", machine,       "--command-id", "RunShellScript",   "--scripts"};

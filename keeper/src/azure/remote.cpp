@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "azure/install.hpp"
+#include "io/env.hpp"
 
 namespace pgaf::azure {
 namespace {
@@ -77,18 +78,23 @@ std::string NodeScript(Auth auth, int pg_major) {
 std::string AppRoleScript(int pg_major) {
     return Framed(pg_major,
                   fmt::format("  cd\n"
-                              "  [ -e ha/postmaster.pid ] || return 0\n"
-                              "  socket=$(sed -n 5p ha/postmaster.pid)\n"
-                              "  sql () {{ {}/psql -X -A -t -q -v ON_ERROR_STOP=1 -h \"$socket\" "
-                              "-d {} \"$@\"; }}\n"
+                              "  # Whose PostgreSQL is.\n"
+                              "  user=$(cat {4} 2>/dev/null || id -un)\n"
+                              "  home=$(getent passwd \"$user\" | cut -d : -f 6)\n"
+                              "  as () {{ sudo -n -u \"$user\" \"$@\"; }}\n"
+                              "  as test -e \"$home/ha/postmaster.pid\" || return 0\n"
+                              "  socket=$(as sed -n 5p \"$home/ha/postmaster.pid\")\n"
+                              "  sql () {{ as {0}/psql -X -A -t -q -v ON_ERROR_STOP=1 "
+                              "-h \"$socket\" -d {1} \"$@\"; }}\n"
                               "  # A standby has what the primary has.\n"
                               "  [ \"$(sql -c 'SELECT pg_is_in_recovery()')\" = f ] || return 0\n"
                               "  sql <<SQL\n"
                               "SET log_statement = 'none';\n"
                               "SET log_min_error_statement = 'panic';\n"
-                              "ALTER ROLE {} PASSWORD '${}';\n"
+                              "ALTER ROLE {2} PASSWORD '${3}';\n"
                               "SQL\n",
-                              PgBinDirectory(pg_major), kAppDatabase, kAppUser, kAppPassword));
+                              PgBinDirectory(pg_major), kAppDatabase, kAppUser, kAppPassword,
+                              io::kServiceUserFile));
 }
 
 std::string AppScript(Auth auth, int pg_major) {

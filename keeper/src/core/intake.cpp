@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "pgaf/core/plausible.hpp"
+
 namespace pgaf::core {
 namespace {
 
@@ -21,8 +23,6 @@ bool IsWithoutLimit(NodeState state) { return state == kSingle || state == kWait
 /// A machine that was started anew is silent for longer, and so is one that hangs: its lease has
 /// run out by then, or its session holds it.
 constexpr Milliseconds kSpokeLately{5000};
-/// More than this in one step is a bug, or a forgery.
-constexpr std::int64_t kStepMax = 1'000'000;
 
 /// Whether the keeper that reported last may still act for the node.
 bool IsAlive(const ReporterRow &row) {
@@ -35,9 +35,12 @@ bool IsAlive(const ReporterRow &row) {
     return has_spoken;
 }
 
-/// The number of the last one, or a little more.
-bool IsPlausible(std::int64_t number, std::int64_t last) {
-    return number >= 0 && number <= last + kStepMax;
+/// Reports are numbered one by one, and even without answers there are few in a millisecond. More
+/// would leave the keeper itself overtaken until it has counted as far.
+bool IsPlausibleNumber(const Report &report, const ReporterRow &row) {
+    constexpr std::int64_t kBurst = 100;
+    const std::int64_t most = row.last->sequence + kBurst + row.silent_age.count();
+    return report.sequence >= 0 && report.sequence <= most;
 }
 
 }  // namespace
@@ -86,8 +89,8 @@ Result<Refusal> CheckKeeper(const ReporterRow &row, const Report &report, Report
     if (reporter == Reporter::kForeign) return Refusal::kNone;
     const bool is_same = row.last != nullptr && row.last->keeper_epoch == report.keeper_epoch &&
                          row.last->instance == report.instance;
-    const bool is_plausible = IsPlausible(report.keeper_epoch, row.keeper_epoch) &&
-                              (!is_same || IsPlausible(report.sequence, row.last->sequence)) &&
+    const bool is_plausible = IsPlausibleStep(report.keeper_epoch, row.keeper_epoch) &&
+                              (!is_same || IsPlausibleNumber(report, row)) &&
                               report.timeline >= 0 && report.term >= 0 &&
                               report.sync_version >= 0 && report.known_sync_version >= 0;
     if (!is_plausible)

@@ -214,6 +214,32 @@ std::string RangeProblem(const Report &report) {
     return report.timeline == INT_MAX ? "\"timeline\" is the last one there can be" : "";
 }
 
+/// Of an answer, likewise; a lease that never ends would be a grant without limit.
+std::string RangeProblem(const Reply &reply) {
+    constexpr std::int64_t kMost = std::int64_t{1} << 62;
+    constexpr std::int64_t kLongest = 3'600'000;
+    const struct {
+        const char *name;
+        std::int64_t number;
+        std::int64_t most;
+    } numbers[] = {{"node_id", reply.node.value, kMost},
+                   {"group", reply.group, INT_MAX},
+                   {"goal_version", reply.goal_version, kMost},
+                   {"term", reply.term, kMost},
+                   {"lease_ms", reply.lease.count(), kLongest},
+                   {"report_interval_ms", reply.report_interval.count(), kLongest},
+                   {"sync_version", reply.sync_version, kMost},
+                   {"next_timeline", reply.next_timeline, INT_MAX - 1},
+                   {"needed_copy", reply.needed_copy, kMost},
+                   {"upstream", reply.upstream.value, kMost},
+                   {"known_epoch", reply.known_epoch, kMost}};
+    for (const auto &[name, number, most] : numbers) {
+        if (number < 0 || number > most)
+            return "\"" + std::string(name) + "\" is " + std::to_string(number);
+    }
+    return "";
+}
+
 }  // namespace
 
 namespace {
@@ -444,7 +470,9 @@ Result<Reply> DecodeReply(std::string_view text) {
         reply.refusal = static_cast<Refusal>(IndexOf(kRefusalNames, refusal));
         in.Get("known_epoch", reply.known_epoch);
         in.Get("copy_reason", reply.copy_reason);
+        reply.copy_reason = Printable(reply.copy_reason);
     }
+    if (problem.empty()) problem = RangeProblem(reply);
     if (!problem.empty()) return Fail(ProblemCode::kCorrupt, "invalid reply: " + problem);
     return reply;
 }

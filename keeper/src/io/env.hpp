@@ -17,6 +17,9 @@ bool IsSecretVariable(std::string_view name);
 /// Overwrites them, for /proc and for children, once they have been read.
 void ForgetSecretVariables();
 
+/// Where an administrator says who owns PostgreSQL on this machine: see cli/service_user.hpp.
+inline constexpr const char *kServiceUserFile = "/etc/pg_autoctl.user";
+
 std::string OsUser();
 std::string HomeDirectory();
 std::string LocalHostname();

@@ -28,7 +28,7 @@ class Cancel {
 
 struct Command {
     std::vector<std::string> argv{};
-    /// Added to our environment; secrets go here and never into argv.
+    /// Added to our environment; no secrets, which its owner and root could read all the while.
     std::vector<std::pair<std::string, std::string>> env{};
     std::string input{};
     /// Each line of stderr as it comes.

@@ -166,10 +166,12 @@ Result<core::KeeperConfig> MakeKeeperConfig(const Config &config, const core::No
     return keeper;
 }
 
+std::string PassfileOf(const Paths &paths) { return paths.directory + "/replication.pass"; }
+
 Result<void> SaveKeeperConfig(const Paths &paths, core::KeeperConfig &config) {
     // PostgreSQL writes a changed primary_conninfo into its log, with whatever is in it.
     if (!config.replication_password.empty()) {
-        config.passfile = paths.directory + "/replication.pass";
+        config.passfile = PassfileOf(paths);
         const std::string line = core::PassfileLine(config.replication_password);
         const auto old = io::ReadFile(config.passfile);
         if (!old || *old != line) {

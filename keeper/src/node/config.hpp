@@ -83,6 +83,8 @@ Result<void> SaveRecord(const Paths &paths, const core::NodeRecord &record);
 /// What the worker needs, from what the operator chose. `hostaddr`: numeric address of the monitor.
 Result<core::KeeperConfig> MakeKeeperConfig(const Config &config, const core::NodeRecord &record,
                                             const std::string &hostaddr);
+/// Of libpq, with the password of replication; it is written with keeper.conf.
+std::string PassfileOf(const Paths &paths);
 /// Also the file with the password of replication, whose path `config` gets.
 Result<void> SaveKeeperConfig(const Paths &paths, core::KeeperConfig &config);
 Result<core::KeeperConfig> LoadKeeperConfig(const Paths &paths);

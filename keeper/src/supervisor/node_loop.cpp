@@ -6,6 +6,7 @@
 /// NodeLoop as the keeper: what it reports, and how it obeys. Steps are in node_steps.cpp, what it
 /// watches while PostgreSQL runs in node_watch.cpp.
 #include "pgaf/core/intake.hpp"
+#include "pgaf/core/plausible.hpp"
 
 namespace pgaf::supervisor {
 namespace {
@@ -173,6 +174,8 @@ void NodeLoop::OnReply(const core::Reply &reply, int tag) {
     if (tag == round_) event_.clear();         // heard, also when the worker is the keeper by now
     if (!is_keeper_ || tag != round_) return;  // answers a report of another time
     if (exit_status_) return Exit(*exit_status_);
+    const std::string why = core::ImplausibleOrder(record_, reply);
+    if (!why.empty()) return SayProblem("the monitor's answer is not believed: " + why);
     last_reply_ = Now();
     refusal_ = reply.refusal;
     first_answer_by_ = {};

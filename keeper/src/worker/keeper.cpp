@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "pgaf/core/intake.hpp"
+#include "pgaf/core/plausible.hpp"
 
 namespace pgaf::worker {
 namespace {
@@ -174,6 +175,8 @@ void Keeper::TakeAnswer() {
         SetProblem("the monitor's answer is not understood: " + reply.error().message);
         return;
     }
+    const std::string why = core::ImplausibleOrder(*record_, *reply);
+    if (!why.empty()) return SetProblem("the monitor's answer is not believed: " + why);
     if (reply->node == record_->node && reply->refusal != core::Refusal::kNone)
         return OnRefusal(*reply);
     // One that has forgotten what we know is as good as one that is silent.

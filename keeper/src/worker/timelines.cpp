@@ -2,12 +2,12 @@
 
 #include <cstdio>
 
+#include "pgaf/core/plausible.hpp"
+
 namespace pgaf::worker {
 namespace {
 
 constexpr core::Milliseconds kLookAgain{500};
-/// More reserved numbers than this mean that something else is wrong.
-constexpr int kReservedMax = 1000;
 
 std::string HistoryName(int timeline) {
     char name[32];
@@ -41,7 +41,7 @@ const core::TimelineHistory &HistoryReader::Of(int timeline) const {
 
 core::Result<void> ReserveTimelines(const Ports &ports, const std::string &pgdata,
                                     const core::WalPosition &own, int next) {
-    if (next - own.timeline > kReservedMax) {
+    if (next - own.timeline > core::kReservedMost) {
         return core::Fail(core::ProblemCode::kBadState,
                           "timeline " + std::to_string(next) +
                               " is asked for, and this server is on " +

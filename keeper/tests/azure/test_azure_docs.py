@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 from faults import children_of
-from tutorial import ROOT, Tutorial, make_package
+from harness import wait_for
+from tutorial import ROOT, Tutorial, make_package, make_repository, owners_are_no_administrators
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +32,25 @@ def test_every_command_of_the_page_works(tutorial):
         assert re.search(rf"^ha-demo-paris-{name} ", done.stdout, re.MULTILINE), done.stdout
     assert re.search(r"paris-c .* secondary \| +secondary$", done.stdout, re.MULTILINE), done.stdout
     assert tutorial.world.left_over() == []
+
+
+def test_every_command_that_is_typed_by_hand_works(tutorial):
+    """The blocks of the manual route, in one shell: ha-admin types, and postgres, who may not use sudo, owns the servers."""
+    make_repository(tutorial.world.directory / "repository", tutorial.world.home / "pgautofailover.deb")
+    page = (ROOT / "docs/azure.md").read_text()
+    blocks = re.findall(r"```bash\n(.*?)```", page, flags=re.DOTALL)
+    assert len(blocks) == 4 and "sudo -u postgres tee" in blocks[-1]
+    done = tutorial.sh("mkdir -p -m 700 .ssh\n" + "\n".join(blocks), timeout=600)
+    assert "ha-demo-a.internal.cloudapp.net" in done.stdout, done.stdout
+    state = "pg_autoctl show state --pgdata monitor"
+    wait_for(lambda: re.search(r"secondary \| +secondary$", tutorial.on("ha-demo-monitor", state), re.MULTILINE), 60,
+             "the second node is a secondary")
+    for machine in ("ha-demo-monitor", "ha-demo-a", "ha-demo-b"):
+        owners_are_no_administrators(tutorial, machine)
+    app = "psql -X -A -t 'host=ha-demo-a.internal.cloudapp.net dbname=appdb user=ha-admin sslmode=require' -c 'SELECT 1'"
+    assert tutorial.on("ha-demo-app", app) == "1"
+    tutorial.sh("az group delete --yes --name ha-demo")
+    (tutorial.world.directory / "repository" / "Packages").write_text("")
 
 
 def interrupt_at(tutorial, text):
@@ -57,14 +77,4 @@ def test_nodes_go_on_after_an_interruption_in_any_stage(tutorial):
     shown = tutorial.autoctl("create nodes --region nyc").stdout
     assert re.search(r"nyc-a .* primary \| +primary$", shown, re.MULTILINE), shown
     assert re.search(r"nyc-b .* secondary \| +secondary$", shown, re.MULTILINE), shown
-    warns_about_shared_memory(tutorial)
     tutorial.autoctl("drop region --region nyc --yes")
-
-
-def warns_about_shared_memory(tutorial):
-    """Where the user does not linger, and systemd is what runs."""
-    show = "pg_autoctl show systemd --pgdata ha 2>&1 >/dev/null"
-    assert "RemoveIPC" not in tutorial.on("ha-demo-nyc-a", show)
-    told = tutorial.on("ha-demo-nyc-a", f"sudo mkdir -p /run/systemd/system; sudo loginctl disable-linger ha-admin; {show}; "
-                                        f"sudo loginctl enable-linger ha-admin; {show}")
-    assert told.count("RemoveIPC=yes") == 1 and "sudo loginctl enable-linger ha-admin" in told

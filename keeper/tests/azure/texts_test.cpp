@@ -146,12 +146,12 @@ TEST(CheckInstall, RefusesWhatIsNoPackage) {
 TEST(Install, ChoosesTheMajorVersionEverywhere) {
     const Install install{.pg_major = 17, .apt_source = "deb https://example.org it's main"};
     std::string text;
-    for (const std::string &line : ServerLines(install, "ha-admin"))
+    for (const std::string &line : ServerLines(install))
         text += line + "\n";
     EXPECT_NE(text.find("postgresql-17 postgresql-17-pgautofailover"), std::string::npos) << text;
     EXPECT_EQ(text.find("15"), std::string::npos) << text;
     EXPECT_NE(text.find(R"('deb https://example.org it'\''s main')"), std::string::npos) << text;
-    EXPECT_NE(text.find("enable-linger ha-admin"), std::string::npos);
+    EXPECT_NE(text.find("|| { echo postgres > /etc/pg_autoctl.user; chmod 644"), std::string::npos);
 }
 
 TEST(Progress, IsALineForEachMachine) {

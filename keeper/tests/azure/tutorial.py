@@ -129,6 +129,16 @@ class Client:
             self.process.wait()
 
 
+def owners_are_no_administrators(tutorial, machine):
+    """The servers of the machine, supervisors included, run as somebody who cannot become root."""
+    seen = tutorial.on(machine, "ps -e -o user= -o comm= | grep -E 'postgres$|pg_autoctl$' | sort -u")
+    assert {line.split()[0] for line in seen.splitlines()} == {"postgres"} and "pg_autoctl" in seen, seen
+    may = tutorial.on(machine, "sudo -u postgres sh -c 'cd /; sudo -n id; id' 2>&1", check=False)
+    assert "uid=0" not in may and "password is required" in may and "(sudo)" not in may, may
+    listed = tutorial.on(machine, "sudo sudo -l -U postgres 2>&1", check=False)
+    assert "is not allowed to run sudo" in listed and "may run" not in listed, listed
+
+
 def ssh_options():
     from world import SSH_OPTIONS
     return SSH_OPTIONS

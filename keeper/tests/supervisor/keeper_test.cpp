@@ -102,6 +102,29 @@ TEST(Keeper, ANodeFromAnOldDiskTakesANewEpochAndIsNoPrimary) {
     EXPECT_FALSE(bench.world.is_running);
 }
 
+// The true monitor would refuse the report of such a keeper for ever.
+TEST(Keeper, AMonitorThatLeapsIsNotObeyed) {
+    for (const bool is_epoch : {true, false}) {
+        Bench bench;
+        bench.world.disk.state = NodeState::kSecondary;
+        bench.Begin();
+        const core::NodeRecord before = bench.world.disk;
+        core::Reply reply;
+        reply.node = bench.world.disk.node;
+        reply.goal = NodeState::kPreparePromotion;
+        if (is_epoch) reply.refusal = core::Refusal::kOldMemory;
+        (is_epoch ? reply.known_epoch : reply.term) = std::int64_t{1} << 61;
+        bench.Loop().OnReply(reply, bench.world.sent.back().tag);
+        EXPECT_EQ(bench.world.disk, before);
+        EXPECT_EQ(bench.Loop().Record(), before);
+        bench.RunFor(Milliseconds{1000});
+        EXPECT_NE(bench.world.sent.back().report.problem.find("is not believed"),
+                  std::string::npos);
+        bench.Answer(NodeState::kSecondary);
+        EXPECT_TRUE(bench.world.is_running) << "the true one is";
+    }
+}
+
 TEST(Keeper, APrimaryThatCrashesWhileTheMonitorIsAwayStartsAndIsToAskItsStandbys) {
     Bench bench;
     bench.world.disk.state = bench.world.disk.goal = NodeState::kPrimary;

@@ -192,6 +192,26 @@ TEST(Reply, OfANewerTermIsDurableAtOnce) {
     EXPECT_EQ(bench.NextReport().term, 6);
 }
 
+// An impostor could otherwise make the true monitor look old for ever.
+TEST(Reply, ThatLeapsLeavesNothingBehind) {
+    Bench bench;
+    bench.BeginPrimary();
+    bench.NextReport();
+    const core::NodeRecord record = bench.world.Record();
+    const BootTime deadline = bench.world.deadline;
+    core::Reply reply = Bench::GrantOf(NodeState::kPrimary);
+    reply.term = std::int64_t{1} << 61;
+    bench.Answer(reply);
+    EXPECT_EQ(bench.world.Record(), record);
+    EXPECT_EQ(bench.world.deadline, deadline);
+    ASSERT_FALSE(bench.world.lines.empty());
+    EXPECT_NE(bench.world.lines.back().find("is not believed: it has term"), std::string::npos);
+    bench.RunFor(Milliseconds{600});
+    bench.NextReport();
+    bench.Answer(Bench::GrantOf(NodeState::kPrimary));
+    EXPECT_GT(bench.world.deadline, deadline) << "the true one is obeyed as before";
+}
+
 TEST(Reply, ThatIsNotUnderstoodIsAProblem) {
     Bench bench;
     bench.BeginPrimary();

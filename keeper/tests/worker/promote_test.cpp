@@ -2,6 +2,7 @@
 // numbers of timelines of others reserved; a drained primary goes on only with a grant.
 // Method: the keeper over fakes, in virtual time.
 #include "bench.hpp"
+#include "pgaf/core/plausible.hpp"
 #include "worker/timelines.hpp"
 
 namespace pgaf::worker {
@@ -217,12 +218,15 @@ TEST(Unfence, TheSynchronousSetIsReadBeforeTheGateOpens) {
     EXPECT_EQ(bench.world.fence, Fence::kOpen);
 }
 
-TEST(Timelines, MoreThanAThousandReservedNumbersAreRefused) {
+TEST(Timelines, TooManyReservedNumbersAreRefused) {
     FakeWorld world;
-    EXPECT_FALSE(ReserveTimelines(PortsOf(world), "/data", {2, {0x5000}, {}}, 1003));
+    EXPECT_FALSE(
+        ReserveTimelines(PortsOf(world), "/data", {2, {0x5000}, {}}, 3 + core::kReservedMost));
     EXPECT_TRUE(world.journal.empty());
-    EXPECT_TRUE(ReserveTimelines(PortsOf(world), "/data", {2, {0x5000}, {}}, 1002));
-    EXPECT_EQ(world.journal.size(), 2 * 999U) << "each is written and archived";
+    EXPECT_TRUE(
+        ReserveTimelines(PortsOf(world), "/data", {2, {0x5000}, {}}, 2 + core::kReservedMost));
+    EXPECT_EQ(world.journal.size(), 2U * (core::kReservedMost - 1))
+        << "each is written and archived";
 }
 
 TEST(Timelines, AReservedNumberCarriesTheWholeHistory) {

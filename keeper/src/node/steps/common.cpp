@@ -24,11 +24,11 @@ std::string UpstreamConninfo(const StepContext &context, const core::Peer &peer)
            " dbname=postgres application_name=pgautofailover_copy";
 }
 
-std::vector<std::pair<std::string, std::string>> PasswordEnv(const StepContext &context) {
+std::vector<std::pair<std::string, std::string>> CopyEnv(const StepContext &context) {
     std::vector<std::pair<std::string, std::string>> env{{"LC_ALL", "C"}};
-    if (!context.config.replication_password.empty()) {
-        env.emplace_back("PGPASSWORD", context.config.replication_password);
-    }
+    // Not the password itself: a copy takes hours, and its environment is seen all the while.
+    if (!context.config.replication_password.empty())
+        env.emplace_back("PGPASSFILE", PassfileOf(context.paths));
     return env;
 }
 

@@ -88,7 +88,7 @@ Result<void> RealStepEffects::Connect(const core::Peer &upstream) {
 Result<void> RealStepEffects::RunCopying(std::vector<std::string> argv,
                                          std::function<void(std::string_view)> on_line) {
     auto done = io::RunChecked({.argv = std::move(argv),
-                                .env = PasswordEnv(context_),
+                                .env = CopyEnv(context_),
                                 .on_line = std::move(on_line),
                                 .cancel = context_.cancel});
     if (!done) return Pass(done);

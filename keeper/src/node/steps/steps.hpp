@@ -58,6 +58,6 @@ void ArchiveReadyWal(const StepContext &context);
 
 /// Connection string without a password; that goes through the environment.
 std::string UpstreamConninfo(const StepContext &context, const core::Peer &peer);
-std::vector<std::pair<std::string, std::string>> PasswordEnv(const StepContext &context);
+std::vector<std::pair<std::string, std::string>> CopyEnv(const StepContext &context);
 
 }  // namespace pgaf::node

@@ -188,9 +188,13 @@ umask 077
 PATH=$PATH:/usr/lib/postgresql/15/bin
 main () {
   cd
-  [ -e ha/postmaster.pid ] || return 0
-  socket=$(sed -n 5p ha/postmaster.pid)
-  sql () { /usr/lib/postgresql/15/bin/psql -X -A -t -q -v ON_ERROR_STOP=1 -h "$socket" -d appdb "$@"; }
+  # Whose PostgreSQL is.
+  user=$(cat /etc/pg_autoctl.user 2>/dev/null || id -un)
+  home=$(getent passwd "$user" | cut -d : -f 6)
+  as () { sudo -n -u "$user" "$@"; }
+  as test -e "$home/ha/postmaster.pid" || return 0
+  socket=$(as sed -n 5p "$home/ha/postmaster.pid")
+  sql () { as /usr/lib/postgresql/15/bin/psql -X -A -t -q -v ON_ERROR_STOP=1 -h "$socket" -d appdb "$@"; }
   # A standby has what the primary has.
   [ "$(sql -c 'SELECT pg_is_in_recovery()')" = f ] || return 0
   sql <<SQL

@@ -221,8 +221,7 @@ finish
         'mkdir -p /etc/postgresql-common/createcluster.d' \
         'echo '\''create_main_cluster = false'\'' > /etc/postgresql-common/createcluster.d/pgautofailover.conf' \
         'apt install --no-install-recommends sudo postgresql-15 postgresql-15-pgautofailover' \
-        'usermod -a -G postgres ha-admin' \
-        'loginctl enable-linger ha-admin' \
+        '[ -e /etc/systemd/system/pgautofailover.service ] || { echo postgres > /etc/pg_autoctl.user; chmod 644 /etc/pg_autoctl.user; }' \
         'for key in /etc/ssh/ssh_host_*_key.pub; do echo "PGAF-HOST-KEY $(cut -d '\'' '\'' -f 1,2 "$key")"; done' \
         'echo PROVISIONED-OK'
   remember ha-demo-paris-monitor
@@ -246,8 +245,7 @@ jobs="$jobs $!:ha-demo-paris-monitor"
         'mkdir -p /etc/postgresql-common/createcluster.d' \
         'echo '\''create_main_cluster = false'\'' > /etc/postgresql-common/createcluster.d/pgautofailover.conf' \
         'apt install --no-install-recommends sudo postgresql-15 postgresql-15-pgautofailover' \
-        'usermod -a -G postgres ha-admin' \
-        'loginctl enable-linger ha-admin' \
+        '[ -e /etc/systemd/system/pgautofailover.service ] || { echo postgres > /etc/pg_autoctl.user; chmod 644 /etc/pg_autoctl.user; }' \
         'for key in /etc/ssh/ssh_host_*_key.pub; do echo "PGAF-HOST-KEY $(cut -d '\'' '\'' -f 1,2 "$key")"; done' \
         'echo PROVISIONED-OK'
   remember ha-demo-paris-a
@@ -271,8 +269,7 @@ jobs="$jobs $!:ha-demo-paris-a"
         'mkdir -p /etc/postgresql-common/createcluster.d' \
         'echo '\''create_main_cluster = false'\'' > /etc/postgresql-common/createcluster.d/pgautofailover.conf' \
         'apt install --no-install-recommends sudo postgresql-15 postgresql-15-pgautofailover' \
-        'usermod -a -G postgres ha-admin' \
-        'loginctl enable-linger ha-admin' \
+        '[ -e /etc/systemd/system/pgautofailover.service ] || { echo postgres > /etc/pg_autoctl.user; chmod 644 /etc/pg_autoctl.user; }' \
         'for key in /etc/ssh/ssh_host_*_key.pub; do echo "PGAF-HOST-KEY $(cut -d '\'' '\'' -f 1,2 "$key")"; done' \
         'echo PROVISIONED-OK'
   remember ha-demo-paris-b

@@ -109,6 +109,8 @@ def make_user(machine):
     (ssh / "authorized_keys").chmod(0o600)
     for path in (ssh, ssh / "authorized_keys"):
         shutil.chown(path, record.pw_uid, record.pw_gid)
+    # PostgreSQL is on the disk already, and so is its user; its home is as the package leaves it.
+    shutil.chown("/var/lib/postgresql", "postgres", "postgres")
     sudoers = pathlib.Path("/etc/sudoers.d/90-cloud-init-users")
     sudoers.write_text(f"{user} ALL=(ALL) NOPASSWD:ALL\n")
     sudoers.chmod(0o440)

@@ -19,7 +19,7 @@ import manager  # noqa: E402
 VISIBLE = {"bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "etc", "var", "proc", "sys", "dev", "run", "tmp"}
 # These are empty at first, and on the machine's own disk.
 EMPTY = ["boot", "home", "media", "mnt", "opt", "root", "srv", "etc/systemd", "etc/ssh", "etc/apt/sources.list.d", "etc/sudoers.d", "usr/local", "var/log", "var/tmp",
-         "var/lib/apt/lists", "var/lib/systemd", "var/spool", "var/mail", "var/backups", "var/lib/waagent"]
+         "var/lib/apt/lists", "var/lib/postgresql", "var/lib/systemd", "var/spool", "var/mail", "var/backups", "var/lib/waagent"]
 MODES = {"root": 0o700, "tmp": 0o1777, "var/tmp": 0o1777}
 DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 
