@@ -100,6 +100,7 @@ core::Report FromPlain(const NodeFacts &facts) {
                    .replay_paused = from.replay_paused};
     to.stall_age = Milliseconds{from.stall_ms};
     to.problem = from.problem;
+    to.is_damaged = from.damaged;
     to.pg_version = from.pg_version;
     to.settings_version = from.settings_version;
     to.server_start = from.server_start;
@@ -230,6 +231,7 @@ PlainReport ToPlain(const core::Report &from) {
     to.receiver_sealed = from.receiver.sealed;
     to.replay_lsn = from.receiver.replay_lsn.value;
     to.replay_paused = from.receiver.replay_paused;
+    to.damaged = from.is_damaged;
     to.stall_ms = from.stall_age.count();
     to.settings_version = from.settings_version;
     to.server_start = from.server_start;

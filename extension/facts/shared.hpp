@@ -64,6 +64,7 @@ struct PlainReport {
     bool receiver_streaming;
     bool receiver_sealed;
     bool replay_paused;
+    bool damaged;
     int switch_count;
     std::array<PlainSwitch, core::kTimelineSwitchesMax> switches;
     int standby_count;

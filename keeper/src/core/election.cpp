@@ -143,7 +143,7 @@ const NodeView *MostAdvanced(const std::vector<const NodeView *> &nodes) {
 const NodeView *ChooseWinner(const GroupView &view, const std::vector<const NodeView *> &running) {
     const NodeView *best = nullptr;
     const auto rank = [&view](const NodeView &node) {
-        return std::tuple(node.id == view.preferred, !LetsNobodyIn(view, node),
+        return std::tuple(node.id == view.preferred, !LetsNobodyIn(view, node), !IsDamaged(node),
                           !IsReplayStuck(view, node), node.candidate_priority, node.report.lsn,
                           -node.id.value);
     };

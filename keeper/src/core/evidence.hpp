@@ -43,6 +43,10 @@ bool HasLostWal(const NodeView &standby);
 
 /// A standby that holds WAL and does not replay it: nobody knows when it could take over.
 bool IsReplayStuck(const GroupView &view, const NodeView &node);
+
+/// PostgreSQL has found a part of its data damaged. It serves what is whole, and holds all WAL: it
+/// stays a member, is chosen last, and is nobody's source while another is whole.
+bool IsDamaged(const NodeView &node);
 /// What it has to replay before it could accept writes, in bytes; 0 when it does not say.
 std::uint64_t ReplayLag(const NodeView &node);
 

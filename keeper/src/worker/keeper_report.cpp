@@ -38,6 +38,7 @@ std::string SignatureOf(const core::Report &report) {
     add(report.receiver.streaming);
     add(report.receiver.sealed);
     add(report.receiver.replay_paused);
+    add(report.is_damaged);
     add(report.settings_version);
     add(report.refused_settings);
     add(report.settings_mark);
@@ -118,6 +119,11 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
     report.problem = problem_.empty() ? housekeeping_problem_ : problem_;
     if (!contradiction_.empty()) report.problem = contradiction_;
     if (!record_problem_.empty()) report.problem = record_problem_;
+    report.is_damaged = damage_.IsDamaged();
+    report.event = event_;
+    if (report.problem.empty() && report.is_damaged)
+        report.problem =
+            damage_.Problem(config_->name, record_->state, reply_ ? &*reply_ : nullptr);
     if (report.problem.empty() && stall >= kStallNamed) report.problem = StallOf(facts);
     if (report.problem.empty() && facts.is_crash_recovery) {
         report.problem = "PostgreSQL is in crash recovery";
@@ -128,6 +134,14 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
     report.sizes = facts.sizes;
     settings_.Fill(report, reply_ ? reply_->settings_mark : 0);
     return report;
+}
+
+void Keeper::NoteDamage(const ServerFacts &facts) {
+    if (!damage_.Note(ports_.files, *record_, facts.damage)) return;
+    event_ = "damaged data were seen: " + damage_.text();
+    event_is_sent_ = false;
+    report_at_ = now_;
+    ports_.log.Warning(event_);
 }
 
 core::Milliseconds Keeper::ReportInterval() const {
@@ -160,6 +174,7 @@ void Keeper::MaybeReport(const ServerFacts &facts) {
         if (!ForgetOrders()) return SetProblem("could not forget the orders of this primary");
     }
     report.sequence = ++sequence_;
+    event_is_sent_ = !report.event.empty();
     ports_.link.SendReport(report, now_);
 }
 

@@ -98,7 +98,8 @@ struct Report {
     /// How long WAL has waited: that of a primary to reach its disk, that of a standby to be
     /// replayed. 0: none waits longer than is usual.
     Milliseconds stall_age{0};
-    std::string problem;  ///< what the keeper cannot do now, in words; empty when all is well
+    std::string problem;      ///< what the keeper cannot do now, in words; empty when all is well
+    bool is_damaged = false;  ///< PostgreSQL has found a part of these data damaged
     /// What happened once and belongs into the monitor's events; repeated until it is answered.
     std::string event{};
     std::string pg_version;
@@ -124,7 +125,8 @@ enum class GrantKind { kNone, kTimed, kUnlimited };
 /// Why the monitor does not listen to a keeper. Such a reply carries no order.
 enum class Refusal {
     kNone,
-    /// Another keeper of this node reports, or holds a grant: this one is a copy, and must stop.
+    /// Another keeper of this node reports, holds a grant, or has just been heard: this one is a
+    /// copy, or its machine was started anew a moment ago. It must wait.
     kSecondInstance,
     /// A keeper with a higher epoch has reported before: this node was set back to an old disk.
     kOldMemory,
@@ -143,6 +145,7 @@ struct Peer {
     int timeline = 0;
     TimelineHistory history{};
     std::optional<ServerSizes> sizes{};  ///< in force; none: it does not run, or was not heard
+    bool is_damaged = false;             ///< see Report
 };
 
 /// What comes down.
