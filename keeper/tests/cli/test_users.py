@@ -73,7 +73,7 @@ def test_two_users_run_a_monitor_each(users):
 
 def states(user, monitor):
     rows = json.loads(user.run(BINDIR / "pg_autoctl", "show", "state", "--json", "--monitor", monitor).stdout)
-    return {row["node_name"]: row["current_group_state"] for row in rows}
+    return {row["nodename"]: row["current_group_state"] for row in rows}
 
 
 def listing(directory):
