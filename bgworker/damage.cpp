@@ -16,6 +16,9 @@ constexpr std::uint32_t kWritten = 2;
 struct Shared {
     pg_atomic_uint32 state;
     char text[400];
+    pg_atomic_uint32
+        receiver_version;  ///< odd while it is written; there is one receiver at a time
+    char receiver_text[400];
 };
 
 Shared *shared = nullptr;
@@ -75,12 +78,32 @@ bool TellsOfDamage(const ErrorData &error) {
 /// One line of ASCII: the server's encoding may be any.
 void Append(char *to, std::size_t size, const char *text) {
     std::size_t at = strlen(to);
-    for (; text != nullptr && *text != '\0' && at + 1 < size; ++text)
-        to[at++] = *text >= ' ' && *text <= '~' ? *text : '?';
+    for (; text != nullptr && *text != '\0' && at + 1 < size; ++text) {
+        const bool is_blank = *text == '\n' || *text == '\t' || *text == '\r';
+        const bool is_plain = *text >= ' ' && *text <= '~';
+        if (is_blank && (at == 0 || to[at - 1] == ' ')) continue;
+        to[at++] = is_blank ? ' ' : is_plain ? *text : '?';
+    }
+    while (at > 0 && to[at - 1] == ' ')
+        --at;
     to[at] = '\0';
 }
 
+void NoteReceiverError(const ErrorData &error) {
+    const bool is_asked = error.sqlerrcode == ERRCODE_ADMIN_SHUTDOWN;
+    if (!AmWalReceiverProcess() || error.elevel < ERROR || error.message == nullptr || is_asked)
+        return;
+    const std::uint32_t version = pg_atomic_read_u32(&shared->receiver_version) | 1U;
+    pg_atomic_write_u32(&shared->receiver_version, version);
+    pg_memory_barrier();
+    shared->receiver_text[0] = '\0';
+    Append(shared->receiver_text, sizeof shared->receiver_text, error.message);
+    pg_memory_barrier();
+    pg_atomic_write_u32(&shared->receiver_version, version + 1);
+}
+
 void OnLog(ErrorData *error) {
+    if (shared != nullptr) NoteReceiverError(*error);
     if (shared != nullptr && TellsOfDamage(*error)) {
         std::uint32_t expected = kNothing;
         if (pg_atomic_compare_exchange_u32(&shared->state, &expected, kBeingWritten)) {
@@ -116,6 +139,7 @@ void CreateSharedMemory() {
     if (!found) {
         memset(static_cast<void *>(shared), 0, sizeof(Shared));
         pg_atomic_init_u32(&shared->state, kNothing);
+        pg_atomic_init_u32(&shared->receiver_version, 0);
     }
     LWLockRelease(AddinShmemInitLock);
 }
@@ -123,6 +147,18 @@ void CreateSharedMemory() {
 void InstallHook() {
     previous_emit_log = emit_log_hook;
     emit_log_hook = OnLog;
+}
+
+std::string ReceiverError() {
+    char text[sizeof shared->receiver_text];
+    const std::uint32_t before = pg_atomic_read_u32(&shared->receiver_version);
+    pg_memory_barrier();
+    memcpy(text, shared->receiver_text, sizeof text);
+    pg_memory_barrier();
+    const bool is_whole =
+        before % 2 == 0 && before == pg_atomic_read_u32(&shared->receiver_version);
+    text[sizeof text - 1] = '\0';
+    return is_whole ? text : "";
 }
 
 std::string Seen() {

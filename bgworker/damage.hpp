@@ -20,5 +20,7 @@ void InstallHook();
 
 /// The worker: the first damage that was seen since this server was started; empty: none.
 [[nodiscard]] std::string Seen();
+/// Why the WAL receiver has ended last; empty: it never has by itself.
+[[nodiscard]] std::string ReceiverError();
 
 }  // namespace pgaf::damage

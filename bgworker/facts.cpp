@@ -225,6 +225,7 @@ ServerFacts PgServer::Observe() {
     facts.started_at = PgStartTime;
     facts.lacks = LackOfServer();
     facts.damage = damage::Seen();
+    facts.receiver_error = damage::ReceiverError();
     facts.receives_nothing = raw.in_recovery && !raw.crash_recovery &&
                              raw.startup_reads_no_upstream && facts.primary_conninfo.empty() &&
                              facts.receiver.stopped;

@@ -15,6 +15,8 @@ constexpr core::Milliseconds kGapMin{10};
 /// Below this WAL waits as it always does for a moment.
 constexpr core::Milliseconds kStallNoticed{1000};
 constexpr core::Milliseconds kStallNamed{3000};
+/// A standby whose primary has just gone has another reason.
+constexpr core::Milliseconds kDeafNamed{5000};
 
 std::string StallOf(const ServerFacts &facts) {
     if (!facts.in_recovery) return "WAL does not reach the disk";
@@ -124,6 +126,9 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
     if (report.problem.empty() && report.is_damaged)
         report.problem =
             damage_.Problem(config_->name, record_->state, reply_ ? &*reply_ : nullptr);
+    const bool is_deaf = no_stream_since_.ns != 0 && now_ - no_stream_since_ >= kDeafNamed;
+    if (report.problem.empty() && is_deaf && !facts.receiver_error.empty())
+        report.problem = "no WAL is received: " + facts.receiver_error;
     if (report.problem.empty() && stall >= kStallNamed) report.problem = StallOf(facts);
     if (report.problem.empty() && facts.is_crash_recovery) {
         report.problem = "PostgreSQL is in crash recovery";
@@ -137,6 +142,7 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
 }
 
 void Keeper::NoteDamage(const ServerFacts &facts) {
+    if (stopping_) return;  // one that is restarted by command forgets what it has seen
     if (!damage_.Note(ports_.files, *record_, facts.damage)) return;
     event_ = "damaged data were seen: " + damage_.text();
     event_is_sent_ = false;

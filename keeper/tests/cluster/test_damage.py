@@ -184,6 +184,11 @@ def damage_in_one_database(cluster, node, damage):
     path = make_table(cluster)
     wait_for(lambda: node.sql("SELECT count(*) FROM t", dbname="app") == "500", MINUTE, "the table is on both")
     act, words = IN_ONE_DATABASE[damage]
+    # Replay begins after the table, and mends nothing.
+    primary = choose(cluster, "primary")
+    primary.sql("CHECKPOINT")
+    end = primary.sql("SELECT pg_current_wal_lsn()")
+    wait_for(lambda: node.sql(f"SELECT pg_last_wal_replay_lsn() >= '{end}'") == "t", MINUTE, "the checkpoint is replayed")
     node.sql("CHECKPOINT")
     pid = node.postmaster()
     node.autoctl("stop")

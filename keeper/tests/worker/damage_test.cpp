@@ -94,6 +94,21 @@ TEST(Damage, ARestartByCommandForgetsIt) {
     EXPECT_FALSE(bench.NextReport().is_damaged);
 }
 
+TEST(Receiver, WhyNoWalArrivesIsSaidInPostgresqlsWords) {
+    Bench bench;
+    bench.BeginStandby();
+    const std::string why = "could not connect: role \"x\" is not permitted to log in";
+    bench.world.facts.receiver_error = why;
+    bench.RunFor(Milliseconds{10'000});
+    EXPECT_EQ(bench.NextReport().problem, "") << "it is over: WAL streams";
+    bench.world.facts.receiver.streaming = false;
+    bench.world.facts.receiver.pid = 0;
+    bench.RunFor(Milliseconds{4000});
+    EXPECT_EQ(bench.NextReport().problem, "") << "the primary may have just gone";
+    bench.RunFor(Milliseconds{2000});
+    EXPECT_EQ(bench.NextReport().problem, "no WAL is received: " + why);
+}
+
 TEST(Damage, IsKnownAlsoWhenTheDiskIsFull) {
     Bench bench;
     bench.BeginStandby();

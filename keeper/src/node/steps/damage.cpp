@@ -21,9 +21,11 @@ namespace {
 constexpr Milliseconds kTrial{15'000};
 
 /// Not the fault of the data: a copy would not start either.
-constexpr std::array<std::string_view, 7> kOtherReasons{
-    "No space left on device",       "Permission denied",   "Read-only file system",
-    "Cannot allocate memory",        "Too many open files", "could not create semaphores",
+constexpr std::array<std::string_view, 9> kOtherReasons{
+    "invalid permissions",           "wrong ownership",
+    "No space left on device",       "Permission denied",
+    "Read-only file system",         "Cannot allocate memory",
+    "Too many open files",           "could not create semaphores",
     "could not create shared memory"};
 
 /// What a session says when the files that each needs are damaged.
