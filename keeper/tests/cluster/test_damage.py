@@ -8,7 +8,7 @@ import time
 import pytest
 
 from hands import MINUTE, choose, wait_whole
-from harness import Cluster, open_session, wait_for
+from harness import BINDIR, Cluster, open_session, wait_for
 
 
 def overwrite(path, offset, data):
@@ -56,6 +56,9 @@ DAMAGES = {"pg_control with a wrong checksum": (control_checksum, True), "no pg_
 def group():
     cluster = Cluster()
     try:
+        a = cluster.node("a")
+        initdb = [BINDIR / "initdb", "-D", a.pgdata, "--auth=trust", "--no-sync", "--data-checksums"]
+        subprocess.run(a.host.command(initdb, a.env), check=True, capture_output=True, cwd="/tmp")
         cluster.two_nodes()
         cluster.all_the_while = cluster.witness(rate=50)
         yield cluster
@@ -174,7 +177,8 @@ IN_ONE_DATABASE = {"a table's file is gone": (without_file, "could not open file
 def touch_table(node):
     """An application that reads what is damaged, and is told so by PostgreSQL."""
     try:
-        node.sql("SET enable_seqscan = off; SELECT count(s) FROM t WHERE i BETWEEN 100 AND 110", dbname="app")
+        # A bitmap scan passes over blocks that are not there.
+        node.sql("SET enable_seqscan = off; SET enable_bitmapscan = off; SELECT count(s) FROM t WHERE i BETWEEN 100 AND 110", dbname="app")
     except subprocess.SubprocessError:
         return True
     return False
@@ -211,8 +215,6 @@ def test_damage_in_one_database_of_a_standby(cluster, damage):
     """Nothing is handed over to it, and the command that it names mends it."""
     node = choose(cluster, "standby")
     primary = choose(cluster, "primary")
-    if damage == "a page has a wrong checksum" and node.sql("SHOW data_checksums") != "on":
-        pytest.skip("without checksums nothing notices")
     damage_in_one_database(cluster, node, damage)
     refused = cluster.monitor.autoctl("perform", "switchover", check=False)
     assert refused.returncode != 0 and f"pg_autoctl reinit --name {node.name}" in refused.stderr, refused.stderr

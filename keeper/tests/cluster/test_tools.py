@@ -63,12 +63,15 @@ def test_databases_of_a_node_are_dumped_and_restored(cluster):
 
 
 def test_a_node_that_has_left_is_upgraded_and_adopted_again(cluster):
-    """The major upgrade of a group: the last node leaves, is upgraded, and becomes the first one."""
+    """The major upgrade of a group: the last node leaves, is upgraded, and becomes the first one. pg_upgrade wants a cluster
+    that was shut down in order: it is started and stopped once."""
     a, b = cluster.two_nodes()
     a.sql("CREATE TABLE t AS SELECT generate_series(1, 1000) i")
     for node in (b, a):
         node.autoctl("drop", "node")
         node.process.wait(timeout=30)
+    for word in ("start", "stop"):
+        tool(a, "pg_ctl", "-D", a.pgdata, "-w", "-m", "fast", "-l", a.home / "by-hand.log", word)
     upgrade(a, "")
     cluster.create_node("a")
     cluster.wait_states(a="single")
