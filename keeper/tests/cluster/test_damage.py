@@ -160,7 +160,8 @@ def without_blocks(pgdata, path):
 
 
 def with_wrong_checksum(pgdata, path):
-    overwrite(pgdata / path, 8192 + 4000, b"\x5a" * 100)
+    for block in range(os.stat(pgdata / path).st_size // 8192):
+        overwrite(pgdata / path, block * 8192 + 4000, b"\x5a" * 100)
 
 
 def without_database(pgdata, path):

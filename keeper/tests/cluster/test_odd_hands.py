@@ -51,8 +51,8 @@ def remove(name):
     return lambda node: (node.pgdata / name).unlink(missing_ok=True)
 
 
-def empty(name):
-    return lambda node: (node.pgdata / name).write_text("")
+def only(name, text):
+    return lambda node: (node.pgdata / name).write_text(text)
 
 
 def mode(bits):
@@ -97,8 +97,8 @@ HEALS = {
     "standby.signal is gone": (remove("standby.signal"), restart),
     "reset of all settings": (sql("ALTER SYSTEM RESET ALL"), restart),
     "no postgresql.auto.conf": (remove("postgresql.auto.conf"), restart),
-    "an empty pg_hba.conf": (empty("pg_hba.conf"), restart),
-    "an empty postgresql.conf": (empty("postgresql.conf"), restart),
+    "a pg_hba.conf without our lines": (only("pg_hba.conf", "local all all trust\n"), restart),
+    "an empty postgresql.conf": (only("postgresql.conf", ""), restart),
     "none of our files": (without_our_files, restart),
     "a mode that everybody may use": (mode(0o777), restart),
     "a mode that nobody may write with": (mode(0o500), restart),
