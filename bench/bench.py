@@ -141,7 +141,8 @@ def summarize(name, values, unit="ms"):
 
 
 def measure_events(names, runs, floor):
-    cluster = Cluster()
+    # As the plain pair: neither is tuned to the machine.
+    cluster = Cluster(options=("--no-tune",))
     try:
         cluster.two_nodes()
         witness = cluster.witness(rate=2000, clients=4)

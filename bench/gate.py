@@ -117,7 +117,7 @@ def measure_gate(bench_module, seconds, directory=None):
     library = next(pathlib.Path(BINDIR).parent.glob("lib/pgautofailover_keeper.so"))
     original = library.with_suffix(".so.product")
     shutil.copy2(library, original)
-    cluster = Cluster(parent=directory or "/tmp")
+    cluster = Cluster(parent=directory or "/tmp", options=("--no-tune",))
     results = {}
     try:
         use_module(library, bench_module)
@@ -208,7 +208,7 @@ def measure_worker(pairs, seconds=8, directory=None):
     of one processor its worker and its supervisor used meanwhile. The monitor runs on the same machine in both
     cases; the server is restarted between the measurements, in the order ABBA. A restart alone changes the
     throughput by more than we cost, so the shares are the more precise of the two."""
-    cluster = Cluster(parent=directory or "/tmp")
+    cluster = Cluster(parent=directory or "/tmp", options=("--no-tune",))
     ratios, shares = [], []
     try:
         node = prepare(cluster)

@@ -1,6 +1,7 @@
 #include "gate.hpp"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -17,6 +18,14 @@ namespace {
 /// One cache line each, so that commits of different backends do not meet.
 struct alignas(64) CommitSlot {
     pg_atomic_uint32 committing;
+    pg_atomic_uint32 asked;  ///< Asked
+};
+
+/// What came for a backend while it committed.
+enum class Asked : std::uint32_t {
+    kNothing,
+    kEarly,       ///< it did not wait yet
+    kClientLeft,  ///< it waits on without its client
 };
 
 struct Shared {
@@ -26,6 +35,11 @@ struct Shared {
     pg_atomic_uint32 checkpoints_done;
     pg_atomic_uint32 sync_is_required;
     pg_atomic_uint32 admits_standbys;
+    pg_atomic_uint32 waits_without_client;
+    pg_atomic_uint32 asked_early;
+    pg_atomic_uint64 left_count;
+    pg_atomic_uint64 left_end;
+    pg_atomic_uint64 shown_end;
 #ifdef PGAF_BENCH_ALTERNATE_GATE
     pg_atomic_uint32 bench_is_off;
 #endif
@@ -40,6 +54,8 @@ Shared *shared = nullptr;
 bool entered = false;  // this backend's slot is set
 bool may_wait =
     false;  // its transaction has written WAL, so that it waits for synchronous standbys
+volatile sig_atomic_t cancel_is_due = 0;     // came while it committed
+volatile sig_atomic_t terminate_is_due = 0;  // likewise
 
 Size SharedSize() {
     return offsetof(Shared, slots) + sizeof(CommitSlot) * static_cast<Size>(pg::ProcIndexLimit()) +
@@ -65,9 +81,37 @@ worker::GateFacts Look() {
             .postmaster_lives = PostmasterIsAlive()};
 }
 
+void Raise(pg_atomic_uint64 *position, XLogRecPtr to) {
+    std::uint64_t seen = pg_atomic_read_u64(position);
+    while (seen < to && !pg_atomic_compare_exchange_u64(position, &seen, to)) {
+    }
+}
+
+void NoteLeft(XLogRecPtr end) {
+    (void)pg_atomic_fetch_add_u64(&shared->left_count, 1);
+    Raise(&shared->left_end, end);
+}
+
+/// What came while it committed is due now.
+void TakeUpCancels(CommitSlot *slot) {
+    constexpr auto kNothing = static_cast<std::uint32_t>(Asked::kNothing);
+    constexpr auto kClientLeft = static_cast<std::uint32_t>(Asked::kClientLeft);
+    if (slot != nullptr && pg_atomic_read_u32(&slot->asked) != kNothing &&
+        pg_atomic_exchange_u32(&slot->asked, kNothing) == kClientLeft) {
+        (void)pg_atomic_fetch_sub_u32(&shared->waits_without_client, 1);
+    }
+    if (cancel_is_due == 0 && terminate_is_due == 0) return;
+    if (cancel_is_due != 0) QueryCancelPending = true;
+    if (terminate_is_due != 0) ProcDiePending = true;
+    cancel_is_due = 0;
+    terminate_is_due = 0;
+    InterruptPending = true;
+}
+
 void ClearSlot() {
     entered = false;
     CommitSlot *const slot = MySlot();
+    TakeUpCancels(slot);
     // The exchange is a full barrier: what was decided before stays before.
     if (slot != nullptr) (void)pg_atomic_exchange_u32(&slot->committing, 0);
     if (pg_atomic_read_u32(&shared->fence) != static_cast<std::uint32_t>(Fence::kOpen))
@@ -120,9 +164,73 @@ core::Lsn ReadEndOfRecord(XLogRecPtr start) {
     return worker::EndOfRecord({start}, length, static_cast<std::uint64_t>(wal_segment_size));
 }
 
+/// In a signal handler. True when the commit goes on, and nothing else is to be done.
+bool KeepsWaitingUnsafe(bool is_cancel) {
+    // Before its record is written, a transaction may still be given up.
+    if (!entered || !may_wait || InterruptHoldoffCount == 0) return false;
+    if (!worker::KeepsWaiting(Look())) return false;
+    if (pg_atomic_read_u32(&shared->worker_proc) == kNoWorker) return false;
+    CommitSlot *const slot = MySlot();
+    if (slot == nullptr) return false;
+    if (MyProc->syncRepState != SYNC_REP_WAITING) {
+        // Nobody repeats the end of a session to a server that is being stopped.
+        if (!is_cancel) return false;
+        std::uint32_t nothing = static_cast<std::uint32_t>(Asked::kNothing);
+        (void)pg_atomic_compare_exchange_u32(&slot->asked, &nothing,
+                                             static_cast<std::uint32_t>(Asked::kEarly));
+        pg_atomic_write_u32(&shared->asked_early, 1);
+        WakeWorker();
+        return true;
+    }
+    const std::uint32_t left = static_cast<std::uint32_t>(Asked::kClientLeft);
+    if (pg_atomic_exchange_u32(&slot->asked, left) == left) return true;
+    (void)pg_atomic_fetch_add_u32(&shared->waits_without_client, 1);
+    NoteLeft(MyProc->waitLSN);
+    // Its connection is ended, as it is when the wait has come to an end.
+    if (MyProcPort != nullptr) (void)::shutdown(MyProcPort->sock, SHUT_RDWR);
+    WakeWorker();
+    return true;
+}
+
+void OnCancel(SIGNAL_ARGS) {
+    const int saved = errno;
+    if (KeepsWaitingUnsafe(true)) {
+        cancel_is_due = 1;
+    } else {
+        StatementCancelHandler(postgres_signal_arg);
+    }
+    errno = saved;
+}
+
+void OnTerminate(SIGNAL_ARGS) {
+    const int saved = errno;
+    if (KeepsWaitingUnsafe(false)) {
+        terminate_is_due = 1;
+    } else {
+        die(postgres_signal_arg);
+    }
+    errno = saved;
+}
+
+/// Whoever would wait behind many that wait in vain is told so, and holds no connection.
+void RefuseManyWaitsUnsafe() {
+    if (!may_wait || !SyncRepRequested() || !SyncStandbysDefined()) return;
+    const std::uint32_t waits = pg_atomic_read_u32(&shared->waits_without_client);
+    if (waits < worker::MostWaitsLeft(MaxConnections)) return;
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+                    errmsg("cannot commit: no synchronous standby confirms commits at present"),
+                    errdetail("%u commits whose clients have left wait for it already.", waits),
+                    errhint("pg_autoctl show state tells which standbys are missing.")));
+}
+
+XLogRecPtr FlushedUpTo() {
+    TimeLineID timeline = 0;
+    return pg::FlushPosition(&timeline);
+}
+
 /// This commit should have been confirmed by synchronous standbys and was not: its wait was
 /// cancelled. SyncRepWaitMode is static in the server, so it is computed again here.
-bool SyncWaitWasCancelled(bool is_prepare) {
+bool SyncWaitWasCancelled(bool is_prepare, core::Lsn *its_end) {
     const bool is_defined =
         SyncStandbysDefined() || pg_atomic_read_u32(&shared->sync_is_required) != 0;
     if (!may_wait || !SyncRepRequested() || !is_defined) return false;
@@ -136,6 +244,8 @@ bool SyncWaitWasCancelled(bool is_prepare) {
     // PREPARE has forgotten where its record ends; where it begins is still known.
     if (is_prepare)
         end = confirmed > ProcLastRecPtr ? ReadEndOfRecord(ProcLastRecPtr) : core::Lsn{};
+    // The end of all that is flushed is not before that of a record which cannot be read.
+    *its_end = end.IsValid() ? end : core::Lsn{FlushedUpTo()};
     return worker::WasCancelled({.was_due = true, .confirmed = {confirmed}, .end = end});
 }
 
@@ -162,10 +272,16 @@ void CreateSharedMemory() {
         pg_atomic_init_u32(&shared->checkpoints_done, 0);
         pg_atomic_init_u32(&shared->sync_is_required, 0);
         pg_atomic_init_u32(&shared->admits_standbys, 0);
+        pg_atomic_init_u32(&shared->waits_without_client, 0);
+        pg_atomic_init_u32(&shared->asked_early, 0);
+        pg_atomic_init_u64(&shared->left_count, 0);
+        pg_atomic_init_u64(&shared->left_end, 0);
+        pg_atomic_init_u64(&shared->shown_end, 0);
         shared->slot_count = pg::ProcIndexLimit();
         shared->sync_status_is_bits = pg::SyncStatusIsBits(RunningServerVersion());
         for (int i = 0; i < shared->slot_count; ++i) {
             pg_atomic_init_u32(&shared->slots[i].committing, 0);
+            pg_atomic_init_u32(&shared->slots[i].asked, 0);
         }
     }
     LWLockRelease(AddinShmemInitLock);
@@ -187,6 +303,7 @@ void EnterUnsafe(Kind kind) {
     may_wait = kind == Kind::kPrepared || XactLastRecEnd != InvalidXLogRecPtr;
     CommitSlot *const slot = MySlot();
     if (slot == nullptr) RefuseUnsafe();
+    RefuseManyWaitsUnsafe();
     entered = true;
     // Store, full barrier, load: either the fencing worker sees the slot, or we see its fence.
     (void)pg_atomic_exchange_u32(&slot->committing, 1);
@@ -197,7 +314,17 @@ void EnterUnsafe(Kind kind) {
 
 void LeaveCommitted(bool is_prepare) {
     if (!entered) return;
-    if (!worker::MayAnswer(Look()) || SyncWaitWasCancelled(is_prepare)) {
+    CommitSlot *const slot = MySlot();
+    const bool client_left =
+        pg_atomic_read_u32(&slot->asked) == static_cast<std::uint32_t>(Asked::kClientLeft);
+    core::Lsn end;
+    const bool is_unconfirmed = SyncWaitWasCancelled(is_prepare, &end);
+    if (is_unconfirmed) {
+        if (!client_left) NoteLeft(end.value);
+        Raise(&shared->shown_end, end.value);
+        WakeWorker();
+    }
+    if (!worker::MayAnswer(Look()) || is_unconfirmed || client_left) {
         // The transaction is committed here and an ERROR would be a PANIC. Saying nothing and
         // ending the session is the only correct answer; SyncRepWaitForLSN does the same when it is
         // terminated.
@@ -210,6 +337,11 @@ void LeaveCommitted(bool is_prepare) {
 
 void LeaveAborted() {
     if (entered) ClearSlot();
+}
+
+void WatchCancels() {
+    pqsignal(SIGINT, OnCancel);
+    pqsignal(SIGTERM, OnTerminate);
 }
 
 void WakeWorker() {
@@ -255,6 +387,35 @@ void SharedGate::TerminateSyncWaiters() {
         if (proc->syncRepState != SYNC_REP_WAITING) continue;
         (void)kill(pid, SIGTERM);
     }
+}
+
+void SharedGate::RepeatCancels() {
+    if (pg_atomic_exchange_u32(&shared->asked_early, 0) == 0) return;
+    const int limit = static_cast<int>(ProcGlobal->allProcCount);
+    for (int i = 0; i < limit && i < shared->slot_count; ++i) {
+        volatile PGPROC *const proc = &ProcGlobal->allProcs[i];
+        const int pid = proc->pid;
+        const bool is_early = pg_atomic_read_u32(&shared->slots[i].asked) ==
+                              static_cast<std::uint32_t>(Asked::kEarly);
+        if (!is_early || pid == 0) continue;
+        if (proc->syncRepState == SYNC_REP_WAITING) {
+            (void)kill(pid, SIGINT);
+        } else {
+            pg_atomic_write_u32(&shared->asked_early, 1);
+        }
+    }
+}
+
+worker::WaitsLeft SharedGate::LeftWaiting() const {
+    return {.count = pg_atomic_read_u64(&shared->left_count),
+            .end = {pg_atomic_read_u64(&shared->left_end)},
+            .shown_end = {pg_atomic_read_u64(&shared->shown_end)}};
+}
+
+void CloseForEver() {
+    SharedGate gate;
+    gate.SetFence(Fence::kClosed);
+    gate.TerminateSyncWaiters();
 }
 
 void SharedGate::RequireSync(bool is_required) {

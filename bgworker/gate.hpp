@@ -30,6 +30,9 @@ void EnterUnsafe(Kind kind);
 /// connection without an answer.
 void LeaveCommitted(bool is_prepare);
 void LeaveAborted();
+/// For the sessions of clients, once each: who cancels or terminates one that waits for synchronous
+/// standbys sends its client away, see worker::KeepsWaiting.
+void WatchCancels();
 void WakeWorker();
 
 Fence CurrentFence();
@@ -38,6 +41,8 @@ void CountCheckpoint();
 
 // The worker.
 void AttachWorker();
+/// The server is being stopped, and nobody will end those who wait.
+void CloseForEver();
 
 /// The gate as its worker sees it.
 class SharedGate final : public worker::Gate {
@@ -48,6 +53,8 @@ class SharedGate final : public worker::Gate {
     void SetFence(Fence fence) override;
     int CommittingCount() override;
     void TerminateSyncWaiters() override;
+    void RepeatCancels() override;
+    [[nodiscard]] worker::WaitsLeft LeftWaiting() const override;
     void RequireSync(bool is_required) override;
     void AdmitStandbys() override;
     [[nodiscard]] bool AdmitsStandbys() const override { return gate::AdmitsStandbys(); }

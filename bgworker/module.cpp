@@ -153,6 +153,7 @@ void OnAuthentication(Port *port, int status) {
         gate::WakeWorker();  // a peer appears
         return;
     }
+    if (MyBackendType == B_BACKEND) gate::WatchCancels();
     session_is_exempt = IsLocalSuperuserUnsafe(port);
     // The monitor's probe may log in, to learn that the server lives; it cannot run statements.
     const bool is_probe = strcmp(port->user_name, "pgautofailover_monitor") == 0;

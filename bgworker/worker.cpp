@@ -136,6 +136,7 @@ void pgautofailover_keeper_main(Datum) {
     MemoryContext const tick_context =
         AllocSetContextCreate(TopMemoryContext, "keeper tick", ALLOCSET_DEFAULT_SIZES);
     (void)pg::RunIteration("keeper", [tick_context] { keeper::Loop(tick_context); });
+    if (keeper::terminate != 0 && keeper::ServerIsStopping()) gate::CloseForEver();
     proc_exit(keeper::terminate != 0 && keeper::ServerIsStopping() ? 0 : 1);
 }
 

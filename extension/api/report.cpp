@@ -91,13 +91,17 @@ void StoreRefusal(const Group &group, const store::NodeRow &row, const core::Rep
     store::Announce(group.key(), row, text, {});
 }
 
-void StoreFacts(const Report &report, const std::string &address, int port, core::Lsn others_hold) {
+/// Returns how many cancelled commits are to be told.
+std::int64_t StoreFacts(const Report &report, const std::string &address, int port,
+                        core::Lsn others_hold) {
     const facts::PlainReport plain = facts::ToPlain(report);
     const char *const new_address = address.c_str();
     const std::int64_t now_ns = pg::BootNow().ns;
     TimestampTz const now = GetCurrentTimestamp();
     const Report *const facts_of = &report;
     const facts::PlainReport *const stored = &plain;
+    std::int64_t cancelled = 0;
+    std::int64_t *const to_tell = &cancelled;
     (void)facts::Update(report.node, [=](facts::NodeFacts &entry) {
         // Other data: what a session would say of them is not known yet.
         if (entry.has_report && entry.report.copies != stored->copies) entry.broken_since_ns = 0;
@@ -107,10 +111,12 @@ void StoreFacts(const Report &report, const std::string &address, int port, core
         entry.report_time = now;
         core::NoteReport(entry.lease, *facts_of);
         core::NoteHeld(entry.held, *facts_of, others_hold);
+        *to_tell = core::NoteWaits(entry.waits, *facts_of, {now_ns});
         if (new_address[0] != '\0') strlcpy(entry.address, new_address, sizeof entry.address);
         entry.port = port;
     });
     if (!address.empty()) facts::WakeWorkerBy(core::BootTime{0});
+    return cancelled;
 }
 
 /// Rows change only with decisions: state, identity, epoch.
@@ -168,12 +174,16 @@ Group Process(Report &report, Reporter reporter, const std::string &replication_
     }
     report = pg::ValueOrRaise(core::AdmitReport(on_record, std::move(report), reporter));
     const core::RowChange change = core::ChangeBy(on_record, report);
-    StoreFacts(report, address, row.view.port, core::HeldByOthers(group.view(), report));
+    const std::int64_t cancelled =
+        StoreFacts(report, address, row.view.port, core::HeldByOthers(group.view(), report));
     facts::NoteSession(report.node);
     WatchOwnExit();
     group.RefreshFacts(report.node);
     StoreRow(group, report, change, replication_state);
     StoreEvent(group, report);
+    if (cancelled > 0)
+        store::Announce(group.key(), row,
+                        store::Describe(row.view) + ": " + core::DescribeWaits(cancelled));
     if (reporter == Reporter::kOurs) NoteSettings(group, report);
     if (reporter == Reporter::kOurs) NoteCopy(group, report);
     if (change.timeline) store::AddTimelines(report.node, report.timeline, report.history);

@@ -99,6 +99,8 @@ core::Report FromPlain(const NodeFacts &facts) {
                    .replay_lsn = {from.replay_lsn},
                    .replay_paused = from.replay_paused};
     to.stall_age = Milliseconds{from.stall_ms};
+    to.cancelled_waits = from.cancelled_waits;
+    to.unconfirmed_waits = from.unconfirmed_waits;
     to.problem = from.problem;
     to.is_damaged = from.damaged;
     to.pg_version = from.pg_version;
@@ -177,6 +179,7 @@ void FillView(const NodeFacts &facts, BootTime now, core::NodeView &view) {
         view.report_age = Since(facts.report_ns, now);
         view.report = FromPlain(facts);
         view.held = facts.held;
+        view.unconfirmed_waits = facts.waits.unconfirmed;
     }
     view.lease_left = core::LeaseLeft(facts.lease, now);
     view.probe_age = now - BootTime{facts.probed_ns};
@@ -233,6 +236,8 @@ PlainReport ToPlain(const core::Report &from) {
     to.replay_paused = from.receiver.replay_paused;
     to.damaged = from.is_damaged;
     to.stall_ms = from.stall_age.count();
+    to.cancelled_waits = from.cancelled_waits;
+    to.unconfirmed_waits = from.unconfirmed_waits;
     to.settings_version = from.settings_version;
     to.server_start = from.server_start;
     to.copying = from.copying;
@@ -260,6 +265,7 @@ std::vector<Summary> Summaries() {
         s.session = entry->session;
         s.probe = entry->probe;
         s.session_news = entry->session_news;
+        s.session_lost_ns = entry->session_lost_ns;
         s.probed_since_session_lost = entry->probed_since_session_lost;
         s.port = entry->port;
         strlcpy(s.address, entry->address, sizeof s.address);

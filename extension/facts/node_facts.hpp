@@ -55,6 +55,7 @@ struct Summary {
     core::SessionFact session;
     core::ProbeFact probe;
     bool session_news;
+    std::int64_t session_lost_ns;
     bool probed_since_session_lost;
     int port;
     char address[64];

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 
+#include "pgaf/core/cancelled_waits.hpp"
 #include "pgaf/core/group_view.hpp"
 
 /// Layout of the monitor's shared memory: fixed-size plain structs. One LWLock guards all of it; it
@@ -54,6 +55,8 @@ struct PlainReport {
     std::int64_t receiver_age_ms;
     std::uint64_t replay_lsn;
     std::int64_t stall_ms;
+    std::int64_t cancelled_waits;
+    std::int64_t unconfirmed_waits;
     int timeline;
     core::KeeperHolder holder;
     core::NodeState state;
@@ -95,6 +98,7 @@ struct NodeFacts {
 
     core::LeaseRecord lease;
     core::HeldWal held;
+    core::CancelledWaits waits;
 
     core::SessionFact session;
     int session_pid;

@@ -28,7 +28,9 @@ using core::Milliseconds;
 using core::NodeId;
 
 constexpr std::size_t kProbesMax = 64;
-/// A node whose session was lost is asked this often until its fate is known.
+/// A node whose session was lost is asked again and again until its fate is known: at first soon, as
+/// processes that were killed may still hold their port, then this often.
+constexpr Milliseconds kLostProbeFirst{20};
 constexpr Milliseconds kLostProbePeriod{200};
 /// Healthy nodes are probed this many times less often.
 constexpr int kHealthyFactor = 5;
@@ -249,7 +251,10 @@ BootTime NextProbe(const facts::Summary &node, BootTime now) {
     const Milliseconds period = settings::HealthCheckPeriod();
     if (node.session == core::SessionFact::kLost) {
         if (!node.probed_since_session_lost) return now;
-        return BootTime{node.probed_ns} + std::min(period, kLostProbePeriod);
+        const BootTime probed{node.probed_ns};
+        const Milliseconds since = probed - BootTime{node.session_lost_ns};
+        const Milliseconds pause = std::clamp(since, kLostProbeFirst, kLostProbePeriod);
+        return probed + std::min(period, pause);
     }
     const Milliseconds fresh = settings::CurrentTimeouts().report_interval * 2;
     const bool is_healthy = node.probe != core::ProbeFact::kBroken &&

@@ -47,7 +47,7 @@ void Machine::BeginSession() {
 
 bool Machine::IsAnswered(const Session &session) const {
     const Server &s = *server;
-    if (session.is_terminated) return false;
+    if (session.is_terminated || session.has_left) return false;
     if (!s.has_module) return true;
     if (!worker::MayAnswer(Gate())) return false;
     const bool is_due =
@@ -58,7 +58,7 @@ bool Machine::IsAnswered(const Session &session) const {
 
 /// When it has ended, ends_at is the present.
 void Machine::TickSession(Session &session) {
-    const Server &s = *server;
+    Server &s = *server;
     const BootTime now = world.Now();
     if (session.kind == SessionKind::kIdle || session.kind == SessionKind::kLeaked) {
         if (session.is_terminated && session.ends_at == core::kForever)
@@ -73,12 +73,17 @@ void Machine::TickSession(Session &session) {
     const bool gives_up =
         session.is_terminated || (session.is_cancelled && world.random().OneIn(30));
     if (waits && !gives_up) return;
-    // What was not confirmed is seen by others although its own client was told nothing.
-    if (IsAnswered(session)) {
-        world.Acknowledge(*this, session);
-    } else {
-        world.NoteGivenUp(session.record);
+    if (waits && s.has_module && worker::KeepsWaiting(Gate())) {
+        session.has_left = true;
+        session.is_terminated = session.is_cancelled = false;
+        return;
     }
+    // What was not confirmed is seen by others although its own client was told nothing.
+    if (waits) {
+        s.waits_left.shown_end = std::max(s.waits_left.shown_end, LsnOf(session.end));
+        s.latch = true;
+    }
+    if (IsAnswered(session)) world.Acknowledge(*this, session);
     session.ends_at = now;
 }
 

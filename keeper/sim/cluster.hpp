@@ -93,6 +93,11 @@ struct Cluster {
     void EndRecovery();
 };
 
+/// Where the checkpoint's record begins, which the control file names: its end is what was applied.
+constexpr std::size_t StartOfLast(const Cluster &cluster) {
+    return cluster.applied == 0 ? 0 : cluster.applied - 1;
+}
+
 /// The names of synchronous_standby_names. A name that is not a node's is kept as node 0.
 struct SyncNames {
     int k = 0;

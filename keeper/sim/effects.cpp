@@ -180,7 +180,7 @@ core::Result<void> Effects::RecoverInSingleUserMode() {
     data.wal.units.push_back({machine_.world.NewRecord(SessionKind::kIdle), true});
     data.applied = data.durable = data.wal.units.size();
     data.control.state = ClusterState::kShutDown;
-    data.control.checkpoint = data.applied;
+    data.control.checkpoint = StartOfLast(data);
     data.control.timeline = data.wal.timeline;
     machine_.Effect();
     return {};

@@ -64,7 +64,6 @@ constexpr std::array kInfos{
     FaultInfo{kPrepare, "prepare", 0},
     FaultInfo{kCancels, "cancels", 0},
     FaultInfo{kReads, "reads", 0},
-    FaultInfo{kReadsCancelled, "reads_cancelled", 0},
 };
 
 constexpr bool IsInOrder() {

@@ -67,7 +67,6 @@ enum class FaultKind {
     kPrepare,
     kCancels,
     kReads,
-    kReadsCancelled,
     kFaultKinds,
 };
 

@@ -42,6 +42,8 @@ class WorkerRig final : worker::Clock,
     void SetFence(worker::Fence fence) override { S().fence = fence; }
     int CommittingCount() override;
     void TerminateSyncWaiters() override;
+    void RepeatCancels() override {}
+    [[nodiscard]] worker::WaitsLeft LeftWaiting() const override;
     void RequireSync(bool is_required) override { S().is_sync_required = is_required; }
     void AdmitStandbys() override { S().admits_standbys = true; }
     [[nodiscard]] bool AdmitsStandbys() const override { return S().admits_standbys; }

@@ -62,7 +62,6 @@ Plan DrawPlan(std::uint64_t seed, const FaultSet &allowed) {
     plan.with_prepare = allowed.Has(FaultKind::kPrepare) && random.Below(3) == 0;
     plan.with_cancels = allowed.Has(FaultKind::kCancels) && random.Below(3) == 0;
     plan.with_reads = allowed.Has(FaultKind::kReads) && random.Below(2) == 0;
-    plan.reads_cancelled = allowed.Has(FaultKind::kReadsCancelled);
     plan.faults = DrawFaults(random, allowed);
     return plan;
 }
@@ -78,7 +77,6 @@ Outcome Execute(const Plan &plan) {
                  .with_prepare = plan.with_prepare,
                  .with_cancels = plan.with_cancels,
                  .with_reads = plan.with_reads,
-                 .reads_cancelled = plan.reads_cancelled,
                  .keeps_images = keeps_images});
     for (const std::string &prefix : plan.disregarded)
         world.Disregard(prefix);

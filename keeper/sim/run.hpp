@@ -21,7 +21,6 @@ struct Plan {
     bool with_prepare = false;
     bool with_cancels = false;
     bool with_reads = false;
-    bool reads_cancelled = false;
     std::vector<Fault> faults;
     std::vector<std::string> disregarded{};  ///< beginnings of violations that are known
 };

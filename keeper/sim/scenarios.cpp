@@ -259,8 +259,7 @@ std::string CancelledRead(std::uint64_t seed, Story &story) {
     std::string verdict;
     for (std::uint64_t i = 0; i < 8 && verdict.empty(); ++i) {
         story.clear();
-        Stage stage(seed + i, 2, story,
-                    {.with_cancels = true, .with_reads = true, .reads_cancelled = true});
+        Stage stage(seed + i, 2, story, {.with_cancels = true, .with_reads = true});
         stage.Cut(1, 2);
         stage.Run(2'500);
         stage.world.At(1).PowerOff();

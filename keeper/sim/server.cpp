@@ -144,7 +144,7 @@ void Machine::WriteControl() {
     control.timeline = std::max(control.timeline, data->wal.timeline);
     if (writes) control.timeline = data->wal.timeline;
     control.state = writes ? ClusterState::kOther : ClusterState::kInArchiveRecovery;
-    control.checkpoint = data->applied;
+    control.checkpoint = StartOfLast(*data);
     control.min_recovery = writes ? 0 : data->applied;
     next_control_ = world.Now() + Milliseconds{2000} + world.random().UpTo(8000);
 }

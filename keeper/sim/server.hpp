@@ -73,6 +73,7 @@ struct Session {
     bool is_flushed = false;
     bool is_cancelled = false;   ///< pg_cancel_backend
     bool is_terminated = false;  ///< pg_terminate_backend, or the worker did
+    bool has_left = false;       ///< its client is gone, and it waits on
     BootTime ends_at = core::kForever;
     [[nodiscard]] bool IsCommitting() const { return kind != SessionKind::kIdle; }
 };
@@ -107,6 +108,7 @@ struct Server {
     Proc postmaster, worker, startup, checkpointer;
     bool sync_defined = false;
     std::size_t sync_confirmed = 0;
+    worker::WaitsLeft waits_left;
     std::size_t begun = 0;          ///< units that it had when it began to write
     bool is_sync_required = false;  ///< by the worker
     bool admits_standbys = false;   ///< the same

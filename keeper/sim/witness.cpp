@@ -68,8 +68,7 @@ void World::Read(Machine &machine) {
         if (kind != SessionKind::kCommit) continue;
         const bool waits = std::any_of(sessions.begin(), sessions.end(),
                                        [id](const Session &s) { return s.record == id; });
-        const bool is_given_up = records_.at(static_cast<std::size_t>(id)).is_given_up;
-        if (waits || (is_given_up && !options_.reads_cancelled)) continue;
+        if (waits) continue;
         if (!unheard_.contains(id)) promised_.push_back(id);
         return;
     }

@@ -61,6 +61,8 @@ void WorkerRig::TerminateSyncWaiters() {
     }
 }
 
+worker::WaitsLeft WorkerRig::LeftWaiting() const { return S().waits_left; }
+
 void WorkerRig::TerminateClients() {
     for (Session &session : S().sessions)
         session.is_terminated = true;

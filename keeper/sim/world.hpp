@@ -51,7 +51,6 @@ class World {
         bool with_prepare = false;
         bool with_cancels = false;
         bool with_reads = false;
-        bool reads_cancelled = true;  ///< also what nobody waits for any more
         bool keeps_images = false;    ///< of disks, for a return to them
     };
     explicit World(const Options &options);
@@ -126,9 +125,6 @@ class World {
     // What clients saw (witness.cpp).
     void Acknowledge(Machine &machine, const Session &session);
     void Read(Machine &machine);
-    void NoteGivenUp(std::int64_t record) {
-        records_.at(static_cast<std::size_t>(record)).is_given_up = true;
-    }
     void CheckData(const Machine &machine, const std::vector<Unit> &data, const char *when);
     void CheckFacts();
     [[nodiscard]] BootTime LastAcknowledged() const { return acknowledged_at_; }
@@ -185,7 +181,6 @@ class World {
 
     struct RecordInfo {
         SessionKind kind = SessionKind::kIdle;
-        bool is_given_up = false;  ///< its wait for standbys was cancelled
     };
     std::vector<RecordInfo> records_;
     std::vector<std::int64_t>

@@ -260,6 +260,10 @@ std::string EncodeWhole(const Report &report) {
         out.Name("receiver");
         WriteReceiver(writer, report.receiver);
         if (report.stall_age.count() > 0) out.Put("stall_ms", report.stall_age);
+        if (report.cancelled_waits > 0) {
+            out.Put("cancelled_waits", report.cancelled_waits);
+            out.Put("unconfirmed_waits", report.unconfirmed_waits);
+        }
         if (!report.problem.empty()) out.Put("problem", report.problem);
         if (report.is_damaged) out.PutFlag("damaged", true);
         if (!report.event.empty()) out.Put("event", report.event);
@@ -333,6 +337,8 @@ Result<Report> DecodeReport(std::string_view text) {
             report.receiver = ReadReceiver(*receiver, problem);
         }
         in.Get("stall_ms", report.stall_age);
+        in.Get("cancelled_waits", report.cancelled_waits);
+        in.Get("unconfirmed_waits", report.unconfirmed_waits);
         in.Get("problem", report.problem);
         in.Get("damaged", report.is_damaged);
         in.Get("event", report.event);

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "worker/steps.hpp"
+#include "worker/sync_applier.hpp"
 
 namespace pgaf::worker {
 namespace {
@@ -86,8 +87,11 @@ class DrainStep final : public StepMachine {
         signal_at_ = {};
     }
 
+    /// Who waited was ended, and others would see what no standby has confirmed.
     static void Reopen(const Context &context) {
-        if (context.ports.gate.Deadline() > context.now) context.ports.gate.SetFence(Fence::kOpen);
+        Gate &gate = context.ports.gate;
+        const bool is_held = MayShowWaits(context.facts, gate.LeftWaiting());
+        if (gate.Deadline() > context.now) gate.SetFence(is_held ? Fence::kOpen : Fence::kHeld);
     }
 
     Progress Start(const Context &context) {

@@ -46,6 +46,26 @@ constexpr bool WasCancelled(const SyncWait &wait) {
     return wait.was_due && (!wait.end.IsValid() || wait.confirmed < wait.end);
 }
 
+/// A wait for synchronous standbys goes on whoever cancels it or ends its session: only its client
+/// is sent away. Its commit cannot be undone, and others would see what a failover may take away.
+/// With the gate closed nobody looks.
+constexpr bool KeepsWaiting(const GateFacts &gate) { return MayEnter(gate); }
+
+/// So many may wait on without their clients before the gate refuses to begin further commits that
+/// would wait: they keep their connections, and others need some.
+constexpr std::uint32_t MostWaitsLeft(int connections) {
+    return connections < 16 ? 4U : static_cast<std::uint32_t>(connections) / 4;
+}
+
+/// Commits whose clients were sent away, or left without an answer, before enough synchronous
+/// standbys had confirmed them.
+struct WaitsLeft {
+    std::uint64_t count = 0;  ///< since the server started
+    core::Lsn end;            ///< where the last of them ends
+    core::Lsn shown_end;      ///< where the last of those ends that others can see
+    bool operator==(const WaitsLeft &) const = default;
+};
+
 /// COMMIT PREPARED and ROLLBACK PREPARED pass the gate before they run; within a transaction block
 /// PostgreSQL refuses them, and a subtransaction that is given up would not leave the gate.
 constexpr bool EntersForPrepared(bool is_in_transaction_block) { return !is_in_transaction_block; }

@@ -277,6 +277,12 @@ void Keeper::CompareWithRecord(const ServerFacts &facts) {
                 sync_.names() + "\"";
         sync_.Withdraw();  // it is written anew, and counts again when it is in force
     }
+    const WaitsLeft waits = ports_.gate.LeftWaiting();
+    if (may_write && waits.count != confirmed_waits_ && IsHeldBySet(facts, waits.end))
+        confirmed_waits_ = waits.count;
+    // The gate was closed for a while, and who waited for standbys was ended.
+    if (may_write && !MayShowWaits(facts, waits))
+        found = "commits are visible that no synchronous standby has confirmed";
     for (const SenderFact &sender : facts.senders) {
         const bool is_member = std::find(facts.sync_members.begin(), facts.sync_members.end(),
                                          sender.node) != facts.sync_members.end();
@@ -303,8 +309,9 @@ void Keeper::CompareWithRecord(const ServerFacts &facts) {
 /// A server that has just recovered holds commits that its set may never have confirmed, and that a
 /// failover may take away: nobody sees them before.
 bool Keeper::MayShow(const ServerFacts &facts) {
+    if (facts.in_recovery) return !is_fresh_server_;
+    if (!MayShowWaits(facts, ports_.gate.LeftWaiting())) return false;
     if (!is_fresh_server_) return true;
-    if (facts.in_recovery) return false;
     if (!recovery_end_.IsValid()) recovery_end_ = facts.lsn;
     if (!IsHeldBySet(facts, recovery_end_)) return false;
     is_fresh_server_ = false;
@@ -409,6 +416,7 @@ void Keeper::Iterate() {
         begun_at_ = facts.redo_lsn;
         begun_seen_ = now_;
     }
+    ports_.gate.RepeatCancels();
     history_.Update(ports_.files, config_->pgdata, facts.timeline, now_);
     ports_.link.Poll(now_);
     TakeAnswer();

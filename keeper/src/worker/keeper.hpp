@@ -102,7 +102,7 @@ class Keeper {
     std::string load_problem_;
 
     std::optional<core::Reply> reply_;
-    std::string orders_;        ///< as remembered on the disk
+    std::string orders_;  ///< as remembered on the disk
     bool are_orders_gone_ = false;
     bool is_resuming_ = false;  ///< without the monitor; see core::NodeRecord::resumes
     core::BootTime answered_at_;
@@ -115,7 +115,8 @@ class Keeper {
     core::Lsn
         begun_at_;  ///< of a fresh server: its first checkpoint is the first that it has written
     core::BootTime begun_seen_;
-    bool is_judged_ = false;     ///< the monitor knows begun_at_, and gives a grant
+    std::uint64_t confirmed_waits_ = 0;  ///< of those that were left, see WaitsLeft
+    bool is_judged_ = false;             ///< the monitor knows begun_at_, and gives a grant
     std::string contradiction_;  ///< what PostgreSQL does that is not on record; empty: nothing
 
     std::unique_ptr<StepMachine> step_;

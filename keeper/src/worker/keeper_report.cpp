@@ -118,6 +118,9 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
     const core::Milliseconds stall =
         facts.in_recovery ? ages_.ReplayStall(now_) : write_probe_.Age(now_);
     if (stall >= kStallNoticed) report.stall_age = stall;
+    const WaitsLeft waits = ports_.gate.LeftWaiting();
+    report.cancelled_waits = static_cast<std::int64_t>(waits.count);
+    report.unconfirmed_waits = static_cast<std::int64_t>(waits.count - confirmed_waits_);
     report.problem = problem_.empty() ? housekeeping_problem_ : problem_;
     if (!contradiction_.empty()) report.problem = contradiction_;
     if (!record_problem_.empty()) report.problem = record_problem_;

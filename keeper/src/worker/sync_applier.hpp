@@ -10,6 +10,8 @@ namespace pgaf::worker {
 /// state.
 /// Enough members of the set that PostgreSQL uses have confirmed up to there; true without a set.
 bool IsHeldBySet(const ServerFacts &facts, core::Lsn end);
+/// Nobody can see a commit whose wait was ended before the set had confirmed it.
+bool MayShowWaits(const ServerFacts &facts, const WaitsLeft &waits);
 
 class SyncApplier {
  public:

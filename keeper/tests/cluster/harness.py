@@ -252,7 +252,7 @@ class Witness:
 
 
 class Cluster:
-    def __init__(self, network=None, auth="trust", ssl="--no-ssl", parent="/tmp"):
+    def __init__(self, network=None, auth="trust", ssl="--no-ssl", parent="/tmp", options=()):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="pgaf-", dir=parent))
         self.directory.chmod(0o755)
         self.sockets = self.directory / "s"
@@ -260,6 +260,7 @@ class Cluster:
         self.own(self.directory)
         self.network = network
         self.auth, self.ssl = auth, ssl
+        self.options = options  # of every create postgres
         self.programs, self.witnesses = {}, []
         self.client = self.new_host("app")
         self.monitor = Program(self, "monitor", self.new_host("monitor"))
@@ -296,7 +297,7 @@ class Cluster:
         node = self.node(name)
         node.autoctl("create", "postgres", "--pgport", node.port, "--hostname", node.host.address,
                      "--name", name, "--auth", self.auth, self.ssl, "--username", USER, "--pg-hba-lan",
-                     "--monitor", self.monitor_uri(), *extra)
+                     "--monitor", self.monitor_uri(), *self.options, *extra)
         return node.start() if start else node
 
     def two_nodes(self):

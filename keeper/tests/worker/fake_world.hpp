@@ -50,6 +50,7 @@ class FakeWorld final : public Clock,
     bool has_free_process = true;
     Milliseconds marker_takes{0};
     int committing = 0;
+    WaitsLeft waits_left;
     int sessions = 0;
     bool admits_standbys = false;
     bool disk_answers = true;  ///< what is written is flushed at once
@@ -134,6 +135,8 @@ class FakeWorld final : public Clock,
     void SetFence(Fence next) override { fence = next; }
     int CommittingCount() override { return committing; }
     void TerminateSyncWaiters() override { Did("terminate waiters"); }
+    void RepeatCancels() override {}
+    [[nodiscard]] WaitsLeft LeftWaiting() const override { return waits_left; }
     void RequireSync(bool is_required) override { sync_is_required = is_required; }
     void AdmitStandbys() override { admits_standbys = true; }
     [[nodiscard]] bool AdmitsStandbys() const override { return admits_standbys; }

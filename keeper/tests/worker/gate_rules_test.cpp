@@ -84,6 +84,16 @@ TEST(GateRules, AHeldGateLetsNobodyInAndAnswersNobody) {
     EXPECT_FALSE(MayAnswer(held));
 }
 
+TEST(GateRules, AWaitGoesOnWhileTheGateIsOpen) {
+    for (const GateCase &one : kGateCases)
+        EXPECT_EQ(KeepsWaiting(one.gate), one.may_enter) << one.what;
+}
+
+TEST(GateRules, ThreeQuartersOfTheConnectionsAreLeftForOthers) {
+    EXPECT_EQ(MostWaitsLeft(100), 25U);
+    EXPECT_EQ(MostWaitsLeft(15), 4U);
+}
+
 // By the layout of the pages; on real servers the test of PREPARE compares it with what PostgreSQL
 // says.
 TEST(GateRules, ARecordEndsBehindThePageHeadersInIt) {

@@ -43,6 +43,7 @@ struct NodeView {
     Milliseconds report_age{0};
     Report report;  ///< the last one; state is also in `reported`
     HeldWal held;
+    std::int64_t unconfirmed_waits = 0;  ///< see CancelledWaits
     /// The operator wants its data to be replaced by a copy of this number; 0: he does not.
     std::int64_t wanted_copy = 0;
     /// How long a grant given to this node may still be in use; <= 0: none is. kNoLimit: unlimited

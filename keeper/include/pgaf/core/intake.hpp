@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "pgaf/core/cancelled_waits.hpp"
 #include "pgaf/core/group_view.hpp"
 #include "pgaf/core/node_record.hpp"
 #include "pgaf/core/result.hpp"

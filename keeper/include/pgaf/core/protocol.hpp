@@ -100,6 +100,11 @@ struct Report {
     Milliseconds stall_age{0};
     std::string problem;      ///< what the keeper cannot do now, in words; empty when all is well
     bool is_damaged = false;  ///< PostgreSQL has found a part of these data damaged
+    /// Commits since server_start that lost their clients, or were ended, while they waited for
+    /// synchronous standbys, and how many of them those have not confirmed yet.
+    std::int64_t cancelled_waits = 0;
+    std::int64_t unconfirmed_waits = 0;
+    std::string problem;  ///< what the keeper cannot do now, in words; empty when all is well
     /// What happened once and belongs into the monitor's events; repeated until it is answered.
     std::string event{};
     std::string pg_version;
