@@ -98,13 +98,12 @@ struct Report {
     /// How long WAL has waited: that of a primary to reach its disk, that of a standby to be
     /// replayed. 0: none waits longer than is usual.
     Milliseconds stall_age{0};
-    std::string problem;      ///< what the keeper cannot do now, in words; empty when all is well
-    bool is_damaged = false;  ///< PostgreSQL has found a part of these data damaged
     /// Commits since server_start that lost their clients, or were ended, while they waited for
     /// synchronous standbys, and how many of them those have not confirmed yet.
     std::int64_t cancelled_waits = 0;
     std::int64_t unconfirmed_waits = 0;
-    std::string problem;  ///< what the keeper cannot do now, in words; empty when all is well
+    std::string problem;      ///< what the keeper cannot do now, in words; empty when all is well
+    bool is_damaged = false;  ///< PostgreSQL has found a part of these data damaged
     /// What happened once and belongs into the monitor's events; repeated until it is answered.
     std::string event{};
     std::string pg_version;
