@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "damage.hpp"
 #include "gate.hpp"
 #include "marks.hpp"
 #include "pg/guard.hpp"
@@ -223,6 +224,8 @@ ServerFacts PgServer::Observe() {
     facts.sizes = SizesOfServer();
     facts.started_at = PgStartTime;
     facts.lacks = LackOfServer();
+    facts.damage = damage::Seen();
+    facts.receiver_error = damage::ReceiverError();
     facts.receives_nothing = raw.in_recovery && !raw.crash_recovery &&
                              raw.startup_reads_no_upstream && facts.primary_conninfo.empty() &&
                              facts.receiver.stopped;

@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "bench_gate.hpp"
+#include "damage.hpp"
 #include "gate.hpp"
 #include "marks.hpp"
 #include "module.hpp"
@@ -167,6 +168,7 @@ void OnShmemRequest() {
     if (previous_shmem_request != nullptr) previous_shmem_request();
     gate::RequestSharedMemory();
     marks::RequestSharedMemory();
+    damage::RequestSharedMemory();
 }
 #endif
 
@@ -174,6 +176,7 @@ void OnShmemStartup() {
     if (previous_shmem_startup != nullptr) previous_shmem_startup();
     gate::CreateSharedMemory();
     marks::CreateSharedMemory();
+    damage::CreateSharedMemory();
 }
 
 /// FATAL while the data directory is being cloned or rewound: whatever it holds must not be
@@ -221,6 +224,7 @@ void InstallHooks() {
 #else
     gate::RequestSharedMemory();
     marks::RequestSharedMemory();
+    damage::RequestSharedMemory();
 #endif
     previous_shmem_startup = shmem_startup_hook;
     shmem_startup_hook = OnShmemStartup;
@@ -230,6 +234,7 @@ void InstallHooks() {
     ExecutorStart_hook = OnExecutorStart;
     previous_authentication = ClientAuthentication_hook;
     ClientAuthentication_hook = OnAuthentication;
+    damage::InstallHook();
     RegisterXactCallback(OnTransactionEvent, nullptr);
 }
 

@@ -83,10 +83,11 @@ core::ReporterRow ReporterOf(const store::NodeRow &row) {
 }
 
 /// A keeper that is not listened to changes nothing but the events.
-void StoreRefusal(const Group &group, const store::NodeRow &row, core::Refusal refusal) {
-    if (refusal != core::Refusal::kSecondInstance) return;
+void StoreRefusal(const Group &group, const store::NodeRow &row, const core::Reply &reply) {
+    if (reply.refusal != core::Refusal::kSecondInstance) return;
     const std::string text = "A second keeper of " + store::Describe(row.view) +
-                             " is refused: the first one lives, and this one runs on a copy";
+                             " has to wait, for the first one " + reply.reason +
+                             ": it runs on a copy, or the machine was started anew just now";
     if (store::IsRecent(group.key(), text)) return;
     store::Announce(group.key(), row, text, {});
 }
@@ -168,8 +169,8 @@ Group Process(Report &report, Reporter reporter, const std::string &replication_
     const core::ReporterRow on_record = ReporterOf(row);
     const core::Refusal refusal = pg::ValueOrRaise(core::CheckKeeper(on_record, report, reporter));
     if (refusal != core::Refusal::kNone) {
-        StoreRefusal(group, row, refusal);
         refused = core::RefusalReply(on_record, report, refusal);
+        StoreRefusal(group, row, *refused);
         return group;
     }
     pg::CheckOrRaise(core::CheckNumbers(group.view(), on_record.who, report));

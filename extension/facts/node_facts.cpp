@@ -103,6 +103,7 @@ core::Report FromPlain(const NodeFacts &facts) {
     to.unconfirmed_waits = from.unconfirmed_waits;
     to.cannot_reload = from.cannot_reload;
     to.problem = from.problem;
+    to.is_damaged = from.damaged;
     to.pg_version = from.pg_version;
     to.settings_version = from.settings_version;
     to.server_start = from.server_start;
@@ -234,6 +235,7 @@ PlainReport ToPlain(const core::Report &from) {
     to.receiver_sealed = from.receiver.sealed;
     to.replay_lsn = from.receiver.replay_lsn.value;
     to.replay_paused = from.receiver.replay_paused;
+    to.damaged = from.is_damaged;
     to.stall_ms = from.stall_age.count();
     to.cancelled_waits = from.cancelled_waits;
     to.unconfirmed_waits = from.unconfirmed_waits;

@@ -68,6 +68,7 @@ struct PlainReport {
     bool receiver_sealed;
     bool replay_paused;
     bool cannot_reload;
+    bool damaged;
     int switch_count;
     std::array<PlainSwitch, core::kTimelineSwitchesMax> switches;
     int standby_count;

@@ -5,6 +5,7 @@
 #include "io/env.hpp"
 #include "io/files.hpp"
 #include "io/log.hpp"
+#include "pgaf/core/names.hpp"
 
 /// drop node, drop monitor: their options, and nodes of other hosts.
 namespace pgaf::cli {
@@ -26,17 +27,17 @@ Result<void> AwaitForgotten(io::PgClient &monitor, std::int64_t node, int wait_s
                 "If it is gone for good, use --force.");
 }
 
+/// What is about to be dropped is named, as far as the monitor knows it.
 Result<std::int64_t> FindNode(MonitorAccess &access, const DropOptions &options) {
     const bool by_name = !options.name.empty();
-    auto rows =
-        by_name
-            ? access.client.Query(
-                  "SELECT nodeid FROM pgautofailover.node WHERE formationid = $1 AND nodename = $2",
-                  {access.formation, options.name})
-            : access.client.Query(
-                  "SELECT nodeid FROM pgautofailover.node WHERE nodehost = $1 AND nodeport = "
-                  "$2::int",
-                  {options.hostname, std::to_string(options.port.value_or(5432))});
+    auto rows = by_name ? access.client.Query(
+                              "SELECT nodeid, nodename, nodehost, nodeport, reportedstate FROM "
+                              "pgautofailover.node WHERE formationid = $1 AND nodename = $2",
+                              {access.formation, options.name})
+                        : access.client.Query(
+                              "SELECT nodeid, nodename, nodehost, nodeport, reportedstate FROM "
+                              "pgautofailover.node WHERE nodehost = $1 AND nodeport = $2::int",
+                              {options.hostname, std::to_string(options.port.value_or(5432))});
     if (!rows) return Pass(rows);
     if (rows->IsEmpty()) {
         return Fail(ProblemCode::kMonitor,
@@ -45,6 +46,8 @@ Result<std::int64_t> FindNode(MonitorAccess &access, const DropOptions &options)
                             : fmt::format("there is no node at {}:{}", options.hostname,
                                           options.port.value_or(5432)));
     }
+    spdlog::info("Dropping node {} \"{}\" ({}:{}), in state {}; its data stay", rows->At(0, 0),
+                 core::Printable(rows->At(0, 1)), rows->At(0, 2), rows->At(0, 3), rows->At(0, 4));
     return std::stoll(rows->At(0, 0));
 }
 

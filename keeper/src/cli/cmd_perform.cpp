@@ -41,6 +41,17 @@ Result<io::Rows> AskFor(MonitorAccess &access, int group, const PerformOptions &
                {access.formation, number, options.primary_is_off ? "true" : "false"});
 }
 
+/// Before anything is asked for.
+void SayWhatMayBeLost(const MonitorAccess &access, int group, const Nodes &nodes) {
+    spdlog::warn(
+        "Electing a primary of formation \"{}\", group {}, although commits that were "
+        "acknowledged may be lost",
+        access.formation, group);
+    for (const auto &[id, node] : nodes)
+        spdlog::warn("DETAIL:  Node {} \"{}\" ({}:{}) has reported {}", node.id, node.name,
+                     node.host, node.port, node.reported);
+}
+
 int Perform(const Session &session, const PerformOptions &options) {
     auto access = ConnectMonitor(session);
     if (!access) return Explain(access.error());
@@ -58,6 +69,7 @@ int Perform(const Session &session, const PerformOptions &options) {
             return kOk;
         }
     }
+    if (options.allow_data_loss) SayWhatMayBeLost(*access, *group, *before);
     auto asked = AskFor(*access, *group, options);
     if (!asked) return Explain(asked.error());
     const std::string old_primary = PrimaryOf(*before);

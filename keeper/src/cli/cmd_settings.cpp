@@ -232,6 +232,7 @@ int CreateFormation(const Session &session, const FormationOptions &options) {
 int DropFormation(const Session &session) {
     auto access = ConnectMonitor(session);
     if (!access) return Explain(access.error());
+    spdlog::info("Dropping formation \"{}\" and its settings", access->formation);
     auto done = Ask(*access, "SELECT pgautofailover.drop_formation($1)", {access->formation});
     if (!done) {
         Problem problem = done.error();

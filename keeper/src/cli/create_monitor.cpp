@@ -78,8 +78,9 @@ Result<void> InstallObjects(const io::TemporaryServer &server, const Passwords &
 
 Result<void> InstallExtension(const CreatePlan &plan, const std::string &directory,
                               const Passwords &passwords) {
-    auto server =
-        io::TemporaryServer::Start(plan.install, directory, {.libraries = std::string(kLibrary)});
+    auto server = io::TemporaryServer::Start(
+        plan.install, directory,
+        {.libraries = std::string(kLibrary), .parent = plan.paths.directory});
     if (!server) return Pass(server);
     if (auto done = InstallObjects(**server, passwords); !done) return done;
     return (*server)->Stop();

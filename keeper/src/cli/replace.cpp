@@ -68,12 +68,13 @@ Result<void> Replace(io::PgClient &monitor, const Namesake &namesake) {
                         " It was alone, and needed no lease: it has the only "
                         "copy of the data.",
                     "Start it again. Only when its machine is off and its data are lost: "
-                    "pg_autoctl drop node --name, with --force.");
+                    "pg_autoctl drop node --name, with --force, which says what else must be done "
+                    "when the group has other nodes.");
     }
+    spdlog::info("Replacing {}, in state {}", Described(namesake), namesake.state);
     auto removed = monitor.Query("SELECT pgautofailover.remove_node($1::bigint, true)",
                                  {std::to_string(namesake.id)});
     if (!removed) return Pass(removed, refused);
-    spdlog::info("Replacing {}, in state {}", Described(namesake), namesake.state);
     return {};
 }
 

@@ -144,8 +144,8 @@ const NodeView *ChooseWinner(const GroupView &view, const std::vector<const Node
     const NodeView *best = nullptr;
     const auto rank = [&view](const NodeView &node) {
         return std::tuple(node.id == view.preferred, !LetsNobodyIn(view, node), !CannotReload(node),
-                          !IsReplayStuck(view, node), node.candidate_priority, node.report.lsn,
-                          -node.id.value);
+                          !IsDamaged(node), !IsReplayStuck(view, node), node.candidate_priority,
+                          node.report.lsn, -node.id.value);
     };
     for (const NodeView *node : running) {
         if (!MayWin(view, *node)) continue;

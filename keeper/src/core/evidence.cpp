@@ -141,6 +141,8 @@ bool HasLostWal(const NodeView &standby) {
     return standby.report.receiver.sealed && standby.held.lost_from.IsValid();
 }
 
+bool IsDamaged(const NodeView &node) { return node.has_report && node.report.is_damaged; }
+
 bool IsReplayStuck(const GroupView &view, const NodeView &node) {
     return node.has_report && node.report.pg_running && node.report.in_recovery &&
            (node.report.receiver.replay_paused || node.report.stall_age >= view.timeouts.stall);
@@ -264,8 +266,9 @@ Liveness LivenessOf(const GroupView &view, const NodeView &node, std::string *wh
 
 int HealthOf(const GroupView &view, const NodeView &node) {
     const bool is_unfit = IsReplayStuck(view, node) || IsStalledPrimary(view, node) ||
-                          IsBehindItsStandby(view, node) || LetsNobodyIn(view, node) ||
-                          CannotReload(node) || (IsReporting(view, node) && IsDeaf(view, node));
+                          IsDamaged(node) || IsBehindItsStandby(view, node) ||
+                          LetsNobodyIn(view, node) || CannotReload(node) ||
+                          (IsReporting(view, node) && IsDeaf(view, node));
     if (is_unfit) return 0;
     if (IsReporting(view, node)) return node.report.pg_running ? 1 : 0;
     if (IsProcessGone(node) || node.silent_age >= view.timeouts.unhealthy) return 0;

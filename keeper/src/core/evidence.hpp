@@ -45,6 +45,10 @@ bool HasLostWal(const NodeView &standby);
 bool IsReplayStuck(const GroupView &view, const NodeView &node);
 /// PostgreSQL cannot read its settings again: it could not be sealed, nor given another set.
 bool CannotReload(const NodeView &node);
+
+/// PostgreSQL has found a part of its data damaged. It serves what is whole, and holds all WAL: it
+/// stays a member, is chosen last, and is nobody's source while another is whole.
+bool IsDamaged(const NodeView &node);
 /// What it has to replay before it could accept writes, in bytes; 0 when it does not say.
 std::uint64_t ReplayLag(const NodeView &node);
 

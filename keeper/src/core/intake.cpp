@@ -105,6 +105,13 @@ Result<Refusal> CheckKeeper(const ReporterRow &row, const Report &report, Report
     return Refusal::kNone;
 }
 
+/// No numbers that change all the time: it is logged when it changes.
+std::string WhyAwaited(const ReporterRow &row) {
+    if (row.is_connected) return "has an open session with the monitor";
+    const bool has_lease = row.lease_left != kNoLimit && row.lease_left.count() > 0;
+    return has_lease ? "may still use its lease" : "was heard less than 5 s ago";
+}
+
 Reply RefusalReply(const ReporterRow &row, const Report &report, Refusal refusal) {
     Reply reply;
     reply.node = report.node;
@@ -113,7 +120,16 @@ Reply RefusalReply(const ReporterRow &row, const Report &report, Refusal refusal
     reply.term = report.term;
     reply.refusal = refusal;
     if (refusal == Refusal::kOldMemory) reply.known_epoch = row.keeper_epoch;
+    if (refusal == Refusal::kSecondInstance) reply.reason = WhyAwaited(row);
     return reply;
+}
+
+std::string ExplainSecondInstance(const Reply &reply) {
+    return "the monitor knows of another keeper of this node, which " +
+           (reply.reason.empty() ? "lives" : reply.reason) +
+           ": this one waits. After a restart of the machine that was its own former self, and it "
+           "goes on by itself, within 5 s or when that lease is over. If the wait does not end, "
+           "these data are a copy of a node that runs elsewhere";
 }
 
 RowChange ChangeBy(const ReporterRow &row, const Report &report) {

@@ -87,6 +87,7 @@ void WritePeer(Writer &writer, const Peer &peer) {
     out.Put("state", ToString(peer.state));
     out.PutFlag("primary", peer.is_primary);
     out.PutFlag("promotable", peer.is_promotable);
+    if (peer.is_damaged) out.PutFlag("damaged", true);
     out.Put("lsn", peer.lsn);
     WriteSizes(out, writer, peer.sizes);
     if (peer.timeline == 0) return;
@@ -124,6 +125,7 @@ Peer ReadPeer(const rapidjson::Value &value, std::string &problem) {
     GetState(in, "state", peer.state);
     in.Get("primary", peer.is_primary);
     in.Get("promotable", peer.is_promotable);
+    in.Get("damaged", peer.is_damaged);
     in.Get("lsn", peer.lsn);
     in.Get("timeline", peer.timeline);
     peer.history = ReadHistory(in);
@@ -290,6 +292,7 @@ std::string EncodeWhole(const Report &report) {
         }
         if (report.cannot_reload) out.PutFlag("cannot_reload", true);
         if (!report.problem.empty()) out.Put("problem", report.problem);
+        if (report.is_damaged) out.PutFlag("damaged", true);
         if (!report.event.empty()) out.Put("event", report.event);
         if (!report.pg_version.empty()) out.Put("pg_version", report.pg_version);
         WriteServer(out, writer, report);
@@ -365,6 +368,7 @@ Result<Report> DecodeReport(std::string_view text) {
         in.Get("cancelled_waits", report.cancelled_waits);
         in.Get("unconfirmed_waits", report.unconfirmed_waits);
         in.Get("problem", report.problem);
+        in.Get("damaged", report.is_damaged);
         in.Get("event", report.event);
         in.Get("pg_version", report.pg_version);
         ReadServer(in, report);

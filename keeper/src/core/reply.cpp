@@ -29,6 +29,7 @@ Peer PeerOf(const GroupView &view, const NodeView &node, const NodeView *primary
     peer.state = node.reported;
     peer.is_primary = primary != nullptr && primary->id == node.id;
     peer.is_promotable = IsPromotable(view, node);
+    peer.is_damaged = IsDamaged(node);
     peer.lsn = node.report.lsn;
     // Who has not been heard for a while holds nobody up; its sizes are raised before it starts.
     constexpr Milliseconds kHeard{10'000};

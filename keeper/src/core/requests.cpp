@@ -82,7 +82,7 @@ Result<Decision> SwitchOver(const GroupView &view, const NodeView &primary, Node
             {ProblemCode::kRefused, "cannot fail over while no standby can take over",
              WhyNobody(why), "Wait until one is a synchronous secondary: pg_autoctl show state."});
     }
-    if (auto checked = CheckReplay(wish); !checked) return tl::unexpected(checked.error());
+    if (auto checked = CheckHandOver(wish); !checked) return tl::unexpected(checked.error());
     Decision decision;
     if (preferred != view.preferred) decision.preferred = preferred;
     decision.assignments.push_back(AssignAsked(primary, kDraining, 11, "a failover was requested"));
@@ -233,7 +233,7 @@ Result<Decision> RemovePrimary(const GroupView &view, const NodeView &node) {
                     "Drop the standbys first, or wait until one is a secondary.");
     }
     if (HasOthers(view, node)) {
-        if (auto checked = CheckReplay(view); !checked) return tl::unexpected(checked.error());
+        if (auto checked = CheckHandOver(view); !checked) return tl::unexpected(checked.error());
     }
     decision.assignments.push_back(
         AssignAsked(node, kDropped, 13, "removal of the primary was requested"));
@@ -250,7 +250,16 @@ Result<Decision> RemoveByForce(const GroupView &view, const NodeView &node) {
                         "cannot drop " + Describe(node) + " by force while it accepts writes",
                         StateOf(node), "Drop it without --force, or stop it first.");
         }
-        if (node.lease_left != kNoLimit && !IsProvedFenced(view, node, &why)) {
+        if (node.lease_left == kNoLimit && !node.proved_fenced) {
+            return Fail(
+                ProblemCode::kRefused, "cannot drop " + Describe(node) + " by force",
+                "It was alone when it was last heard of, and may write without a limit of time: "
+                "those that are left could get a second primary.",
+                "Start it, or switch its machine off and say so: pg_autoctl perform failover "
+                "--allow-data-loss --primary-is-off. When no other node can take over, drop the "
+                "others first.");
+        }
+        if (!IsProvedFenced(view, node, &why)) {
             return Fail(ProblemCode::kRefused, "cannot drop " + Describe(node) + " by force yet",
                         "It is the primary, and " + why + ".",
                         "Try again after the lease, or drop it without --force.");
@@ -262,7 +271,7 @@ Result<Decision> RemoveByForce(const GroupView &view, const NodeView &node) {
 
 }  // namespace
 
-Result<void> CheckReplay(const GroupView &view) {
+Result<void> CheckHandOver(const GroupView &view) {
     const NodeView *const node = view.Find(BestCandidate(view));
     if (node == nullptr) return {};
     // It would go on streaming, and nobody could be promoted in its place.
@@ -271,6 +280,13 @@ Result<void> CheckReplay(const GroupView &view) {
                     "cannot hand over to " + Describe(*node) + ": its settings cannot be read",
                     "On that node: " + node->report.problem + ".",
                     "Correct the file there; it is read again by itself.");
+    const NodeView *const primary = FindPrimary(view);
+    if (IsDamaged(*node) && (primary == nullptr || !IsDamaged(*primary))) {
+        return Fail(ProblemCode::kRefused,
+                    "cannot hand over to " + Describe(*node) + ": a part of its data is damaged",
+                    "It says: " + node->report.problem + ".",
+                    "Copy it anew first: pg_autoctl reinit --name " + node->name + ".");
+    }
     const std::uint64_t lag = ReplayLag(*node);
     const bool is_stuck = IsReplayStuck(view, *node);
     if (!is_stuck && lag <= view.timeouts.replay_lag_bytes) return {};

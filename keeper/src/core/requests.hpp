@@ -29,8 +29,10 @@ inline std::string WhyNobody(const std::string &obstacle) {
                             : "The obstacle: " + obstacle + ".";
 }
 
-/// A planned hand-over waits, without service, until its candidate has replayed what it holds:
-/// fails when that would take long, or for ever. `view` names the preferred candidate.
-Result<void> CheckReplay(const GroupView &view);
+/// Fails when the candidate of a planned hand-over is known to be worse than the primary. The
+/// hand-over waits, without service, until it has replayed what it holds: that must not take long,
+/// or for ever. And its data must not be damaged while those of the primary are whole. `view` names
+/// the preferred candidate.
+Result<void> CheckHandOver(const GroupView &view);
 
 }  // namespace pgaf::core

@@ -38,7 +38,7 @@ Result<Decision> RestPrimary(const GroupView &view, const NodeView &node) {
                     WhyNobody(why),
                     "Wait until one is a synchronous secondary: pg_autoctl show state.");
     }
-    if (auto checked = CheckReplay(view); !checked) return tl::unexpected(checked.error());
+    if (auto checked = CheckHandOver(view); !checked) return tl::unexpected(checked.error());
     return One(node, kPrepareMaintenance, 25, "maintenance of the primary was requested");
 }
 
@@ -107,6 +107,16 @@ Result<Decision> RequestCopy(const GroupView &view, NodeId id) {
         return Fail(ProblemCode::kRefused, what + ": no other node of the group accepts writes now",
                     "This node may have the only complete copy of the data.",
                     "See pg_autoctl show state.");
+    }
+    const NodeView *primary = FindPrimary(view);
+    if (IsDamaged(*primary)) {
+        return Fail(ProblemCode::kRefused,
+                    what + ": a part of the data of " + Describe(*primary) + " is damaged",
+                    "It says: " + primary->report.problem + ". This node may be whole.",
+                    IsDamaged(*node) ? "Mend it there first, then: pg_autoctl restart --name " +
+                                           primary->name + "."
+                                     : "Hand over first, then copy the other one: pg_autoctl "
+                                       "perform switchover.");
     }
     if (!IsStable(*node, kMaintenance) || !node->has_report) {
         return Fail(ProblemCode::kRefused, what + ": it is not in maintenance", StateOf(*node),

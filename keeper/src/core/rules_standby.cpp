@@ -129,7 +129,7 @@ bool MustBeCopied(const RuleContext &c) {
     if (!HasOtherPrimary(c) || c.node.goal != kSecondary || !LetsNobodyIn(c.view, c.node))
         return false;
     const bool can_copy = IsServingGoal(c.primary->goal) && IsSoundPrimary(c.view, *c.primary) &&
-                          c.primary->probe == ProbeFact::kAlive;
+                          !IsDamaged(*c.primary) && c.primary->probe == ProbeFact::kAlive;
     if (can_copy) *c.why = Describe(c.node) + " lets no session in: " + c.node.broken;
     return can_copy;
 }

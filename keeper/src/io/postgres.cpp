@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -307,7 +308,21 @@ bool IsOurs(const std::string &path) {
 
 }  // namespace
 
+/// PostgreSQL starts in a directory of mode 0700 or 0750 only. Whoever has changed that meant the
+/// files to be read or kept, and not the server to stay down.
+void MendMode(const std::string &pgdata) {
+    struct stat status {};
+    if (::stat(pgdata.c_str(), &status) != 0 || status.st_uid != ::geteuid()) return;
+    const mode_t mode = status.st_mode & 0777U;
+    if (mode == 0700 || mode == 0750) return;
+    if (::chmod(pgdata.c_str(), 0700) != 0) return;
+    spdlog::warn(
+        "\"{}\" had mode {:04o}, with which PostgreSQL does not start: it has mode 0700 now",
+        pgdata, mode);
+}
+
 Result<void> DirectoryLock::Take() {
+    MendMode(pgdata_);
     const std::string path = pgdata_ + "/postmaster.pid";
     if (InspectDataDirectory(pgdata_) != DataDirectory::kCluster || IsOurs(path)) return {};
     for (int attempt = 0; attempt < 2; ++attempt) {

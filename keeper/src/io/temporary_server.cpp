@@ -4,6 +4,9 @@
 #include <poll.h>
 #include <spdlog/spdlog.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+
+#include <algorithm>
 
 #include "io/env.hpp"
 #include "io/files.hpp"
@@ -15,12 +18,6 @@ namespace {
 /// Recovery may take long, and is cancelled by a signal.
 constexpr const char *kStartSeconds = "864000";
 constexpr Milliseconds kSayAgain{10'000};
-
-Result<std::string> MakePrivateDirectory() {
-    std::string path = "/tmp/pgaf-XXXXXX";  // short: a path of a socket has 107 characters at most
-    if (::mkdtemp(path.data()) == nullptr) return tl::unexpected(IoProblem("create", path));
-    return path;
-}
 
 /// The role with which initdb began, whatever it is called.
 Result<std::string> FindSuperuser(const PgInstall &install, const std::string &pgdata,
@@ -78,6 +75,24 @@ std::string OptionsFor(const std::string &directory, const TemporaryServer::Opti
 
 }  // namespace
 
+Result<std::string> MakePrivateDirectory(const std::string &parent) {
+    constexpr std::size_t kMost = 107 - std::string_view("/.s.PGSQL.5432").size();
+    std::string path = parent + "/private";
+    // It becomes an item of a list of directories, and a word of a command line.
+    const bool is_plain = std::all_of(path.begin(), path.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               std::string_view("/._-+").find(c) != std::string_view::npos;
+    });
+    if (!parent.empty() && path.size() <= kMost && is_plain && IsOwnDirectory(parent)) {
+        if (auto removed = RemoveTree(path); !removed) return Pass(removed);
+        if (::mkdir(path.c_str(), 0700) != 0) return tl::unexpected(IoProblem("create", path));
+        return path;
+    }
+    path = "/tmp/pgaf-XXXXXX";
+    if (::mkdtemp(path.data()) == nullptr) return tl::unexpected(IoProblem("create", path));
+    return path;
+}
+
 Result<std::unique_ptr<TemporaryServer>> TemporaryServer::Start(const PgInstall &install,
                                                                 const std::string &pgdata,
                                                                 const Options &options) {
@@ -87,7 +102,7 @@ Result<std::unique_ptr<TemporaryServer>> TemporaryServer::Start(const PgInstall 
         if (!found) return Pass(found);
         superuser = std::move(*found);
     }
-    auto directory = MakePrivateDirectory();
+    auto directory = MakePrivateDirectory(options.parent);
     if (!directory) return Pass(directory);
     std::unique_ptr<TemporaryServer> server(new TemporaryServer(install, pgdata, *directory));
     server->superuser_ = std::move(superuser);

@@ -9,6 +9,11 @@
 
 namespace pgaf::io {
 
+/// For the socket of a server that nobody else may reach: a directory of mode 0700 in `parent`,
+/// which is ours alone and has one such server at a time, or in /tmp when that path is too long for
+/// a socket. What an earlier one has left is removed.
+Result<std::string> MakePrivateDirectory(const std::string &parent);
+
 /// A server that nobody but this program reaches: it listens on a socket in a directory of ours
 /// only, and on no network. For objects that PostgreSQL's tools must take for a user's: single-user
 /// mode, right after initdb, gives them the numbers of built-in ones, which pg_dump leaves out.
@@ -19,6 +24,7 @@ class TemporaryServer {
         std::vector<std::string> settings{};  ///< "name=value"
         bool has_sessions = true;             ///< Connect() will be called
         Cancel *cancel = nullptr;
+        std::string parent{};  ///< see MakePrivateDirectory
     };
     /// Returns when recovery, of whatever kind, has ended.
     static Result<std::unique_ptr<TemporaryServer>> Start(const PgInstall &install,

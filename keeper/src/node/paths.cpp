@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <optional>
 
 #include "io/env.hpp"
@@ -50,15 +51,32 @@ std::string SocketDirectory(const std::string &home) {
     return "/tmp/pg_autoctl-" + std::to_string(::geteuid());
 }
 
+std::string ConfigOf(const std::string &home, const std::string &data) {
+    return io::EnvOr("XDG_CONFIG_HOME", home + "/.config") + "/pg_autoctl" + data +
+           "/pg_autoctl.cfg";
+}
+
+/// The name under which a node's files are kept: the place of its data. When they were moved to
+/// another disk, and a link was put where they had been, that is still their name.
+std::string NameOf(const std::string &home, const std::string &pgdata, const std::string &place) {
+    std::error_code problem;
+    const auto given = std::filesystem::absolute(pgdata, problem).lexically_normal();
+    std::string name = given.string();
+    while (name.size() > 1 && name.back() == '/')
+        name.pop_back();
+    const bool was_there = !problem && name != place && io::Exists(ConfigOf(home, name));
+    return was_there && !io::Exists(ConfigOf(home, place)) ? name : place;
+}
+
 }  // namespace
 
 Paths PathsFor(const std::string &pgdata) {
     const std::string home = io::HomeDirectory();
     const std::string absolute = io::AbsolutePath(pgdata);
-    const std::string tail = "/pg_autoctl" + absolute;
+    const std::string tail = "/pg_autoctl" + NameOf(home, pgdata, absolute);
     Paths paths;
     paths.pgdata = absolute;
-    paths.config = io::EnvOr("XDG_CONFIG_HOME", home + "/.config") + tail + "/pg_autoctl.cfg";
+    paths.config = ConfigOf(home, NameOf(home, pgdata, absolute));
     paths.directory = io::EnvOr("XDG_DATA_HOME", home + "/.local/share") + tail;
     paths.state = paths.directory + "/pg_autoctl.state";
     paths.keeper_conf = paths.directory + "/keeper.conf";

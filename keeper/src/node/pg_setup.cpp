@@ -134,7 +134,14 @@ Result<core::ConfiguredServer> FindConfigured(const io::PgInstall &install, cons
 
 Result<core::ConfiguredServer> AskAdministrator(const io::PgInstall &install, const Paths &paths,
                                                 const StartFacts &facts) {
-    auto conf = io::ReadFile(paths.pgdata + "/postgresql.conf");
+    const std::string path = paths.pgdata + "/postgresql.conf";
+    auto conf = io::ReadFile(path);
+    if (!conf && !io::Exists(path)) {
+        return Fail(ProblemCode::kIo,
+                    "\"" + path +
+                        "\" is missing: put it back; an empty one will do, and leaves "
+                        "PostgreSQL's defaults");
+    }
     if (!conf) return Pass(conf);
     std::string asked = core::WithoutInclude(*conf);
     asked.append("include_if_exists '").append(core::kGroupSettingsFile).append("'\n");
@@ -273,6 +280,13 @@ Result<void> WriteServerFiles(const io::PgInstall &install, const Config &config
 Result<void> WriteNodeHba(const core::KeeperConfig &keeper, const std::string &directory,
                           std::span<const core::Peer> peers) {
     auto hba = io::ReadFile(directory + "/pg_hba.conf");
+    if (!hba && !io::Exists(directory + "/pg_hba.conf")) {
+        // Made anew without the rules of applications, it would be a trap after the next failover.
+        return Fail(ProblemCode::kIo,
+                    "\"" + directory +
+                        "/pg_hba.conf\" is missing: put it back, from another node "
+                        "for instance; the lines of the group are added to it");
+    }
     if (!hba) return Pass(hba);
     const std::string wanted = core::EnsureHba(*hba, keeper, peers);
     if (wanted == *hba) return {};

@@ -202,9 +202,7 @@ void NodeLoop::OnRefusal(const core::Reply &reply) {
     reply_.reset();
     if (refusal_ == core::Refusal::kSecondInstance) {
         CancelStep();
-        return SayProblem(
-            "another keeper of this node reports to the monitor: this one is a copy, and waits "
-            "until the other is gone");
+        return SayProblem(core::ExplainSecondInstance(reply));
     }
     // What is on record here may be long past. The monitor says what the node is now; as a primary
     // it does not come back by itself.

@@ -48,8 +48,16 @@ bool IsAmbiguous(const ControlFacts &ours, const SourceIdentity &primary) {
 
 }  // namespace
 
+bool HasLostItsEnd(const ControlFacts &ours, const SourceIdentity &primary) {
+    // The record of the last checkpoint, and headers of pages.
+    constexpr std::uint64_t kLastRecord = 512;
+    const auto fork = ForkOf(primary.history, ours);
+    return ours.state == ClusterState::kShutDown && fork && ours.checkpoint < *fork &&
+           core::Distance(ours.checkpoint, *fork) > kLastRecord;
+}
+
 Judgement JudgeKinship(const ControlFacts &ours, const SourceIdentity &primary) {
-    if (IsAmbiguous(ours, primary) || HasForeignWal(ours, primary))
+    if (IsAmbiguous(ours, primary) || HasForeignWal(ours, primary) || HasLostItsEnd(ours, primary))
         return {.kinship = Kinship::kMustCopy};
     if (ours.timeline == primary.timeline) {
         // Followed it already, or somebody used a number twice: only a standby of this very

@@ -22,6 +22,12 @@ struct Judgement {
     core::Lsn received_fork{};
 };
 
+/// A server that was shut down out of recovery, as recovery before a rewind does it, wrote a record
+/// at the end of its WAL. When the others have the timeline beyond that place from somewhere, it
+/// was from this node, which has lost it and has written something else there; pg_rewind would see
+/// nothing of it.
+bool HasLostItsEnd(const ControlFacts &ours, const SourceIdentity &primary);
+
 /// Anything unclear counts as diverged, and on the primary's own timeline as kMustCopy. Timelines
 /// are compared by what came before them: two servers may have given the same number.
 Judgement JudgeKinship(const ControlFacts &ours, const SourceIdentity &primary);

@@ -180,6 +180,11 @@ Result<void> Run::Rewind(const Peer &upstream, const SourceIdentity &identity) {
     const auto recovered = Recover();
     KeepAside(identity);
     if (!recovered) return recovered;
+    const auto control = effects_.ReadControl(Place::kData);
+    if (control && HasLostItsEnd(*control, identity)) {
+        return Fail(ProblemCode::kCorrupt, "this node has lost the end of its WAL, from " +
+                                               core::ToString(control->checkpoint) + " on");
+    }
     if (auto done = effects_.SetMarker("rewind"); !done) return done;
     auto rewound = effects_.RunPgRewind(upstream);
     if (!rewound) return Pass(rewound, "could not rewind");
@@ -269,7 +274,7 @@ Result<std::uint64_t> Run::RejoinWith(const Peer &upstream, const ControlFacts &
     const Kinship kinship = Compare(control, *identity);
     if (kinship == Kinship::kMustCopy) {
         log_.Warn("This node may have written on timeline " + std::to_string(control.timeline) +
-                  ", which node " + Named(upstream) + " writes on: making a new copy");
+                  " what node " + Named(upstream) + " does not have there: making a new copy");
         KeepAside(*identity);
         return Clone();
     }

@@ -77,7 +77,9 @@ struct ServerFacts {
     std::string primary_conninfo;
     std::optional<core::ServerSizes> sizes;  ///< see core::kSizeNames
     std::int64_t started_at = 0;             ///< microseconds, by the clock of the node
-    std::string lacks;  ///< why replay has stopped: a size that the primary's WAL asks for
+    std::string damage;  ///< the first that PostgreSQL has told of since its start; empty: none
+    std::string receiver_error;  ///< why the WAL receiver has ended last; empty: not known
+    std::string lacks;           ///< why replay has stopped: a size that the primary's WAL asks for
     std::vector<SenderFact> senders;
     std::vector<SlotFact> slots;
     /// Bytes of WAL that a slot may hold back; 0: no limit.

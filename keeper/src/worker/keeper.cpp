@@ -34,7 +34,8 @@ Keeper::Keeper(std::string directory, const Ports &ports)
     : directory_(std::move(directory)),
       ports_(ports),
       lease_(ports.gate, ports.clock),
-      settings_(directory_) {}
+      settings_(directory_),
+      damage_(directory_) {}
 
 bool Keeper::LoadRecord() {
     if (record_) return true;
@@ -54,6 +55,7 @@ bool Keeper::LoadRecord() {
     if (next.system_identifier == 0) next.system_identifier = ports_.server.SystemIdentifier();
     if (!SaveRecord(next)) return false;
     load_problem_.clear();
+    damage_.Load(ports_.files, *record_);
     ports_.log.Line("keeper of node " + std::to_string(next.node.value) + " in state " +
                     std::string(core::ToString(next.state)) + ", epoch " +
                     std::to_string(next.keeper_epoch));
@@ -182,6 +184,7 @@ void Keeper::TakeAnswer() {
     // One that has forgotten what we know is as good as one that is silent.
     if (!AcceptReply(*reply)) return;
     answered_at_ = now_;
+    if (std::exchange(event_is_sent_, false)) event_.clear();
     is_resuming_ = false;
     streamed_.clear();
     RememberOrders(*reply);
@@ -198,10 +201,8 @@ void Keeper::TakeAnswer() {
 void Keeper::OnRefusal(const core::Reply &reply) {
     if (stopping_) return;
     const bool is_copy = reply.refusal == core::Refusal::kSecondInstance;
-    const std::string why = is_copy
-                                ? "another keeper of this node reports to the monitor: these data "
-                                  "are a copy, or the node was copied while it could not report"
-                                : "the node was set back to an old disk";
+    const std::string why =
+        is_copy ? core::ExplainSecondInstance(reply) : "the node was set back to an old disk";
     ports_.log.Warning(why);
     ports_.server.TerminateClients();
     StopServer(record_->state, why);
@@ -469,6 +470,7 @@ void Keeper::Iterate() {
         stop_again_at_ = now_ + core::Milliseconds{1000};
         ports_.server.StopImmediately();
     }
+    NoteDamage(facts);
     MaybeReport(facts);
     ChooseWake(facts);
 }

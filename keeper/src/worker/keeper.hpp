@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "worker/damage_note.hpp"
 #include "worker/facts.hpp"
 #include "worker/group_settings.hpp"
 #include "worker/housekeeping.hpp"
@@ -69,6 +70,7 @@ class Keeper {
     void Drop(Context &context);
 
     [[nodiscard]] core::Report BuildReport(const ServerFacts &facts) const;
+    void NoteDamage(const ServerFacts &facts);
     void MaybeReport(const ServerFacts &facts);
     [[nodiscard]] core::Milliseconds ReportInterval() const;
     void RecordSyncVersion();
@@ -84,6 +86,7 @@ class Keeper {
     GroupSettings settings_;
     HistoryReader history_;
     WriteProbe write_probe_;
+    DamageNote damage_;
 
     core::BootTime now_;
     core::BootTime next_wake_;
@@ -139,6 +142,8 @@ class Keeper {
     core::BootTime logged_at_;
     std::string housekeeping_problem_;
     std::string settings_problem_;
+    std::string event_;  ///< for the monitor's events; until it was heard
+    bool event_is_sent_ = false;
     std::string link_problem_;
 };
 

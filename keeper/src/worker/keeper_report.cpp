@@ -15,6 +15,8 @@ constexpr core::Milliseconds kGapMin{10};
 /// Below this WAL waits as it always does for a moment.
 constexpr core::Milliseconds kStallNoticed{1000};
 constexpr core::Milliseconds kStallNamed{3000};
+/// A standby whose primary has just gone has another reason.
+constexpr core::Milliseconds kDeafNamed{5000};
 
 std::string StallOf(const ServerFacts &facts) {
     if (!facts.in_recovery) return "WAL does not reach the disk";
@@ -38,6 +40,7 @@ std::string SignatureOf(const core::Report &report) {
     add(report.receiver.streaming);
     add(report.receiver.sealed);
     add(report.receiver.replay_paused);
+    add(report.is_damaged);
     add(report.settings_version);
     add(report.refused_settings);
     add(report.settings_mark);
@@ -123,6 +126,14 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
     if (report.cannot_reload) report.problem = config_problem_;
     if (!contradiction_.empty()) report.problem = contradiction_;
     if (!record_problem_.empty()) report.problem = record_problem_;
+    report.is_damaged = damage_.IsDamaged();
+    report.event = event_;
+    if (report.problem.empty() && report.is_damaged)
+        report.problem =
+            damage_.Problem(config_->name, record_->state, reply_ ? &*reply_ : nullptr);
+    const bool is_deaf = no_stream_since_.ns != 0 && now_ - no_stream_since_ >= kDeafNamed;
+    if (report.problem.empty() && is_deaf && !facts.receiver_error.empty())
+        report.problem = "no WAL is received: " + facts.receiver_error;
     if (report.problem.empty() && stall >= kStallNamed) report.problem = StallOf(facts);
     if (report.problem.empty() && facts.is_crash_recovery) {
         report.problem = "PostgreSQL is in crash recovery";
@@ -133,6 +144,15 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
     report.sizes = facts.sizes;
     settings_.Fill(report, reply_ ? reply_->settings_mark : 0);
     return report;
+}
+
+void Keeper::NoteDamage(const ServerFacts &facts) {
+    if (stopping_) return;  // one that is restarted by command forgets what it has seen
+    if (!damage_.Note(ports_.files, *record_, facts.damage)) return;
+    event_ = "damaged data were seen: " + damage_.text();
+    event_is_sent_ = false;
+    report_at_ = now_;
+    ports_.log.Warning(event_);
 }
 
 core::Milliseconds Keeper::ReportInterval() const {
@@ -165,6 +185,7 @@ void Keeper::MaybeReport(const ServerFacts &facts) {
         if (!ForgetOrders()) return SetProblem("could not forget the orders of this primary");
     }
     report.sequence = ++sequence_;
+    event_is_sent_ = !report.event.empty();
     ports_.link.SendReport(report, now_);
 }
 

@@ -191,6 +191,7 @@ void Keeper::RestartWhenAsked(const ServerFacts &facts) {
     const bool is_asked = reply_->restart_of != 0 && reply_->restart_of == facts.started_at;
     if (!is_asked || stopping_ || step_ != nullptr || record_->state != reply_->goal) return;
     ports_.log.Line("restarting PostgreSQL, as the operator wants");
+    damage_.Forget(ports_.files);
     stopping_ = true;
     stop_again_at_ = now_ + kOrderlyLimit;
     ports_.server.StopOrderly();

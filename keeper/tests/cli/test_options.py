@@ -116,3 +116,38 @@ def test_no_hint_speaks_of_destroy():
             is_text = '"' in line and "--destroy" in line
             assert not is_text or "-d,--destroy" in line or "Without --destroy" in line or \
                 "--destroy works only" in line, (path.name, line)
+
+
+# Each with the place where it is shown on real servers that it names what it touches, and refuses when it cannot read the state.
+DESTRUCTIVE = {
+    "drop node": "cluster/test_leave.py: what is dropped is named and refused when it cannot be read",
+    "drop monitor": "cluster/test_leave.py: the same",
+    "drop formation": "cluster/test_commands.py: formations come and go (refused with nodes)",
+    "reinit": "cluster/test_replace.py: reinit copies a standby anew and never the only copy",
+    "create postgres": "cluster/test_replace.py: a node that lives or was alone is not replaced",
+    "perform failover": "cluster/test_groups.py: loss of data is accepted by command only",
+    "do azure drop region": "azure/test_azure_commands.py",
+}
+
+
+def test_every_command_that_destroys_is_known(run):  # noqa: F811
+    """Who adds one adds the test that it names what it touches."""
+    words = ("--destroy", "--force", "--allow-data-loss", "--replace")
+    found = {command for command in leaves(run) if any(word in options_of(run, command) for word in words)
+             or command.split()[0] in ("drop", "reinit") or " drop " in f" {command} "}
+    assert found == set(DESTRUCTIVE), found ^ set(DESTRUCTIVE)
+
+
+def test_nothing_is_destroyed_without_a_readable_state(run, tmp_path):  # noqa: F811
+    """A directory that looks like a cluster, and whose node is not known here."""
+    pgdata = tmp_path / "d"
+    (pgdata / "global").mkdir(parents=True)
+    (pgdata / "PG_VERSION").write_text("15\n")
+    (pgdata / "global" / "pg_control").write_bytes(b"\0" * 8192)
+    before = sorted(str(path) for path in tmp_path.rglob("*"))
+    for words in (["drop", "node", "--destroy"], ["drop", "node", "--destroy", "--force"], ["drop", "monitor", "--destroy"],
+                  ["drop", "monitor", "--destroy", "--force"], ["reinit"]):
+        done = run(*words, "--pgdata", str(pgdata))
+        assert done.returncode != 0 and str(pgdata) in done.stderr, (words, done.stderr)
+        assert "--destroy" not in done.stderr, done.stderr
+    assert sorted(str(path) for path in tmp_path.rglob("*") if "pg_autoctl" not in str(path)) == before

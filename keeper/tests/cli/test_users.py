@@ -1,4 +1,5 @@
 """Goal: several operating-system users on one machine do not meet, and nobody's files are in a shared place."""
+import json
 import os
 import pathlib
 import pwd
@@ -68,6 +69,69 @@ def test_two_users_run_a_monitor_each(users):
         for process in running:
             process.wait(timeout=30)
     assert [process.returncode for process in running] == [0, 0]
+
+
+def states(user, monitor):
+    rows = json.loads(user.run(BINDIR / "pg_autoctl", "show", "state", "--json", "--monitor", monitor).stdout)
+    return {row["nodename"]: row["current_group_state"] for row in rows}
+
+
+def listing(directory):
+    return sorted(str(path) for path in directory.rglob("*") if "pg_stat" not in str(path))
+
+
+def test_two_users_have_a_node_each_of_one_group(users):
+    """They meet on the network only: neither signals, reads or changes what is the other's, and is told so."""
+    one, two = users
+    ports = [free_port() for _ in range(3)]
+    monitor = f"postgres://autoctl_node@127.0.0.1:{ports[0]}/pg_auto_failover?sslmode=prefer"
+    running = []
+    before = set(os.listdir("/tmp"))
+    try:
+        one.run(BINDIR / "pg_autoctl", "create", "monitor", "--pgdata", one.home / "m", "--pgport", ports[0],
+                "--hostname", "127.0.0.1", "--auth", "trust", "--no-ssl")
+        running.append(one.start(BINDIR / "pg_autoctl", "run", "--pgdata", one.home / "m"))
+        wait_for(lambda: one.run(BINDIR / "pg_autoctl", "show", "state", "--monitor", monitor, check=False).returncode == 0,
+                 30, "the monitor answers")
+        for user, name, port in ((one, "a", ports[1]), (two, "b", ports[2])):
+            user.run(BINDIR / "pg_autoctl", "create", "postgres", "--pgdata", user.home / name, "--pgport", port, "--name",
+                     name, "--hostname", "127.0.0.1", "--auth", "trust", "--no-ssl", "--pg-hba-lan", "--monitor", monitor)
+            running.append(user.start(BINDIR / "pg_autoctl", "run", "--pgdata", user.home / name))
+            wait_for(lambda name=name: states(one, monitor)[name] in ("single", "secondary"), 60, f"{name} runs")
+        wait_for(lambda: states(two, monitor) == {"a": "primary", "b": "secondary"}, 60, "the group is whole")
+        postmasters = []
+        for user, name in ((one, "a"), (two, "b")):
+            lines = (user.home / name / "postmaster.pid").read_text().splitlines()
+            postmasters.append(int(lines[0]))
+            uid = pwd.getpwnam(user.name).pw_uid
+            assert os.stat(f"/proc/{lines[0]}").st_uid == uid
+            assert os.stat(lines[4]).st_uid in (uid, os.stat("/var/run/postgresql").st_uid if os.path.exists(
+                "/var/run/postgresql") else uid), lines[4]
+            keeper = user.home / ".local/share/pg_autoctl"
+            assert os.stat(next(keeper.rglob("pg_autoctl.state")).parent).st_mode & 0o077 == 0
+        assert not {name for name in set(os.listdir("/tmp")) - before if name.startswith("pg_autoctl")}
+        for me, other, name in ((one, two, "b"), (two, one, "a")):
+            theirs = other.home / name
+            files = listing(theirs)
+            for words in (["stop"], ["status"], ["reload"], ["run"], ["config", "get"], ["config", "set", "pg_autoctl.name", "x"],
+                          ["drop", "node", "--destroy", "--force"], ["reinit"], ["enable", "maintenance"],
+                          ["create", "postgres", "--auth", "trust", "--no-ssl", "--hostname", "127.0.0.1", "--monitor", monitor]):
+                done = me.run(BINDIR / "pg_autoctl", *words, "--pgdata", theirs, check=False)
+                assert done.returncode != 0 and "ERROR" in done.stderr, (words, done.stdout, done.stderr)
+                assert str(theirs) in done.stderr or "ermission" in done.stderr, (words, done.stderr)
+            assert listing(theirs) == files
+            assert me.run("kill", "-0", postmasters[0 if other is one else 1], check=False).returncode != 0
+            for path in (theirs / "PG_VERSION", next((other.home / ".local/share/pg_autoctl").rglob("keeper.conf"))):
+                assert me.run("cat", path, check=False).returncode != 0, path
+        assert states(one, monitor) == {"a": "primary", "b": "secondary"}
+        os.kill(postmasters[0], 9)
+        wait_for(lambda: states(one, monitor) == {"a": "secondary", "b": "primary"}, 60, "b has taken over, a follows")
+        one.run(BINDIR / "pg_autoctl", "perform", "switchover", "--monitor", monitor)
+        wait_for(lambda: states(two, monitor) == {"a": "primary", "b": "secondary"}, 60, "and back")
+    finally:
+        for process in reversed(running):
+            process.terminate()
+            process.wait(timeout=60)
 
 
 def test_a_directory_of_somebody_else_is_not_used_for_sockets(users):

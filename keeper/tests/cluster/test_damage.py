@@ -1,11 +1,14 @@
 """Data with which PostgreSQL cannot start: a standby is copied anew and says why; the only complete copy never is."""
 import os
+import shutil
 import socket
+import subprocess
+import time
 
 import pytest
 
 from hands import MINUTE, choose, wait_whole
-from harness import Cluster, open_session, wait_for
+from harness import BINDIR, Cluster, open_session, wait_for
 
 
 def overwrite(path, offset, data):
@@ -53,6 +56,9 @@ DAMAGES = {"pg_control with a wrong checksum": (control_checksum, True), "no pg_
 def group():
     cluster = Cluster()
     try:
+        a = cluster.node("a")
+        initdb = [BINDIR / "initdb", "-D", a.pgdata, "--auth=trust", "--no-sync", "--data-checksums"]
+        subprocess.run(a.host.command(initdb, a.env), check=True, capture_output=True, cwd="/tmp")
         cluster.two_nodes()
         cluster.all_the_while = cluster.witness(rate=50)
         yield cluster
@@ -69,8 +75,6 @@ def cluster(group):
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("role", ["standby", "primary"])
 def test_damaged_node_is_copied_anew(cluster, role, damage):
-    if role == "primary" and damage == "truncated WAL":
-        pytest.skip("WAL that a primary has sent already")
     node = choose(cluster, role)
     act, is_copied = DAMAGES[damage]
     directory = os.stat(node.pgdata).st_ino
@@ -134,6 +138,136 @@ def test_the_only_server_that_lets_nobody_in_goes_on():
         assert node.postmaster() == postmaster and cluster.states()["a"] == ("single", "single")
     finally:
         cluster.close()
+
+
+def make_table(cluster):
+    """In a database of its own, large enough for an index to be used; its first page is in no buffer after a restart."""
+    primary = choose(cluster, "primary")
+    if primary.sql("SELECT count(*) FROM pg_database WHERE datname = 'app'") == "0":
+        primary.sql("CREATE DATABASE app")
+    for statement in ("DROP TABLE IF EXISTS t", "CREATE TABLE t (i int PRIMARY KEY, s text)",
+                      "INSERT INTO t SELECT i, repeat('x', 500) FROM generate_series(1, 500) i", "CHECKPOINT"):
+        primary.sql(statement, dbname="app")
+    return primary.sql("SELECT pg_relation_filepath('t')", dbname="app")
+
+
+def without_file(pgdata, path):
+    (pgdata / path).unlink()
+
+
+def without_blocks(pgdata, path):
+    os.truncate(pgdata / path, 8192)
+
+
+def with_wrong_checksum(pgdata, path):
+    for block in range(os.stat(pgdata / path).st_size // 8192):
+        overwrite(pgdata / path, block * 8192 + 4000, b"\x5a" * 100)
+
+
+def without_database(pgdata, path):
+    shutil.rmtree((pgdata / path).parent)
+
+
+# What PostgreSQL says of each, in part.
+IN_ONE_DATABASE = {"a table's file is gone": (without_file, "could not open file"),
+                   "a table lacks blocks": (without_blocks, "could not read block"),
+                   "a page has a wrong checksum": (with_wrong_checksum, "page"),
+                   "a database's directory is gone": (without_database, "app")}
+
+
+def touch_table(node):
+    """An application that reads what is damaged, and is told so by PostgreSQL."""
+    try:
+        # A bitmap scan passes over blocks that are not there.
+        node.sql("SET enable_seqscan = off; SET enable_bitmapscan = off; SELECT count(s) FROM t WHERE i BETWEEN 100 AND 110", dbname="app")
+    except subprocess.SubprocessError:
+        return True
+    return False
+
+
+def damage_in_one_database(cluster, node, damage):
+    path = make_table(cluster)
+    wait_for(lambda: node.sql("SELECT count(*) FROM t", dbname="app") == "500", MINUTE, "the table is on both")
+    act, words = IN_ONE_DATABASE[damage]
+    # Replay begins after the table, and mends nothing.
+    primary = choose(cluster, "primary")
+    primary.sql("CHECKPOINT")
+    end = primary.sql("SELECT pg_current_wal_lsn()")
+    wait_for(lambda: node.sql(f"SELECT pg_last_wal_replay_lsn() >= '{end}'") == "t", MINUTE, "the checkpoint is replayed")
+    node.sql("CHECKPOINT")
+    pid = node.postmaster()
+    node.autoctl("stop")
+    node.process.wait(timeout=MINUTE)
+    act(node.pgdata, path)
+    node.start()
+    wait_for(lambda: node.worker() and node.postmaster() != pid and node.sql("SELECT 1") == "1", MINUTE, "it is back")
+    wait_whole(cluster)
+    wait_for(lambda: touch_table(node), MINUTE, "PostgreSQL finds the damage")
+    wait_for(lambda: "damaged data were seen" in problems(cluster), MINUTE, "show state says so")
+    assert words in problems(cluster), problems(cluster)
+    wait_for(lambda: f'"{node.name}" (' in cluster.events(60) and "damaged data were seen: " in cluster.events(60), MINUTE,
+             "an event says so")
+    health = cluster.monitor_sql(f"SELECT health FROM pgautofailover.current_state() WHERE nodename = '{node.name}'")
+    assert health == "0"
+
+
+@pytest.mark.parametrize("damage", IN_ONE_DATABASE)
+def test_damage_in_one_database_of_a_standby(cluster, damage):
+    """Nothing is handed over to it, and the command that it names mends it."""
+    node = choose(cluster, "standby")
+    primary = choose(cluster, "primary")
+    damage_in_one_database(cluster, node, damage)
+    refused = cluster.monitor.autoctl("perform", "switchover", check=False)
+    assert refused.returncode != 0 and f"pg_autoctl reinit --name {node.name}" in refused.stderr, refused.stderr
+    assert choose(cluster, "primary") is primary
+    assert f"copy it anew: pg_autoctl reinit --name {node.name}" in problems(cluster)
+    # It is remembered over restarts by hand.
+    node.kill()
+    node.start()
+    wait_for(lambda: node.worker() and "damaged data were seen" in problems(cluster), MINUTE, "it is remembered")
+    cluster.monitor.autoctl("reinit", "--name", node.name)
+    wait_whole(cluster)
+    wait_for(lambda: "damaged" not in problems(cluster), MINUTE, "all is well")
+    assert not touch_table(node)
+
+
+def test_damage_in_one_database_of_the_primary(cluster):
+    """Its standby is whole: it is not copied from the damaged one, and takes over by the command that is named."""
+    other = choose(cluster, "standby")
+    directory = os.stat(other.pgdata).st_ino
+    node = choose(cluster, "primary")
+    path = make_table(cluster)
+    wait_for(lambda: other.sql("SELECT count(*) FROM t", dbname="app") == "500", MINUTE, "the table is on both")
+    without_database(node.pgdata, path)
+    wait_for(lambda: touch_table(node), MINUTE, "PostgreSQL finds the damage")
+    wait_for(lambda: "hand over: pg_autoctl perform switchover" in problems(cluster), MINUTE, "show state says what to do")
+    refused = cluster.monitor.autoctl("reinit", "--name", other.name, check=False)
+    assert refused.returncode != 0 and "This node may be whole" in refused.stderr, refused.stderr
+    wait_whole(cluster)
+    assert os.stat(other.pgdata).st_ino == directory, "the whole copy was not touched"
+    cluster.monitor.autoctl("perform", "switchover")
+    cluster.wait_states(**{other.name: "primary", node.name: "secondary"})
+    assert other.sql("SELECT count(*) FROM t", dbname="app") == "500"
+    wait_for(lambda: f"copy it anew: pg_autoctl reinit --name {node.name}" in problems(cluster), MINUTE, "the next step")
+    cluster.monitor.autoctl("reinit", "--name", node.name)
+    wait_whole(cluster)
+    wait_for(lambda: "damaged" not in problems(cluster), MINUTE, "all is well")
+    assert node.sql("SELECT count(*) FROM t", dbname="app") == "500"
+
+
+def test_what_users_raise_is_no_damage(cluster):
+    """Who may run a function must not be able to keep a node from being promoted."""
+    node = choose(cluster, "primary")
+    for code in ("XX001", "XX002", "58P01", "58030"):
+        with pytest.raises(subprocess.SubprocessError):
+            node.sql("DO $$ BEGIN RAISE EXCEPTION 'could not read block 0 in file \"base/5/1\"' "
+                     f"USING ERRCODE = '{code}'; END $$")
+    with pytest.raises(subprocess.SubprocessError):
+        node.sql("SELECT pg_read_file('base/5/nothing')")
+    with pytest.raises(subprocess.SubprocessError):
+        node.sql("SELECT 1", dbname="nowhere")
+    cluster.all_the_while.wait_ack_after(time.time() + 1, MINUTE)
+    assert "damaged" not in problems(cluster)
 
 
 def choose_other(cluster, node):

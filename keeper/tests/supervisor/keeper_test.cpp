@@ -79,10 +79,13 @@ TEST(Keeper, ACopyOfANodeThatLivesWaits) {
     core::Reply reply;
     reply.node = bench.world.disk.node;
     reply.refusal = core::Refusal::kSecondInstance;
+    reply.reason = "was heard less than 5 s ago";
     bench.Loop().OnReply(reply, bench.world.sent.back().tag);
     bench.RunFor(Milliseconds{600'000});
     EXPECT_FALSE(bench.world.is_running);
-    EXPECT_NE(bench.world.sent.back().report.problem.find("is a copy"), std::string::npos);
+    const std::string said = bench.world.sent.back().report.problem;
+    EXPECT_NE(said.find("was heard less than 5 s ago: this one waits"), std::string::npos);
+    EXPECT_NE(said.find("are a copy"), std::string::npos);
     bench.Answer(NodeState::kPrimary);
     EXPECT_TRUE(bench.world.is_running);
 }

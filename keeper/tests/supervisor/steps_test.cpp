@@ -40,10 +40,11 @@ class FakeEffects final : public StepEffects {
     bool is_locked = false;
     std::optional<std::string> damage;
     std::vector<UsersSlot> slots;
+    core::Lsn recovered_to{0x1f80};
     ControlFacts control{.system_identifier = 42,
                          .state = ClusterState::kShutDown,
                          .timeline = 1,
-                         .checkpoint = {0x1000},
+                         .checkpoint = {0x1f00},
                          .min_recovery = {}};
     std::uint64_t copied_identifier = 42;
     SourceIdentity primary{
@@ -106,7 +107,12 @@ class FakeEffects final : public StepEffects {
         return has_wal_beyond;
     }
     Result<void> RemoveStandbySignal() override { return Do("remove standby.signal"); }
-    Result<void> RecoverInSingleUserMode() override { return Do("recover"); }
+    Result<void> RecoverInSingleUserMode() override {
+        return Do("recover", [this] {
+            control.state = ClusterState::kShutDown;
+            control.checkpoint = recovered_to;
+        });
+    }
     std::string KeepDiscardedWal(const SourceIdentity &, const ControlFacts &) override {
         (void)Do("keep WAL");
         return "WAL is discarded";
@@ -406,6 +412,21 @@ TEST(Rejoin, CopiesWhatIsMarkedOrCannotBeRewound) {
     failing.failing = "rewind";
     EXPECT_TRUE(RunStep(core::Step::kRejoin, failing).result.has_value());
     EXPECT_EQ(failing.data, FakeEffects::Content::kOurs);
+}
+
+// pg_rewind goes by timelines, and would say that no rewind is required.
+TEST(Rejoin, CopiesWhatHasLostTheEndOfItsWal) {
+    FakeEffects effects;
+    effects.control.state = ClusterState::kOther;
+    effects.recovered_to = {0x1000};
+    EXPECT_TRUE(RunStep(core::Step::kRejoin, effects).result.has_value());
+    EXPECT_EQ(std::count(effects.journal.begin(), effects.journal.end(), "rewind"), 0);
+    EXPECT_EQ(std::count(effects.journal.begin(), effects.journal.end(), "base backup"), 1);
+    // It was interrupted after recovery: what the control file says is enough.
+    FakeEffects later;
+    later.control.checkpoint = {0x1000};
+    EXPECT_TRUE(RunStep(core::Step::kRejoin, later).result.has_value());
+    EXPECT_EQ(std::count(later.journal.begin(), later.journal.end(), "base backup"), 1);
 }
 
 TEST(Rejoin, DoesNotCopyWhenItIsCancelledOrThePrimaryIsNotReady) {

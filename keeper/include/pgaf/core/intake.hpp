@@ -39,6 +39,10 @@ std::int64_t InstanceOf(std::string_view boot_id, std::uint64_t device, std::uin
 Result<Refusal> CheckKeeper(const ReporterRow &row, const Report &report, Reporter reporter);
 Reply RefusalReply(const ReporterRow &row, const Report &report, Refusal refusal);
 
+/// What a keeper says that the monitor does not listen to because of another one: what is waited
+/// for, for how long, and what it means when that does not end.
+std::string ExplainSecondInstance(const Reply &reply);
+
 /// A state that no node can be in is refused with kBadArgument.
 Result<void> CheckReportedState(NodeState state);
 

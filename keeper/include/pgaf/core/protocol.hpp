@@ -105,7 +105,8 @@ struct Report {
     /// Its configuration has an error, named in `problem`: a reload changes nothing, and the server
     /// would not start.
     bool cannot_reload = false;
-    std::string problem;  ///< what the keeper cannot do now, in words; empty when all is well
+    std::string problem;      ///< what the keeper cannot do now, in words; empty when all is well
+    bool is_damaged = false;  ///< PostgreSQL has found a part of these data damaged
     /// What happened once and belongs into the monitor's events; repeated until it is answered.
     std::string event{};
     std::string pg_version;
@@ -131,7 +132,8 @@ enum class GrantKind { kNone, kTimed, kUnlimited };
 /// Why the monitor does not listen to a keeper. Such a reply carries no order.
 enum class Refusal {
     kNone,
-    /// Another keeper of this node reports, or holds a grant: this one is a copy, and must stop.
+    /// Another keeper of this node reports, holds a grant, or has just been heard: this one is a
+    /// copy, or its machine was started anew a moment ago. It must wait.
     kSecondInstance,
     /// A keeper with a higher epoch has reported before: this node was set back to an old disk.
     kOldMemory,
@@ -150,6 +152,7 @@ struct Peer {
     int timeline = 0;
     TimelineHistory history{};
     std::optional<ServerSizes> sizes{};  ///< in force; none: it does not run, or was not heard
+    bool is_damaged = false;             ///< see Report
 };
 
 /// What comes down.

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
-#include <stdlib.h>
 
 #include <algorithm>
 #include <array>
@@ -10,6 +9,7 @@
 #include "io/files.hpp"
 #include "io/pg_client.hpp"
 #include "io/process.hpp"
+#include "io/temporary_server.hpp"
 #include "node/steps/steps.hpp"
 
 /// Whether a standby does not start because of its data, or because of something else: a port that
@@ -21,9 +21,11 @@ namespace {
 constexpr Milliseconds kTrial{15'000};
 
 /// Not the fault of the data: a copy would not start either.
-constexpr std::array<std::string_view, 7> kOtherReasons{
-    "No space left on device",       "Permission denied",   "Read-only file system",
-    "Cannot allocate memory",        "Too many open files", "could not create semaphores",
+constexpr std::array<std::string_view, 9> kOtherReasons{
+    "invalid permissions",           "wrong ownership",
+    "No space left on device",       "Permission denied",
+    "Read-only file system",         "Cannot allocate memory",
+    "Too many open files",           "could not create semaphores",
     "could not create shared memory"};
 
 /// What a session says when the files that each needs are damaged.
@@ -159,11 +161,11 @@ std::optional<std::string> FindDamage(const StepContext &context, io::DirectoryL
     if (!io::Exists(pgdata + "/standby.signal")) return std::nullopt;
     auto control = io::ReadControlData(context.install, pgdata);
     if (!control || !control->sizes) return std::nullopt;
-    std::string directory = "/tmp/pgaf-XXXXXX";
-    if (::mkdtemp(directory.data()) == nullptr) return std::nullopt;
+    const auto directory = io::MakePrivateDirectory(context.paths.directory);
+    if (!directory) return std::nullopt;
     spdlog::info("PostgreSQL has failed to start several times: trying whether its data are whole");
-    auto damage = Trial(context, directory).Run(*control->sizes);
-    (void)io::RemoveTree(directory);
+    auto damage = Trial(context, *directory).Run(*control->sizes);
+    (void)io::RemoveTree(*directory);
     if (auto taken = lock.Take(); !taken) spdlog::warn("{}", taken.error().message);
     if (!damage) spdlog::info("The data seem to be whole");
     return damage;

@@ -60,8 +60,8 @@ Result<void> MakeObjects(const StepContext &context, const io::TemporaryServer &
 /// Servers remove the lock of PGDATA when they end.
 Result<void> SetUpDatabase(const StepContext &context, const std::string &directory,
                            io::DirectoryLock &lock) {
-    auto server =
-        io::TemporaryServer::Start(context.install, directory, {.cancel = context.cancel});
+    auto server = io::TemporaryServer::Start(
+        context.install, directory, {.cancel = context.cancel, .parent = context.paths.directory});
     if (!server) return Pass(server);
     if (auto done = MakeObjects(context, **server); !done) return done;
     if (auto stopped = (*server)->Stop(); !stopped) return stopped;
@@ -122,7 +122,8 @@ Result<void> FinishRecovery(const StepContext &context, io::DirectoryLock &lock)
                                              {.libraries = libraries,
                                               .settings = {"recovery_target_action=promote"},
                                               .has_sessions = false,
-                                              .cancel = context.cancel});
+                                              .cancel = context.cancel,
+                                              .parent = context.paths.directory});
     if (!server) {
         Problem problem = server.error().In("the recovery of the backup did not end");
         problem.code = ProblemCode::kRefused;

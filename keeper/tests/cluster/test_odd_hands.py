@@ -1,0 +1,215 @@
+"""What an administrator does who has not read our pages: the group is whole again by itself and nothing is copied, or the
+node says what is wrong, in words with which it can be mended. A client keeps books all the while."""
+import os
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from hands import MINUTE, choose, pg_ctl, wait_whole
+from harness import BINDIR, USER, Cluster, wait_for
+
+
+@pytest.fixture(scope="module")
+def group():
+    cluster = Cluster()
+    try:
+        cluster.two_nodes()
+        cluster.all_the_while = cluster.witness(rate=50)
+        yield cluster
+    finally:
+        cluster.close()
+
+
+@pytest.fixture
+def cluster(group):
+    wait_whole(group)
+    return group
+
+
+def problems(cluster):
+    return cluster.monitor.autoctl("show", "state").stdout
+
+
+def restart(node):
+    pg_ctl(node, "-m", "fast", "-w", "restart")
+
+
+def own(node, path):
+    os.chown(path, os.stat(node.pgdata).st_uid, os.stat(node.pgdata).st_gid)
+
+
+def touch(name):
+    def act(node):
+        (node.pgdata / name).touch()
+        own(node, node.pgdata / name)
+    return act
+
+
+def remove(name):
+    return lambda node: (node.pgdata / name).unlink(missing_ok=True)
+
+
+def only(name, text):
+    return lambda node: (node.pgdata / name).write_text(text)
+
+
+def mode(bits):
+    return lambda node: node.pgdata.chmod(bits)
+
+
+def sql(*statements):
+    def act(node):
+        for statement in statements:
+            node.sql(statement)
+    return act
+
+
+def start_with_options(node):
+    pg_ctl(node, "-m", "immediate", "-w", "stop")
+    pg_ctl(node, "-o", "-c shared_preload_libraries= -c synchronous_standby_names=", "-w", "start")
+
+
+def without_our_files(node):
+    for path in node.pgdata.glob("postgresql-auto-failover*"):
+        path.unlink()
+
+
+def moved_and_linked(node):
+    """To another disk, as many do it."""
+    node.autoctl("stop")
+    node.process.wait(timeout=30)
+    elsewhere = node.home / "moved"
+    if node.pgdata.is_symlink():
+        node.pgdata.unlink()
+        elsewhere.rename(node.pgdata)
+    else:
+        node.pgdata.rename(elsewhere)
+        node.pgdata.symlink_to(elsewhere)
+    node.start()
+
+
+HEALS = {
+    "start with other options": (start_with_options, None),
+    "recovery.signal": (touch("recovery.signal"), restart),
+    "standby.signal is there": (touch("standby.signal"), restart),
+    "standby.signal is gone": (remove("standby.signal"), restart),
+    "reset of all settings": (sql("ALTER SYSTEM RESET ALL"), restart),
+    "no postgresql.auto.conf": (remove("postgresql.auto.conf"), restart),
+    "a pg_hba.conf without our lines": (only("pg_hba.conf", "local all all trust\n"), restart),
+    "an empty postgresql.conf": (only("postgresql.conf", ""), restart),
+    "none of our files": (without_our_files, restart),
+    "a mode that everybody may use": (mode(0o777), restart),
+    "a mode that nobody may write with": (mode(0o500), restart),
+    "slots are dropped": (sql("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active"), None),
+    "moved, and linked": (moved_and_linked, None),
+    "moved back": (moved_and_linked, None),
+}
+
+
+@pytest.mark.parametrize("role", ["primary", "standby"])
+@pytest.mark.parametrize("hand", HEALS)
+def test_it_heals_by_itself_without_a_copy(cluster, hand, role):
+    if hand.startswith("moved") and role == "primary":
+        pytest.skip("the same as on a standby: it is stopped first")
+    node = choose(cluster, role)
+    sizes = [(name, os.stat(cluster.node(name).pgdata).st_ino) for name in "ab"]
+    act, then = HEALS[hand]
+    act(node)
+    if then:
+        then(node)
+    wait_for(lambda: node.worker() and node.sql("SELECT 1") == "1", MINUTE, "its server works")
+    wait_whole(cluster)
+    assert [(name, os.stat(cluster.node(name).pgdata).st_ino) for name in "ab"] == sizes, "data were copied"
+
+
+def no_hba(node):
+    shutil.move(node.pgdata / "pg_hba.conf", node.home / "hba")
+    restart(node)
+
+
+def no_conf(node):
+    shutil.move(node.pgdata / "postgresql.conf", node.home / "conf")
+    restart(node)
+
+
+def back(kept, name):
+    def act(node):
+        shutil.move(node.home / kept, node.pgdata / name)
+    return act
+
+
+def with_role(change):
+    """On the primary; its standby says what it misses."""
+    def act(node):
+        choose(node.cluster, "primary").sql(change)
+        choose(node.cluster, "primary").sql("SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
+    return act
+
+
+def mend_role(change):
+    def act(node):
+        other = node.cluster.node("ab".replace(node.name, ""))
+        other.sql(change)
+    return act
+
+
+ROLE = "ALTER ROLE pgautofailover_replicator "
+NAMED = {
+    "no pg_hba.conf": (no_hba, "pg_hba.conf\" is missing: put it back", back("hba", "pg_hba.conf")),
+    "no postgresql.conf": (no_conf, "postgresql.conf\" is missing: put it back", back("conf", "postgresql.conf")),
+    "replay is paused": (sql("SELECT pg_wal_replay_pause()"), "the replay of WAL is paused", sql("SELECT pg_wal_replay_resume()")),
+    "the role of replication may not log in": (with_role(ROLE + "NOLOGIN"), "is not permitted to log in", mend_role(ROLE + "LOGIN")),
+    "it may not replicate": (with_role(ROLE + "NOREPLICATION"), "no WAL is received", mend_role(ROLE + "REPLICATION")),
+    "it has another name": (with_role(ROLE + "RENAME TO somebody"), "does not exist",
+                            mend_role("ALTER ROLE somebody RENAME TO pgautofailover_replicator")),
+}
+
+
+@pytest.mark.parametrize("hand", NAMED)
+def test_it_says_what_is_wrong(cluster, hand):
+    node = choose(cluster, "standby")
+    directory = os.stat(node.pgdata).st_ino
+    act, words, mend = NAMED[hand]
+    act(node)
+    wait_for(lambda: words in problems(cluster), MINUTE, f"show state says: {words}", interval=0.3)
+    cluster.all_the_while.wait_ack_after(time.time(), MINUTE)
+    mend(node)
+    wait_for(lambda: words not in problems(cluster), MINUTE, "all is well")
+    wait_whole(cluster)
+    assert os.stat(node.pgdata).st_ino == directory, "data were copied"
+
+
+def test_a_copy_by_hand_is_kept(cluster):
+    """pg_basebackup into an empty PGDATA, as PostgreSQL's manual has it."""
+    node, primary = choose(cluster, "standby"), choose(cluster, "primary")
+    node.autoctl("stop")
+    node.process.wait(timeout=30)
+    shutil.rmtree(node.pgdata)
+    command = [BINDIR / "pg_basebackup", "-D", node.pgdata, "-h", primary.sockets, "-p", primary.port, "-U", USER, "-X", "stream",
+               "-c", "fast", "-R"]
+    subprocess.run(node.host.command(command, node.env), check=True, capture_output=True, timeout=60, cwd="/tmp")
+    directory = os.stat(node.pgdata).st_ino
+    node.start()
+    wait_for(lambda: node.worker(), MINUTE, "its server works")
+    wait_whole(cluster)
+    assert os.stat(node.pgdata).st_ino == directory
+
+
+def test_a_rewind_by_hand_is_kept(cluster):
+    """Of a former primary that is stopped."""
+    node = choose(cluster, "primary")
+    node.kill()
+    other = cluster.node("ab".replace(node.name, ""))
+    wait_for(lambda: cluster.states()[other.name][0] in ("wait_primary", "primary"), MINUTE, "the other one serves")
+    command = [BINDIR / "pg_rewind", "-D", node.pgdata, "--source-server",
+               f"host={other.sockets} port={other.port} user={USER} dbname=postgres", "-R"]
+    subprocess.run(node.host.command(command, node.env), capture_output=True, timeout=60, cwd="/tmp")
+    node.start()
+    wait_for(lambda: node.worker(), MINUTE, "its server works")
+    wait_whole(cluster)
+
+
+def test_nothing_is_lost(cluster):
+    cluster.all_the_while.verify()
