@@ -25,10 +25,14 @@ def test_a_standby_whose_replay_is_paused_is_no_candidate(cluster):
     a.sql("CREATE TABLE t AS SELECT generate_series(1, 1000) AS id")
 
     wait_for(lambda: health(cluster, "b") == "0", 10, "the monitor knows that replay is paused")
+
+    def row():
+        shown = json.loads(cluster.monitor.autoctl("show", "state", "--json").stdout)
+        return next(node for node in shown if node["nodename"] == "b")
+    wait_for(lambda: row()["replay_lag"] > 0, 10, "the lag is told")
+    assert row()["replay_paused"] is True
     shown = cluster.monitor.autoctl("show", "state").stdout
     assert "of WAL not replayed yet, replay is paused" in shown, shown
-    row = next(n for n in json.loads(cluster.monitor.autoctl("show", "state", "--json").stdout) if n["nodename"] == "b")
-    assert row["replay_lag"] > 0 and row["replay_paused"] is True, row
     refused = cluster.monitor.autoctl("perform", "switchover", check=False)
     assert refused.returncode != 0
     assert "before it has replayed what it holds" in refused.stderr, refused.stderr
