@@ -193,16 +193,15 @@ def test_campaign(network_cluster):
     cluster = network_cluster
     print(f"PGAF_CAMPAIGN_SEED={SEED} PGAF_CAMPAIGN_ROUNDS={ROUNDS} in {cluster.directory}", flush=True)
     nodes = cluster.group("a", "b", "c")
-    a = nodes[0]
     for node in nodes:
         with open(node.pgdata / "postgresql.conf", "a") as conf:
             conf.write("max_prepared_transactions = 20\n")
     cluster.monitor.autoctl("restart", "--all", timeout=180)
-    cluster.wait_steady()
+    primary = cluster.programs[cluster.wait_steady()]
     for node in nodes:
-        a.sql(f"CREATE TABLE local_{node.name}(id bigint PRIMARY KEY, at timestamptz DEFAULT now())")
-    a.sql("CREATE TABLE register(value bigint)")
-    a.sql("INSERT INTO register VALUES (0)")
+        primary.sql(f"CREATE TABLE local_{node.name}(id bigint PRIMARY KEY, at timestamptz DEFAULT now())")
+    primary.sql("CREATE TABLE register(value bigint)")
+    primary.sql("INSERT INTO register VALUES (0)")
     witness = cluster.witness()
     local = {node.name: cluster.witness(
         table=f"local_{node.name}", client=node.host, wait=False, clients=1, rate=50,
