@@ -28,6 +28,8 @@ MUTANTS = [
     ("copies_let_in", CORE + "intake.cpp", "if (is_other && IsAlive(row)) return Refusal::kSecondInstance;", ""),
     ("learns_from_a_primary_that_nobody_follows", CORE + "learn.cpp",
      "std::count_if(report.standbys.begin(), report.standbys.end(), follows) >= set.k;", "true;"),
+    ("claims_of_followers_believed", CORE + "learn.cpp",
+     "SaysItFollows(view, standby.node, report.node);", "true;"),
     ("overtaken_reports_believed", "keeper/include/pgaf/core/protocol.hpp",
      "return report.keeper_epoch == last.keeper_epoch && report.instance == last.instance &&\n"
      "           report.sequence < last.sequence;", "return false;"),

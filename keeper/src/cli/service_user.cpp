@@ -205,6 +205,15 @@ std::string ReadAll(int peer) {
     return text;
 }
 
+/// The one who called sudo, and nobody who has taken the name of his socket after his end.
+bool IsOfCaller(int peer) {
+    ucred who{};
+    socklen_t size = sizeof who;
+    const auto caller = io::Env("SUDO_UID");
+    return caller && ::getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 &&
+           std::to_string(who.uid) == *caller;
+}
+
 /// What CallSudo sends.
 Result<void> TakeHanded(const std::string &name, std::vector<std::string> &words) {
     (void)::unsetenv(kHandedVariable);
@@ -218,7 +227,7 @@ Result<void> TakeHanded(const std::string &name, std::vector<std::string> &words
         peer.IsOpen() &&
         ::connect(peer.Get(), reinterpret_cast<sockaddr *>(&theirs.address), theirs.size) == 0;
     std::vector<std::string> all;
-    if (is_connected) all = DecodeWords(ReadAll(peer.Get()));
+    if (is_connected && IsOfCaller(peer.Get())) all = DecodeWords(ReadAll(peer.Get()));
     const std::size_t count = all.empty() ? 0 : std::strtoul(all.front().c_str(), nullptr, 10);
     if (count == 0 || all.size() <= count)
         return Fail(ProblemCode::kInternal, "the words of the command did not arrive");

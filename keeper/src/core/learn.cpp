@@ -32,10 +32,27 @@ bool KnowsMost(const GroupView &view, const Report &report) {
     });
 }
 
+/// Its own keeper says so: what a would-be primary says of others proves nothing.
+bool SaysItFollows(const GroupView &view, NodeId standby, NodeId primary) {
+    const NodeView *const node = view.Find(standby);
+    if (node == nullptr || !IsServing(view, *node) || !node->report.in_recovery) return false;
+    const ReceiverFact &receiver = node->report.receiver;
+    // One that has just started, and was not told anything by this monitor, does not know whom.
+    return receiver.streaming && (!receiver.upstream.IsValid() || receiver.upstream == primary);
+}
+
+/// Nobody else says that he is the primary.
+bool IsUndisputed(const GroupView &view, const Report &report) {
+    return std::none_of(view.nodes.begin(), view.nodes.end(), [&](const NodeView &node) {
+        return node.id != report.node && IsServing(view, node) && !node.report.in_recovery &&
+               IsWritable(node.report.state);
+    });
+}
+
 /// Without members nobody can have been elected since, unless the loss of data was accepted: then
 /// somebody else says so.
 bool IsAloneByRight(const GroupView &view, const Report &report) {
-    if (!report.fenced) return true;  // its grant has no limit of time
+    if (!report.fenced) return IsUndisputed(view, report);  // its grant has no limit of time
     return std::all_of(view.nodes.begin(), view.nodes.end(), [&](const NodeView &node) {
         return node.id == report.node ||
                (node.has_report && IsReporting(view, node) && !IsPrimaryIsh(node.report.state));
@@ -45,7 +62,8 @@ bool IsAloneByRight(const GroupView &view, const Report &report) {
 bool IsFollowed(const GroupView &view, const SyncSet &set, const Report &report) {
     if (set.members.empty()) return IsAloneByRight(view, report);
     const auto follows = [&](const StandbyFact &standby) {
-        return standby.streaming && standby.in_sync_set && set.Contains(standby.node);
+        return standby.streaming && standby.in_sync_set && set.Contains(standby.node) &&
+               SaysItFollows(view, standby.node, report.node);
     };
     return std::count_if(report.standbys.begin(), report.standbys.end(), follows) >= set.k;
 }

@@ -38,7 +38,9 @@ struct Restored {
         standby.has_report = true;
         standby.report.node = NodeId{1};
         standby.report.state = kSecondary;
-        standby.report.in_recovery = true;
+        standby.report.pg_running = standby.report.in_recovery = true;
+        standby.report.receiver.streaming = true;
+        standby.report.receiver.upstream = NodeId{2};
         standby.report.term = 4;
         standby.report.known_sync_version = 9;
     }
@@ -64,7 +66,7 @@ TEST(Learn, TermSetTimelineAndWhoIsWhat) {
 }
 
 TEST(Learn, NothingWhileItIsNotCertain) {
-    for (int i = 1; i < 8; ++i) {
+    for (int i = 1; i < 11; ++i) {
         Restored restored;
         Report &report = restored.Primary();
         if (i == 1) report.standbys[0].streaming = false;
@@ -74,6 +76,11 @@ TEST(Learn, NothingWhileItIsNotCertain) {
         if (i == 5) report.sync_names = "FIRST 1 (x)";
         if (i == 6) restored.view.nodes[0].report.term = 5;
         if (i == 7) restored.view.term = 5;
+        // What the standby says of itself.
+        Report &standby = restored.view.nodes[0].report;
+        if (i == 8) standby.receiver.streaming = false;
+        if (i == 9) standby.receiver.upstream = NodeId{7};
+        if (i == 10) restored.view.nodes[0].report_age = restored.view.timeouts.unhealthy;
         EXPECT_FALSE(restored.Learns().has_value()) << i;
     }
 }
@@ -95,6 +102,18 @@ TEST(Learn, AlsoFromAPrimaryThatWaitsForItsMonitor) {
     EXPECT_EQ(learned->sync->goal_version, 9);
     restored.Primary().standbys.clear();
     EXPECT_FALSE(restored.Learns().has_value()) << "nobody follows";
+}
+
+TEST(Learn, NobodyMakesHimselfThePrimaryBesideAnother) {
+    Restored restored;
+    Report &claim = restored.Primary();
+    claim.sync_names = "";
+    claim.standbys.clear();
+    EXPECT_TRUE(restored.Learns().has_value()) << "the other one is a standby";
+    Report &other = restored.view.nodes[0].report;
+    other.state = kPrimary;
+    other.in_recovery = false;
+    EXPECT_FALSE(restored.Learns().has_value());
 }
 
 TEST(Learn, FromOneThatWasAloneOnlyWhenAllOthersAreSeen) {
