@@ -94,6 +94,9 @@ def test_the_monitor_is_upgraded_while_its_group_serves(cluster):
     wait_for(lambda: m.sql("SELECT 1", dbname="pg_auto_failover") == "1", 60, "the monitor answers")
     cluster.wait_steady()
     assert cluster.states() == {"a": ("primary", "primary"), "b": ("secondary", "secondary")}
+    # The states are those of before; what the nodes do now, they have to say first.
+    wait_for(lambda: cluster.monitor_sql("SELECT bool_and(health = 1) FROM pgautofailover.current_state()") == "t", 30,
+             "both nodes report")
     a.autoctl("perform", "switchover")
     cluster.wait_states(b="primary", a="secondary")
     witness.verify()
