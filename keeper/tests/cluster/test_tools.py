@@ -95,7 +95,7 @@ def test_the_monitor_is_upgraded_while_its_group_serves(cluster):
     cluster.wait_steady()
     assert cluster.states() == {"a": ("primary", "primary"), "b": ("secondary", "secondary")}
     # The states are those of before; what the nodes do now, they have to say first.
-    wait_for(lambda: cluster.monitor_sql("SELECT bool_and(health = 1) FROM pgautofailover.current_state()") == "t", 30,
+    wait_for(lambda: cluster.monitor_sql("SELECT can_fail_over FROM pgautofailover.failover_status('default')") == "t", 30,
              "both nodes report")
     a.autoctl("perform", "switchover")
     cluster.wait_states(b="primary", a="secondary")
