@@ -136,8 +136,9 @@ void pgautofailover_keeper_main(Datum) {
     MemoryContext const tick_context =
         AllocSetContextCreate(TopMemoryContext, "keeper tick", ALLOCSET_DEFAULT_SIZES);
     (void)pg::RunIteration("keeper", [tick_context] { keeper::Loop(tick_context); });
-    if (keeper::terminate != 0 && keeper::ServerIsStopping()) gate::CloseForEver();
-    proc_exit(keeper::terminate != 0 && keeper::ServerIsStopping() ? 0 : 1);
+    const bool server_stops = keeper::terminate != 0 && keeper::ServerIsStopping();
+    if (server_stops) gate::CloseForEver();
+    proc_exit(server_stops ? 0 : 1);
 }
 
 /// Its start is the event: the server answers queries, or recovery has ended.

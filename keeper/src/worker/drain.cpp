@@ -2,7 +2,6 @@
 #include <vector>
 
 #include "worker/steps.hpp"
-#include "worker/sync_applier.hpp"
 
 namespace pgaf::worker {
 namespace {
@@ -87,11 +86,12 @@ class DrainStep final : public StepMachine {
         signal_at_ = {};
     }
 
-    /// Who waited was ended, and others would see what no standby has confirmed.
+    /// Who waited was ended, and others would see what no standby has confirmed: the keeper opens
+    /// the gate when it has looked at that.
     static void Reopen(const Context &context) {
         Gate &gate = context.ports.gate;
-        const bool is_held = MayShowWaits(context.facts, gate.LeftWaiting());
-        if (gate.Deadline() > context.now) gate.SetFence(is_held ? Fence::kOpen : Fence::kHeld);
+        const bool has_ended = gate.LeftWaiting().shown_end.IsValid();
+        if (gate.Deadline() > context.now) gate.SetFence(has_ended ? Fence::kHeld : Fence::kOpen);
     }
 
     Progress Start(const Context &context) {

@@ -304,7 +304,7 @@ void Keeper::CompareWithRecord(const ServerFacts &facts) {
     if (may_write && waits.count != confirmed_waits_ && IsHeldBySet(facts, waits.end))
         confirmed_waits_ = waits.count;
     // The gate was closed for a while, and who waited for standbys was ended.
-    if (may_write && !MayShowWaits(facts, waits))
+    if (may_write && !MayShowEnded(facts))
         found = "commits are visible that no synchronous standby has confirmed";
     for (const SenderFact &sender : facts.senders) {
         const bool is_member = std::find(facts.sync_members.begin(), facts.sync_members.end(),
@@ -329,11 +329,18 @@ void Keeper::CompareWithRecord(const ServerFacts &facts) {
         ports_.gate.SetFence(Fence::kOpen);
 }
 
+/// What the set has confirmed once stays confirmed, whoever is away later.
+bool Keeper::MayShowEnded(const ServerFacts &facts) {
+    const core::Lsn end = ports_.gate.LeftWaiting().shown_end;
+    if (end > shown_held_ && IsHeldBySet(facts, end)) shown_held_ = end;
+    return end <= shown_held_;
+}
+
 /// A server that has just recovered holds commits that its set may never have confirmed, and that a
 /// failover may take away: nobody sees them before.
 bool Keeper::MayShow(const ServerFacts &facts) {
     if (facts.in_recovery) return !is_fresh_server_;
-    if (!MayShowWaits(facts, ports_.gate.LeftWaiting())) return false;
+    if (!MayShowEnded(facts)) return false;
     if (!is_fresh_server_) return true;
     if (!recovery_end_.IsValid()) recovery_end_ = facts.lsn;
     if (!IsHeldBySet(facts, recovery_end_)) return false;

@@ -56,6 +56,7 @@ class Keeper {
     void OpenIfGranted(const ServerFacts &facts);
     void CompareWithRecord(const ServerFacts &facts);
     [[nodiscard]] bool MayShow(const ServerFacts &facts);
+    [[nodiscard]] bool MayShowEnded(const ServerFacts &facts);
 
     void Advance(Context &context);
     void BeginStep(const core::Edge &edge, const ServerFacts &facts);
@@ -119,6 +120,7 @@ class Keeper {
         begun_at_;  ///< of a fresh server: its first checkpoint is the first that it has written
     core::BootTime begun_seen_;
     std::uint64_t confirmed_waits_ = 0;  ///< of those that were left, see WaitsLeft
+    core::Lsn shown_held_;               ///< up to here the set has held WaitsLeft::shown_end
     bool is_judged_ = false;             ///< the monitor knows begun_at_, and gives a grant
     std::string contradiction_;  ///< what PostgreSQL does that is not on record; empty: nothing
 

@@ -35,7 +35,7 @@ class Gate {
     [[nodiscard]] virtual int CommittingCount() = 0;
     /// Ends the committing backends that wait for synchronous standbys; none of them is answered.
     virtual void TerminateSyncWaiters() = 0;
-    /// Whoever was cancelled or terminated before its wait began is told again.
+    /// Whoever was cancelled before its wait began is told again.
     virtual void RepeatCancels() = 0;
     [[nodiscard]] virtual WaitsLeft LeftWaiting() const = 0;
     /// While it is true a commit that asks for synchronous standbys is acknowledged only when they

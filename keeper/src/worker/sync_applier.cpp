@@ -74,10 +74,6 @@ bool IsHeldBySet(const ServerFacts &facts, core::Lsn end) {
     return count >= std::max(facts.sync_k, 1);
 }
 
-bool MayShowWaits(const ServerFacts &facts, const WaitsLeft &waits) {
-    return !waits.shown_end.IsValid() || IsHeldBySet(facts, waits.shown_end);
-}
-
 void SyncApplier::Withdraw() {
     hold_ = {};
     reload_at_ = {};

@@ -6,13 +6,11 @@
 
 namespace pgaf::worker {
 
-/// Puts the synchronous set of the reply into force and sees that it is, from PostgreSQL's shared
-/// state.
 /// Enough members of the set that PostgreSQL uses have confirmed up to there; true without a set.
 bool IsHeldBySet(const ServerFacts &facts, core::Lsn end);
-/// Nobody can see a commit whose wait was ended before the set had confirmed it.
-bool MayShowWaits(const ServerFacts &facts, const WaitsLeft &waits);
 
+/// Puts the synchronous set of the reply into force and sees that it is, from PostgreSQL's shared
+/// state.
 class SyncApplier {
  public:
     /// Moves on towards the set of the reply. kDone when PostgreSQL uses it and, with members,
