@@ -249,6 +249,19 @@ bool SyncWaitWasCancelled(bool is_prepare, core::Lsn *its_end) {
     return worker::WasCancelled({.was_due = true, .confirmed = {confirmed}, .end = end});
 }
 
+/// Calls fn(pid, whether it waits for synchronous standbys, slot) for each backend that commits.
+template <typename Fn>
+void ForEachCommitting(Fn fn) {
+    const int limit = static_cast<int>(ProcGlobal->allProcCount);
+    for (int i = 0; i < limit && i < shared->slot_count; ++i) {
+        const volatile PGPROC &proc = ProcGlobal->allProcs[i];
+        CommitSlot &slot = shared->slots[i];
+        const int pid = proc.pid;
+        if (pid == 0 || pg_atomic_read_u32(&slot.committing) == 0) continue;
+        fn(pid, proc.syncRepState == SYNC_REP_WAITING, slot);
+    }
+}
+
 void DetachWorker(int, Datum) { pg_atomic_write_u32(&shared->worker_proc, kNoWorker); }
 
 int RunningServerVersion() {
@@ -379,31 +392,22 @@ int SharedGate::CommittingCount() {
 }
 
 void SharedGate::TerminateSyncWaiters() {
-    const int limit = static_cast<int>(ProcGlobal->allProcCount);
-    for (int i = 0; i < limit && i < shared->slot_count; ++i) {
-        volatile PGPROC *const proc = &ProcGlobal->allProcs[i];
-        const int pid = proc->pid;
-        if (pg_atomic_read_u32(&shared->slots[i].committing) == 0 || pid == 0) continue;
-        if (proc->syncRepState != SYNC_REP_WAITING) continue;
-        (void)kill(pid, SIGTERM);
-    }
+    ForEachCommitting([](int pid, bool waits, const CommitSlot &) {
+        if (waits) (void)kill(pid, SIGTERM);
+    });
 }
 
 void SharedGate::RepeatCancels() {
     if (pg_atomic_exchange_u32(&shared->asked_early, 0) == 0) return;
-    const int limit = static_cast<int>(ProcGlobal->allProcCount);
-    for (int i = 0; i < limit && i < shared->slot_count; ++i) {
-        volatile PGPROC *const proc = &ProcGlobal->allProcs[i];
-        const int pid = proc->pid;
-        const bool is_early = pg_atomic_read_u32(&shared->slots[i].asked) ==
-                              static_cast<std::uint32_t>(Asked::kEarly);
-        if (!is_early || pid == 0) continue;
-        if (proc->syncRepState == SYNC_REP_WAITING) {
+    ForEachCommitting([](int pid, bool waits, CommitSlot &slot) {
+        constexpr auto kEarly = static_cast<std::uint32_t>(Asked::kEarly);
+        if (pg_atomic_read_u32(&slot.asked) != kEarly) return;
+        if (waits) {
             (void)kill(pid, SIGINT);
         } else {
             pg_atomic_write_u32(&shared->asked_early, 1);
         }
-    }
+    });
 }
 
 worker::WaitsLeft SharedGate::LeftWaiting() const {

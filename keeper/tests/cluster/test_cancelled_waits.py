@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harness import open_session, wait_for
+from harness import BINDIR, USER, open_session, wait_for
 
 
 def lose_standbys(cluster):
@@ -62,6 +62,38 @@ def test_nobody_sees_it_before_it_is_confirmed(cluster, end):
     wait_for(lambda: a.sql(f"SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}") == "0", 10, "its process has ended")
 
 
+@pytest.mark.parametrize("how", ["commit in a procedure", "COMMIT PREPARED"])
+def test_other_commits_that_wait(cluster, how):
+    """The timeout of a CALL runs on while its procedure commits; the second phase of two waits as the first does."""
+    a, b, c = cluster.group("a", "b", "c")
+    a.sql("CREATE TABLE t(id int)")
+    a.sql("CREATE PROCEDURE p() LANGUAGE plpgsql AS 'BEGIN INSERT INTO t VALUES (1); COMMIT; END'")
+    if how == "COMMIT PREPARED":
+        for node in (a, b, c):
+            with open(node.pgdata / "postgresql.conf", "a") as conf:
+                conf.write("max_prepared_transactions = 5\n")
+        cluster.monitor.autoctl("restart", "--all", timeout=180)
+        cluster.wait_steady()
+    nodes = {node.name: node for node in (a, b, c)}
+    primary = nodes.pop(cluster.wait_steady())
+    session = open_session(cluster, primary)
+    if how == "COMMIT PREPARED":
+        session.stdin.write("BEGIN; INSERT INTO t VALUES (1); PREPARE TRANSACTION 'x';\n\\echo prepared\n")
+        session.stdin.flush()
+        assert session.stdout.readline().strip() == "prepared"
+    for node in nodes.values():
+        node.kill()
+    session.stdin.write("COMMIT PREPARED 'x';\n" if how == "COMMIT PREPARED" else "SET statement_timeout = '2s'; CALL p();\n")
+    session.stdin.flush()
+    wait_for(lambda: waiting(primary) != [], 10, "the commit waits")
+    if how == "COMMIT PREPARED":
+        primary.sql(f"SELECT pg_cancel_backend({waiting(primary)[0]})")
+    ends_unanswered(session)
+    assert len(waiting(primary)) == 1 and rows(primary) == ""
+    next(iter(nodes.values())).start()
+    wait_for(lambda: rows(primary) == "1", 60, "a standby has confirmed it")
+
+
 def test_what_a_failover_may_have_taken_is_named(cluster):
     a, b, c = lose_standbys(cluster)
     session = insert(cluster, a, 1)
@@ -104,10 +136,10 @@ def test_a_cancel_that_is_too_late_or_too_early_costs_nothing(cluster):
     what was answered is there."""
     a, _ = cluster.two_nodes()
     a.sql("CREATE TABLE t(id int)")
-    cancels = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'hail'; SELECT pg_sleep(0.003)"
+    cancels = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'hail'"
     hail = subprocess.Popen(
-        a.host.command([cluster_psql(cluster), "-XAtq", "-h", a.sockets, "-p", a.port, "-d", "postgres"],
-                       {**cluster.client_env(), "PGUSER": "postgres"}),
+        a.host.command([BINDIR / "psql", "-XAtq", "-h", a.sockets, "-p", a.port, "-U", USER, "-d", "postgres"],
+                       cluster.client_env()),
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True, cwd="/tmp")
     hail.stdin.write(f"{cancels} \\watch 0.01\n")
     hail.stdin.flush()
@@ -124,7 +156,3 @@ def test_a_cancel_that_is_too_late_or_too_early_costs_nothing(cluster):
     found = set(map(int, filter(None, rows(a).split(","))))
     assert len(told_ids) > 100 and set(told_ids) <= found
     assert waiting(a) == []
-
-
-def cluster_psql(cluster):
-    return next(iter(cluster.programs.values())).env["PATH"].split(":")[0] + "/psql"

@@ -162,6 +162,15 @@ def test_settings_that_cannot_be_read_are_named_before_the_day(cluster):
     conf.write_text(good + "\nwork_men = 4MB\n")
     wait_for(lambda: 'unrecognized configuration parameter "work_men"' in cluster.monitor.autoctl("show", "state").stdout,
              20, "a name that nobody knows")
+    conf.write_text(good + "\ninclude 'gone.conf'\n")
+    wait_for(lambda: "gone.conf" in cluster.monitor.autoctl("show", "state").stdout, 20, "a file that is not there")
+    conf.write_text(good)
+    automatic = b.pgdata / "postgresql.auto.conf"
+    kept = automatic.read_text()
+    automatic.write_text(kept + "\n= 1\n")
+    wait_for(lambda: "postgresql.auto.conf, line" in cluster.monitor.autoctl("show", "state").stdout, 20,
+             "the file of ALTER SYSTEM")
+    automatic.write_text(kept)
     conf.write_text(good + "\nwork_mem = 5MB\n")
     wait_for(lambda: health(cluster, "b") == "1", 20, "it is mended")
     wait_for(lambda: b.sql("SHOW work_mem") == "5MB", 10, "and was read again")
