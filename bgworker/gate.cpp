@@ -166,8 +166,10 @@ core::Lsn ReadEndOfRecord(XLogRecPtr start) {
 
 /// In a signal handler. True when the commit goes on, and nothing else is to be done.
 bool KeepsWaitingUnsafe(bool is_cancel) {
-    // Before its record is written, a transaction may still be given up.
-    if (!entered || !may_wait || InterruptHoldoffCount == 0) return false;
+    // Who waits for a lock (of NOTIFY) before its record is written can still be given up. Any
+    // other cancel would be found when it begins to wait for standbys.
+    if (!entered || !may_wait || MyProc->waitLock != nullptr) return false;
+    if (!is_cancel && InterruptHoldoffCount == 0) return false;
     if (!worker::KeepsWaiting(Look())) return false;
     if (pg_atomic_read_u32(&shared->worker_proc) == kNoWorker) return false;
     CommitSlot *const slot = MySlot();
@@ -317,6 +319,8 @@ void EnterUnsafe(Kind kind) {
     CommitSlot *const slot = MySlot();
     if (slot == nullptr) RefuseUnsafe();
     RefuseManyWaitsUnsafe();
+    // What came before is carried out here, and not in the wait for standbys.
+    CHECK_FOR_INTERRUPTS();
     entered = true;
     // Store, full barrier, load: either the fencing worker sees the slot, or we see its fence.
     (void)pg_atomic_exchange_u32(&slot->committing, 1);

@@ -185,7 +185,8 @@ def open_session(cluster, node):
                                stderr=subprocess.STDOUT, text=True, bufsize=1, cwd="/tmp")
     session.stdin.write("SELECT 'ready';\n")
     session.stdin.flush()
-    assert session.stdout.readline().strip() == "ready"
+    said = session.stdout.readline().strip()
+    assert said == "ready", said
     return session
 
 
