@@ -319,11 +319,11 @@ void EnterUnsafe(Kind kind) {
     CommitSlot *const slot = MySlot();
     if (slot == nullptr) RefuseUnsafe();
     RefuseManyWaitsUnsafe();
-    // What came before is carried out here, and not in the wait for standbys.
-    CHECK_FOR_INTERRUPTS();
     entered = true;
     // Store, full barrier, load: either the fencing worker sees the slot, or we see its fence.
     (void)pg_atomic_exchange_u32(&slot->committing, 1);
+    // A cancel from before is carried out here, and not in the wait for standbys.
+    CHECK_FOR_INTERRUPTS();
     if (IsOpen()) return;
     ClearSlot();
     RefuseUnsafe();
