@@ -1,8 +1,10 @@
 #include "pgaf/core/decide.hpp"
+#include "pgaf/core/cancelled_waits.hpp"
 
 #include <algorithm>
 #include <array>
 
+#include "pgaf/core/cancelled_waits.hpp"
 #include "pgaf/core/intake.hpp"
 #include "rules.hpp"
 
@@ -58,22 +60,15 @@ void RestartElection(Decision &decision, GroupView &view) {
     if (!HasSealedPrimary(view)) Set(decision.target_lsn, view.target_lsn, Lsn{});
 }
 
-/// What a promotion may take away, although nobody was told that it succeeded.
-std::string UnconfirmedOf(const NodeView &old_primary) {
-    const std::int64_t count = old_primary.unconfirmed_waits;
-    if (count == 0) return "";
-    return "; " + std::to_string(count) + (count == 1 ? " commit" : " commits") +
-           " whose wait for standbys was cancelled there may be missing";
-}
-
 void CarryOut(const Rule &rule, const RuleContext &context, Decision &decision, GroupView &view) {
     std::string reason(rule.reason);
     // Nobody is told that everything is there when that was not proved.
     if (rule.extra == Extra::kNewTerm && view.accepts_data_loss)
         reason = "the operator accepted that acknowledged commits may be lost";
     if (!context.why->empty()) reason += ": " + *context.why;
-    if (rule.extra == Extra::kNewTerm && context.old_primary != nullptr)
-        reason += UnconfirmedOf(*context.old_primary);
+    if (rule.extra == Extra::kNewTerm && context.old_primary != nullptr &&
+        context.old_primary->unconfirmed_waits > 0)
+        reason += "; " + DescribeUnconfirmed(context.old_primary->unconfirmed_waits);
     const NodeId id = context.node.id;
     const NodeId old_primary = context.old_primary == nullptr ? NodeId{} : context.old_primary->id;
     const Lsn sealed =

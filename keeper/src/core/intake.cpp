@@ -76,15 +76,6 @@ std::int64_t InstanceOf(std::string_view boot_id, std::uint64_t device, std::uin
     return static_cast<std::int64_t>(hash & ((std::uint64_t{1} << 53) - 1)) | 1;
 }
 
-std::string DescribeWaits(std::int64_t count) {
-    return count == 1
-               ? "1 commit was cancelled while it waited for synchronous standbys; its client "
-                 "was not told that it succeeded"
-               : std::to_string(count) +
-                     " commits were cancelled while they waited for synchronous standbys; "
-                     "their clients were not told that they succeeded";
-}
-
 Result<Refusal> CheckKeeper(const ReporterRow &row, const Report &report, Reporter reporter) {
     if (reporter == Reporter::kForeign) return Refusal::kNone;
     const bool is_same = row.last != nullptr && row.last->keeper_epoch == report.keeper_epoch &&

@@ -56,5 +56,12 @@ TEST(CancelledWaits, ASupervisorDoesNotForgetThem) {
     EXPECT_EQ(record.unconfirmed, 3);
 }
 
+TEST(CancelledWaits, AreSaidInWholeSentences) {
+    EXPECT_EQ(DescribeUnconfirmed(1),
+              "1 commit whose wait for standbys was cancelled there may be missing");
+    EXPECT_TRUE(DescribeUnconfirmed(2).starts_with("2 commits whose wait"));
+    EXPECT_TRUE(DescribeWaits(2).starts_with("2 commits were cancelled"));
+}
+
 }  // namespace
 }  // namespace pgaf::core::test

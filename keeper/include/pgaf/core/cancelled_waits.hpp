@@ -22,15 +22,14 @@ inline constexpr Milliseconds kTellWaitsEvery{10'000};
 /// With every report of the node that counts. Returns how many are to be told in an event now.
 constexpr std::int64_t NoteWaits(CancelledWaits &record, const Report &report, BootTime now) {
     if (report.holder != KeeperHolder::kWorker || !report.pg_running) return 0;
-    record.unconfirmed = report.unconfirmed_waits;
     if (report.server_start != record.server_start) {
         // After a restart of the monitor nobody knows which were told.
         const bool is_first = record.server_start == 0;
         record = {.server_start = report.server_start,
                   .told = is_first ? report.cancelled_waits : 0,
-                  .told_at = {},
-                  .unconfirmed = report.unconfirmed_waits};
+                  .told_at = {}};
     }
+    record.unconfirmed = report.unconfirmed_waits;
     const std::int64_t more = report.cancelled_waits - record.told;
     const bool is_soon = record.told_at.ns != 0 && now - record.told_at < kTellWaitsEvery;
     if (more <= 0 || is_soon) return 0;
@@ -41,5 +40,7 @@ constexpr std::int64_t NoteWaits(CancelledWaits &record, const Report &report, B
 
 /// For an event: `count` commits on a node were cancelled.
 std::string DescribeWaits(std::int64_t count);
+/// For the event of a promotion: what it may take away.
+std::string DescribeUnconfirmed(std::int64_t count);
 
 }  // namespace pgaf::core
