@@ -88,11 +88,12 @@ class Network:
     def cut_between(self, name, address, directions=("in", "out"), verdict="drop"):
         """Packets between the host and the address vanish, in one direction or both; or are answered for the other side
         ("reject with tcp reset"), or with an error ("reject")."""
+        match = "meta l4proto tcp " if "reset" in verdict else ""
         self._in(name, "nft", "add table inet cut")
         for chain, hook, side in (("in", "input", "saddr"), ("out", "output", "daddr")):
             if chain in directions:
                 self._in(name, "nft", f"add chain inet cut {chain} {{ type filter hook {hook} priority 0 ; }}")
-                self._in(name, "nft", f"add rule inet cut {chain} ip {side} {address} {verdict if 'reset' not in verdict else 'meta l4proto tcp ' + verdict}")
+                self._in(name, "nft", f"add rule inet cut {chain} ip {side} {address} {match}{verdict}")
 
     def cut_one_way(self, name, direction):
         """Nothing that the host sends ("out"), or nothing that is sent to it ("in"), arrives."""

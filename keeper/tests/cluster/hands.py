@@ -1,11 +1,35 @@
 """What an administrator types, and who notices when two nodes acknowledge."""
+import contextlib
 import signal
 import subprocess
 
+import pytest
+
 from faults import signal_all
-from harness import BINDIR, wait_for
+from harness import BINDIR, Cluster, wait_for
 
 MINUTE = 60
+
+
+@contextlib.contextmanager
+def pair(prepare=None):
+    """Two nodes, and a client that writes all the while. `prepare` is given the cluster before they are made."""
+    cluster = Cluster()
+    try:
+        if prepare is not None:
+            prepare(cluster)
+        cluster.two_nodes()
+        cluster.all_the_while = cluster.witness(rate=50)
+        yield cluster
+    finally:
+        cluster.close()
+
+
+@pytest.fixture
+def cluster(group):
+    """The group of a module, whole again. Named so that a failed row shows what everybody said."""
+    wait_whole(group)
+    return group
 
 
 def pg_ctl(node, *words):

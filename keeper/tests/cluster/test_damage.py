@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from hands import MINUTE, choose, wait_whole
+from hands import MINUTE, choose, cluster, pair, wait_whole  # noqa: F401 (a fixture)
 from harness import BINDIR, Cluster, open_session, wait_for
 
 
@@ -54,22 +54,13 @@ DAMAGES = {"pg_control with a wrong checksum": (control_checksum, True), "no pg_
 
 @pytest.fixture(scope="module")
 def group():
-    cluster = Cluster()
-    try:
+    def with_checksums(cluster):
         a = cluster.node("a")
         initdb = [BINDIR / "initdb", "-D", a.pgdata, "--auth=trust", "--no-sync", "--data-checksums"]
         subprocess.run(a.host.command(initdb, a.env), check=True, capture_output=True, cwd="/tmp")
-        cluster.two_nodes()
-        cluster.all_the_while = cluster.witness(rate=50)
+
+    with pair(with_checksums) as cluster:
         yield cluster
-    finally:
-        cluster.close()
-
-
-@pytest.fixture
-def cluster(group):
-    wait_whole(group)
-    return group
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

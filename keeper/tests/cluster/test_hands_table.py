@@ -13,27 +13,15 @@ import time
 import pytest
 
 from faults import signal_all
-from hands import MINUTE, TwoWriters, choose, pg_ctl, wait_whole
-from harness import Cluster, wait_for
+from hands import MINUTE, TwoWriters, choose, cluster, pair, pg_ctl, wait_whole  # noqa: F401 (a fixture)
+from harness import wait_for
 
 
 @pytest.fixture(scope="module")
 def group():
-    cluster = Cluster()
-    try:
-        a, b = cluster.two_nodes()
-        cluster.all_the_while = cluster.witness(rate=50)
-        cluster.two_writers = TwoWriters(cluster, a, b)
+    with pair() as cluster:
+        cluster.two_writers = TwoWriters(cluster, cluster.node("a"), cluster.node("b"))
         yield cluster
-    finally:
-        cluster.close()
-
-
-@pytest.fixture
-def cluster(group):
-    """Named so that a failed row shows what everybody said."""
-    wait_whole(group)
-    return group
 
 
 def check_row(cluster, act, role):

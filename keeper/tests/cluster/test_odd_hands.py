@@ -7,25 +7,14 @@ import time
 
 import pytest
 
-from hands import MINUTE, choose, pg_ctl, wait_whole
-from harness import BINDIR, USER, Cluster, wait_for
+from hands import MINUTE, choose, cluster, pair, pg_ctl, wait_whole  # noqa: F401 (a fixture)
+from harness import BINDIR, USER, wait_for
 
 
 @pytest.fixture(scope="module")
 def group():
-    cluster = Cluster()
-    try:
-        cluster.two_nodes()
-        cluster.all_the_while = cluster.witness(rate=50)
+    with pair() as cluster:
         yield cluster
-    finally:
-        cluster.close()
-
-
-@pytest.fixture
-def cluster(group):
-    wait_whole(group)
-    return group
 
 
 def problems(cluster):
