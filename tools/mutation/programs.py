@@ -5,6 +5,7 @@ what it is made of. A changed object stands before the libraries, so that the li
 """
 import dataclasses
 import json
+import os
 import pathlib
 import re
 import shlex
@@ -142,10 +143,17 @@ class Workshop:
         if file.suffix == ".cpp":
             return [file]
         wanted = {part for parts in self.parts.values() for part in parts}
-        as_in_rules = str(file).replace(" ", "\\ ")  # the files of dependencies are read by make
-        return [source for source, compiled in self.commands.items()
-                if any(output in wanted and as_in_rules in (BUILD / (output + ".d")).read_text()
-                       for output, _ in compiled if (BUILD / (output + ".d")).exists())]
+        # The files of dependencies are read by make; a compiler's cache may write shorter paths.
+        names = [str(name).replace(" ", "\\ ") for name in (file, os.path.relpath(file, BUILD))]
+
+        def includes(output):
+            rules = BUILD / (output + ".d")
+            return rules.exists() and any(name in rules.read_text() for name in names)
+        found = [source for source, compiled in self.commands.items()
+                 if any(output in wanted and includes(output) for output, _ in compiled)]
+        if not found:
+            raise Broken(f"no program that tests includes {file}")
+        return found
 
     def _compile(self, source, output, replaced):
         """`replaced`: the folder that stands for keeper/."""
