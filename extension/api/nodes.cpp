@@ -116,9 +116,21 @@ void CheckFormation(const Registration &r) {
     (void)pg::Execute(rename_database, {pg::Param::Text(formation), pg::Param::Text(r.dbname)});
 }
 
+/// A running node comes from another monitor, and keeps its number: its slots bear it, and those
+/// who confirm.
+bool IsKnownElsewhere(const store::NewNode &node) {
+    return node.desired.IsValid() && node.reported != NodeState::kInit;
+}
+
 /// Clients of the SQL interface retry a registration on 55006.
-NodeState GoalOrRaise(const core::GroupView &view) {
-    const core::Result<NodeState> goal = core::GoalForNewNode(view);
+NodeState GoalOrRaise(const core::GroupView &view, const store::NewNode &node) {
+    if (IsKnownElsewhere(node) && view.Find(node.desired) != nullptr)
+        throw PgError(ERRCODE_UNIQUE_VIOLATION,
+                      "node " + std::to_string(node.desired.value) + " is registered already", {},
+                      "Register all running nodes before new ones are created.");
+    const core::Result<NodeState> goal = IsKnownElsewhere(node)
+                                             ? core::GoalForKnownNode(view, node.reported)
+                                             : core::GoalForNewNode(view);
     if (goal) return *goal;
     const core::Problem &problem = goal.error();
     const int code = problem.code == core::ProblemCode::kRefused
@@ -161,8 +173,8 @@ store::NodeRow Register(Registration &r) {
     store::LockFormation(r.node.group.formation);
     CheckFormation(r);
     Group group = Group::Lock(r.node.group);
-    r.node.goal = GoalOrRaise(group.view());
-    CheckInitialRole(r.node.reported, r.node.goal);
+    r.node.goal = GoalOrRaise(group.view(), r.node);
+    if (!IsKnownElsewhere(r.node)) CheckInitialRole(r.node.reported, r.node.goal);
     const NodeId id = store::InsertNode(r.node);
     CheckNode(id, FirstSecret::kKeep);
     facts::CreateFresh(id);

@@ -73,7 +73,7 @@ int ChangeSecondary(const Session &session, Direction direction) {
     return kOk;
 }
 
-void AddDirection(CLI::App &app, Session &session, const char *name, Direction direction) {
+CLI::App &AddDirection(CLI::App &app, Session &session, const char *name, Direction direction) {
     CLI::App *parent =
         AddCommand(app, session, name, "maintenance of a node, secondaries of a formation");
     parent->require_subcommand(1);
@@ -99,12 +99,13 @@ void AddDirection(CLI::App &app, Session &session, const char *name, Direction d
     secondary->callback([&session, direction] {
         session.command = [&session, direction] { return ChangeSecondary(session, direction); };
     });
+    return *parent;
 }
 
 }  // namespace
 
 void AddEnable(CLI::App &app, Session &session) {
-    AddDirection(app, session, "enable", Direction::kEnable);
+    AddEnableMonitor(AddDirection(app, session, "enable", Direction::kEnable), session);
     AddDirection(app, session, "disable", Direction::kDisable);
 }
 

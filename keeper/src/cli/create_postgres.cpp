@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "cli/create.hpp"
+#include "cli/register.hpp"
 #include "cli/replace.hpp"
 #include "io/env.hpp"
 #include "io/files.hpp"
@@ -13,14 +14,11 @@
 #include "node/adopt.hpp"
 #include "node/node_supervisor.hpp"
 #include "node/pid_file.hpp"
-#include "tls/pin.hpp"
 
 namespace pgaf::cli {
 namespace {
 
 constexpr Milliseconds kRegisterLimit{60'000};
-constexpr Milliseconds kConnectLimit{10'000};
-constexpr Milliseconds kFirstPause{100};
 constexpr std::string_view kUniqueViolation = "23505";
 
 std::int64_t ToNumber(const std::string &text) {
@@ -29,51 +27,7 @@ std::int64_t ToNumber(const std::string &text) {
     return number;
 }
 
-/// A refused password does not get better by waiting; a monitor that is starting does.
-bool IsWorthWaiting(const Problem &problem) {
-    for (const char *text : {"refused", "starting up", "timeout", "timed out", "shutting down"}) {
-        if (problem.message.find(text) != std::string::npos) return true;
-    }
-    return false;
-}
-
 void Pause(Milliseconds time) { (void)::poll(nullptr, 0, static_cast<int>(time.count())); }
-
-Result<io::PgClient> ConnectWithPatience(const std::string &uri) {
-    const core::BootTime start = io::BootNow();
-    for (Milliseconds pause = kFirstPause;; pause = std::min(pause * 2, Milliseconds{2000})) {
-        auto client = ConnectTo(uri);
-        if (client) return client;
-        if (!IsWorthWaiting(client.error()) || io::BootNow() - start + pause > kConnectLimit) {
-            return client;
-        }
-        if (pause == kFirstPause) spdlog::warn("{}, retrying", client.error().message);
-        Pause(pause);
-    }
-}
-
-/// Another group member with another system identifier means that this data belongs elsewhere.
-Result<void> CheckSystemIdentifier(io::PgClient &monitor, const node::Config &config,
-                                   std::uint64_t own) {
-    if (own == 0) return {};
-    auto rows = monitor.Query(
-        "SELECT sysidentifier, nodename FROM pgautofailover.node WHERE formationid = $1 "
-        "AND groupid = $2 AND coalesce(sysidentifier, 0) <> 0",
-        {config.formation, std::to_string(config.group)});
-    if (!rows) return Pass(rows);
-    for (std::size_t row = 0; row < rows->rows.size(); ++row) {
-        const auto theirs = static_cast<std::uint64_t>(ToNumber(rows->At(row, 0)));
-        if (theirs == own) continue;
-        return Fail(
-            ProblemCode::kBadState,
-            fmt::format("the data directory \"{}\" belongs to another database system",
-                        config.pgdata),
-            fmt::format("Its system identifier is {}; that of node \"{}\" of the group is {}.", own,
-                        rows->At(row, 1), theirs),
-            "Remove the directory to have the primary copied, or use another --pgdata.");
-    }
-    return {};
-}
 
 Result<core::NodeRecord> RegisterOnce(io::PgClient &monitor, const CreatePlan &plan,
                                       std::uint64_t own_system) {
@@ -154,25 +108,6 @@ Result<void> RegisterAndSave(io::PgClient &monitor, CreatePlan &plan, std::uint6
     (void)io::RemoveFile(plan.paths.keeper_conf);
     if (is_transient) committed.error().code = ProblemCode::kTimeout;
     return Pass(committed, "could not register the node");
-}
-
-/// Without the secret, which is not known there yet or any more.
-Result<io::PgClient> ConnectAtFirst(const node::Config &config) {
-    node::Config bare = config;
-    bare.node_secret.clear();
-    return ConnectWithPatience(node::MonitorConninfo(bare));
-}
-
-/// The certificate that the monitor shows now is the one that it must show from now on.
-void RememberMonitor(io::PgClient &monitor, node::Config &config) {
-    const std::string shown = tls::PeerFingerprint(monitor.Raw());
-    if (node::ChecksChain(config.monitor) || shown.empty()) return;
-    if (!config.monitor_fingerprint.empty()) return;
-    config.monitor_fingerprint = shown;
-    spdlog::info("The monitor's certificate has the SHA-256 fingerprint {}", shown);
-    spdlog::info(
-        "HINT:  Compare it with what create monitor has printed. No other is accepted from now "
-        "on.");
 }
 
 Result<void> Register(CreatePlan &plan) {

@@ -117,6 +117,8 @@ void AddPerform(CLI::App &app, Session &session);
 void AddDrop(CLI::App &app, Session &session);
 void AddConfig(CLI::App &app, Session &session);
 void AddEnable(CLI::App &app, Session &session);
+/// Below `enable`.
+void AddEnableMonitor(CLI::App &enable, Session &session);
 /// Below `create` and `drop`.
 void AddCreateFormation(CLI::App &create, Session &session);
 void AddDropFormation(CLI::App &drop, Session &session);

@@ -322,6 +322,33 @@ Result<NodeState> GoalForNewNode(const GroupView &view) {
                 "A failover or the removal of a node is under way.", "Try again in a moment.");
 }
 
+Result<NodeState> GoalForKnownNode(const GroupView &view, NodeState state) {
+    if (view.nodes.size() >= kGroupNodesMax) return GoalForNewNode(view);
+    switch (state) {
+        case kInit:
+        case kWaitStandby:
+        case kDropped:
+        case kUnknown:
+            return Fail(ProblemCode::kRefused,
+                        "cannot register a node in state \"" + std::string(ToString(state)) +
+                            "\" under a number of its own",
+                        "It has no data that a group could use.", "Create it anew.");
+        case kMaintenance:
+        case kDemoted:
+            return state;
+        case kWaitMaintenance:
+            return kMaintenance;
+        default:
+            break;
+    }
+    // Another primary is known: this one was it before, or its reports say that it has come later.
+    if (!IsStandby(state)) {
+        if (FindPrimary(view) != nullptr || state == kDemoteTimeout) return kDemoted;
+        return IsWritable(state) && state != kApplySettings ? state : kPrimary;
+    }
+    return kCatchingup;
+}
+
 Result<Decision> RequestFailover(const GroupView &view, const FailoverRequest &request) {
     const NodeView *primary = FindPrimary(view);
     const NodeView *old = view.Find(view.primary);

@@ -351,7 +351,7 @@ class Cluster:
         return self.monitor_sql("SELECT pgautofailover.synchronous_standby_names()")
 
     def uri(self, dbname="postgres"):
-        nodes = [p for n, p in self.programs.items() if n != "monitor"]
+        nodes = [p for n, p in self.programs.items() if not n.startswith("monitor")]
         hosts = ",".join(f"{p.host.address}:{p.port}" for p in nodes)
         return f"postgres://{USER}@{hosts}/{dbname}?target_session_attrs=read-write"
 

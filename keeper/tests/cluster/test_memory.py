@@ -2,6 +2,7 @@
 import os
 import shutil
 import signal
+import time
 
 from harness import children_of, wait_for
 
@@ -101,4 +102,37 @@ def test_a_monitor_from_a_backup_learns_who_the_primary_is(cluster):
     witness.wait_ack_after(moment, 10)
     wait_for(lambda: monitor.autoctl("perform", "switchover", check=False).returncode == 0, 60, "the way back")
     cluster.wait_states(a="primary", b="secondary")
+    witness.verify()
+
+
+def test_running_nodes_go_to_a_new_monitor(cluster):
+    """The old one is lost for good, without a backup. Nothing is restarted or copied, and writes go on."""
+    a, b = cluster.two_nodes()
+    cluster.monitor.autoctl("perform", "failover")
+    cluster.wait_states(a="secondary", b="primary")
+    cluster.wait_promotable()
+    witness = cluster.witness()
+    old, cluster.monitor = cluster.monitor, cluster.node("monitor2")
+    cluster.create_monitor()
+    refused = b.autoctl("enable", "monitor", cluster.monitor_uri(), check=False)
+    assert refused.returncode == 3 and "two monitors must not decide" in refused.stderr, refused.stderr
+    old.kill()
+    old.stop()
+    before = [(node.postmaster(), os.stat(node.pgdata).st_ino) for node in (a, b)]
+    said = b.autoctl("enable", "monitor", cluster.monitor_uri())
+    assert "belongs to the new monitor now, in state primary" in said.stderr, said.stderr
+    wait_for(lambda: "it was restored from a backup, and decides nothing" in
+             cluster.monitor_sql("SELECT pgautofailover.failover_status('default')"), 20, "b knows more than the monitor")
+    witness.wait_ack_after(time.time(), 10)
+    a.autoctl("enable", "monitor", cluster.monitor_uri())
+    cluster.wait_states(a="secondary", b="primary")
+    cluster.wait_promotable()
+    assert [(node.postmaster(), os.stat(node.pgdata).st_ino) for node in (a, b)] == before
+    assert (cluster.node_id("a"), cluster.node_id("b")) == (1, 2), "the nodes keep their numbers"
+    assert a.autoctl("enable", "monitor", cluster.monitor_uri()).returncode == 0, "a second time nothing happens"
+    pauses = witness.times()
+    assert max(later - one for one, later in zip(pauses, pauses[1:])) < 2, "writes have not stopped"
+    b.kill()
+    cluster.wait_states(a="wait_primary")
+    witness.wait_ack_after(time.time(), 30)
     witness.verify()

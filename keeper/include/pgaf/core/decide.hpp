@@ -111,6 +111,9 @@ int NumberSyncStandbysAfterRemoval(const GroupView &view, NodeId removed);
 /// Goal of a node that registers now: single in an empty group, else wait_standby; kRefused when
 /// the group has nodes but no primary to copy from.
 Result<NodeState> GoalForNewNode(const GroupView &view);
+/// The same for a node that another monitor has known, under the same number, in `state`. What it
+/// knows of term, set and its place comes with its reports, see Learn.
+Result<NodeState> GoalForKnownNode(const GroupView &view, NodeState state);
 
 /// Name of the primary: the node whose goal is writable, else the one on its way out of that.
 const NodeView *FindPrimary(const GroupView &view);
