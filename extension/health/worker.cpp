@@ -7,6 +7,7 @@
 #include "facts/workers.hpp"
 #include "group.hpp"
 #include "pg/clock.hpp"
+#include "pgaf/core/probe_budget.hpp"
 #include "pg/report.hpp"
 #include "settings.hpp"
 
@@ -37,6 +38,7 @@ constexpr int kHealthyFactor = 5;
 /// Without anything to do the worker looks around this often: the extension may be gone.
 constexpr Milliseconds kIdle{3'000};
 constexpr Milliseconds kRetry{1'000};
+constexpr const char *kLockWait = "200ms";
 /// Old events are looked for ten times within their retention, within these limits.
 constexpr Milliseconds kPurgeMin{1'000};
 constexpr Milliseconds kPurgeMax{3'600'000};
@@ -72,6 +74,7 @@ class Worker {
     bool IsProbing(NodeId node) const;
 
     std::vector<RunningProbe> probes_;
+    core::ProbeBudget budget_;
     BootTime next_;
     BootTime checked_;  ///< when the extension was last seen
     BootTime missing_since_;
@@ -114,8 +117,17 @@ std::vector<store::GroupKey> AllGroups() {
     return keys;
 }
 
+/// Somebody may hold the lock of one group for long; the others are looked at meanwhile.
+void LimitWaitForLock() {
+    pg::CallPg([] {
+        (void)set_config_option("lock_timeout", kLockWait, PGC_USERSET, PGC_S_SESSION,
+                                GUC_ACTION_LOCAL, true, 0, false);
+    });
+}
+
 void SettleGroup(const store::GroupKey &key) {
     pg::WorkerTransaction transaction;
+    LimitWaitForLock();
     if (HoldExtension()) {
         pg::Spi spi;
         Group group = Group::Lock(key);
@@ -138,12 +150,15 @@ bool Worker::LoadAll() {
         teller_.Begin();
     }
     transaction.Commit();
+    bool is_whole = exists;
     for (const store::GroupKey &key : keys)
-        SettleGroup(key);
+        is_whole = pg::RunIteration("settling a group", [&] { SettleGroup(key); }) && is_whole;
     // What an earlier worker left: nodes without a row are forgotten when they are due.
-    for (const facts::Summary &node : facts::Summaries())
+    for (const facts::Summary &node : facts::Summaries()) {
         facts::DecideBy(node.node, missing_since_);
-    loaded_ = exists;
+        budget_.Know(node.node, {node.address, node.port});
+    }
+    loaded_ = is_whole;
     return exists;
 }
 
@@ -271,6 +286,11 @@ void Worker::StartProbes(const std::vector<facts::Summary> &nodes, BootTime now)
             next_ = std::min(next_, std::max(at, now + Milliseconds{1}));
             continue;
         }
+        const int per_minute = settings::NewAddressesPerMinute();
+        if (!budget_.Allows(node.node, {node.address, node.port}, per_minute, now)) {
+            next_ = std::min(next_, now + kRetry);
+            continue;
+        }
         const BootTime deadline = now + settings::HealthCheckTimeout();
         probes_.push_back({Probe(node.node, node.address, node.port, deadline), now});
         if (probes_.back().probe.IsFinished()) next_ = now;
@@ -301,6 +321,7 @@ void Worker::LookAtDue(const std::vector<facts::Summary> &nodes, BootTime now) {
 
 void Worker::LookAt(const facts::Summary &due) {
     pg::WorkerTransaction transaction;
+    LimitWaitForLock();
     if (!HoldExtension()) {
         loaded_ = false;
         transaction.Commit();
