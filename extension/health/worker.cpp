@@ -68,7 +68,7 @@ class Worker {
     void PurgeEvents();
     void TellEvents();
     void CollectProbes();
-    void StartProbes(const std::vector<facts::Summary> &nodes, BootTime now);
+    void StartProbes(std::vector<facts::Summary> nodes, BootTime now);
     void LookAtDue(const std::vector<facts::Summary> &nodes, BootTime now);
     void LookAt(const facts::Summary &due);
     bool IsProbing(NodeId node) const;
@@ -278,7 +278,16 @@ BootTime NextProbe(const facts::Summary &node, BootTime now) {
     return BootTime{node.probed_ns} + period * (is_healthy ? kHealthyFactor : 1);
 }
 
-void Worker::StartProbes(const std::vector<facts::Summary> &nodes, BootTime now) {
+/// Lost nodes first, then whoever has waited longest: many that do not answer keep nobody from his
+/// turn.
+bool IsMoreUrgent(const facts::Summary &a, const facts::Summary &b) {
+    const bool a_is_lost = a.session == core::SessionFact::kLost;
+    const bool b_is_lost = b.session == core::SessionFact::kLost;
+    return a_is_lost != b_is_lost ? a_is_lost : a.probed_ns < b.probed_ns;
+}
+
+void Worker::StartProbes(std::vector<facts::Summary> nodes, BootTime now) {
+    std::sort(nodes.begin(), nodes.end(), IsMoreUrgent);
     for (const facts::Summary &node : nodes) {
         if (node.address[0] == '\0' || IsProbing(node.node)) continue;
         const BootTime at = NextProbe(node, now);
