@@ -18,12 +18,12 @@ void EndIfTooLongUnsafe(const PgBackendStatus &session, int most_ms, TimestampTz
     if (!TimestampDifferenceExceeds(session.st_xact_start_timestamp, now, most_ms)) return;
     if (!facts::HasWorkerUnsafe(session.st_databaseid) || superuser_arg(session.st_userid)) return;
     if (BackendPidGetProc(session.st_procpid) == nullptr) return;
-    ereport(LOG, (errcode(ERRCODE_IDLE_IN_TRANSACTION_SESSION_TIMEOUT),
-                  errmsg("ending process %d, whose transaction has lasted too long",
-                         session.st_procpid),
-                  errdetail("It may hold locks that reports of nodes need. Role: %s.",
-                            GetUserNameFromId(session.st_userid, true)),
-                  errhint("The limit is pgautofailover.transaction_timeout, %d ms.", most_ms)));
+    ereport(LOG,
+            (errcode(ERRCODE_IDLE_IN_TRANSACTION_SESSION_TIMEOUT),
+             errmsg("ending process %d, whose transaction has lasted too long", session.st_procpid),
+             errdetail("It may hold locks that reports of nodes need. Role: %s.",
+                       GetUserNameFromId(session.st_userid, true)),
+             errhint("The limit is pgautofailover.transaction_timeout, %d ms.", most_ms)));
     (void)kill(session.st_procpid, SIGTERM);
 }
 

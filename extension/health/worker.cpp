@@ -7,8 +7,8 @@
 #include "facts/workers.hpp"
 #include "group.hpp"
 #include "pg/clock.hpp"
-#include "pgaf/core/probe_budget.hpp"
 #include "pg/report.hpp"
+#include "pgaf/core/probe_budget.hpp"
 #include "settings.hpp"
 
 #include <algorithm>

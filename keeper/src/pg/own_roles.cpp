@@ -9,21 +9,17 @@ extern "C" {
 namespace pgaf::pg {
 namespace {
 
-const char *const kOwnRoles[] = {"autoctl",
-                                 "autoctl_node",
-                                 "autoctl_operator",
-                                 "autoctl_reader",
-                                 "pgautofailover_monitor",
-                                 "pgautofailover_replicator"};
+const char *const kOwnRoles[] = {
+    "autoctl",        "autoctl_node",           "autoctl_operator",
+    "autoctl_reader", "pgautofailover_monitor", "pgautofailover_replicator"};
 
 void CheckNameUnsafe(const char *name) {
     for (const char *const own : kOwnRoles) {
         if (strcmp(name, own) != 0) continue;
-        ereport(ERROR,
-                (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                 errmsg("permission denied to change role \"%s\"", name),
-                 errdetail("It is a role of pg_auto_failover, which many sessions share."),
-                 errhint("Connect as a superuser, on the machine of the server.")));
+        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                        errmsg("permission denied to change role \"%s\"", name),
+                        errdetail("It is a role of pg_auto_failover, which many sessions share."),
+                        errhint("Connect as a superuser, on the machine of the server.")));
     }
 }
 

@@ -58,7 +58,7 @@ Result<PostgresSettings> DecodePostgresSettings(std::string_view text);
 std::string FoldName(std::string_view name);
 
 /// Whether the setting runs programs, loads code, names files, or can give up what was committed:
-/// for operators, not for nodes, as it makes whoever sets it the user of PostgreSQL on each of them.
+/// for operators, not for nodes. Whoever sets one is the user of PostgreSQL on each of them.
 /// `folded` is in lower case. What belongs to an extension is not known here, and counts.
 bool NeedsOperator(std::string_view folded);
 
