@@ -3,6 +3,7 @@ creation over failover, rewind and copy to the change of each of them, which a w
 import json
 import os
 import pathlib
+import pwd
 import signal
 import subprocess
 import threading
@@ -193,7 +194,7 @@ def test_every_change_while_a_client_writes(group):
         autoctl(node, "config", "set", "replication.password", SECOND["replication"])
     for node in (a, b):
         directory = next(node.home.glob(".local/share/**/secret")).parent
-        script = 'cd "$0" && { openssl rand -hex 24; head -n 1 secret; } > secret.new && chmod 600 secret.new && mv secret.new secret'
+        script = 'cd "$0" && (umask 077; { openssl rand -hex 24; head -n 1 secret; } > secret.new && mv secret.new secret)'
         subprocess.run(node.host.command(["sh", "-c", script, directory], node.env), check=True, cwd="/tmp")
         autoctl(node, "reload")
         group.watcher.secrets.add((directory / "secret").read_text().split()[0])
@@ -235,6 +236,13 @@ def test_no_answer_of_a_command_has_them(group):
     assert "SELECT" in shown[-1] and "duration:" in "".join(log.read_text() for log in group.node("a").pgdata.glob("log/*"))
     for text in shown:
         assert not any(secret in text for secret in group.watcher.secrets), text
+
+
+def test_nobody_looks_into_the_memory(group):
+    """No core file and no debugger of the same user: the kernel gives the files of such a process to root. PostgreSQL is as it always is."""
+    for program in group.programs.values():
+        assert pathlib.Path(f"/proc/{program.process.pid}/mem").stat().st_uid == 0, program.name
+        assert pathlib.Path(f"/proc/{program.postmaster()}/mem").stat().st_uid == pwd.getpwnam(USER).pw_uid
 
 
 def test_no_process_and_no_file_has_them_but_those_that_keep_them(group):
