@@ -13,6 +13,7 @@
 #include "module.hpp"
 #include "pg/own_roles.hpp"
 #include "pgaf/core/pg_files.hpp"
+#include "receiver_bar.hpp"
 
 extern "C" {
 PG_MODULE_MAGIC;
@@ -171,6 +172,7 @@ void OnShmemRequest() {
     gate::RequestSharedMemory();
     marks::RequestSharedMemory();
     damage::RequestSharedMemory();
+    receiver_bar::RequestSharedMemory();
 }
 #endif
 
@@ -179,6 +181,7 @@ void OnShmemStartup() {
     gate::CreateSharedMemory();
     marks::CreateSharedMemory();
     damage::CreateSharedMemory();
+    receiver_bar::CreateSharedMemory();
 }
 
 /// FATAL while the data directory is being cloned or rewound: whatever it holds must not be
@@ -227,6 +230,7 @@ void InstallHooks() {
     gate::RequestSharedMemory();
     marks::RequestSharedMemory();
     damage::RequestSharedMemory();
+    receiver_bar::RequestSharedMemory();
 #endif
     previous_shmem_startup = shmem_startup_hook;
     shmem_startup_hook = OnShmemStartup;
@@ -237,6 +241,7 @@ void InstallHooks() {
     previous_authentication = ClientAuthentication_hook;
     ClientAuthentication_hook = OnAuthentication;
     damage::InstallHook();
+    receiver_bar::InstallUnsafe();
     RegisterXactCallback(OnTransactionEvent, nullptr);
 }
 
