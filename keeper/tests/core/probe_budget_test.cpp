@@ -48,7 +48,8 @@ TEST(ProbeBudget, PartsOfMillisecondsCount) {
     EXPECT_EQ(Scan(budget, 100, At(0)), 60);
     int allowed = 0;
     for (int i = 0; i < 10'000; ++i)
-        allowed += budget.Allows({3}, {"10.0.0.3", i}, 60, {At(0).ns + i * INT64_C(300'000)}) ? 1 : 0;
+        allowed +=
+            budget.Allows({3}, {"10.0.0.3", i}, 60, {At(0).ns + i * INT64_C(300'000)}) ? 1 : 0;
     EXPECT_EQ(allowed, 2);
 }
 
