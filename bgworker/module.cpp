@@ -11,6 +11,7 @@
 #include "gate.hpp"
 #include "marks.hpp"
 #include "module.hpp"
+#include "pg/own_roles.hpp"
 #include "pgaf/core/pg_files.hpp"
 #include "receiver_bar.hpp"
 
@@ -108,6 +109,7 @@ void OnUtility(PlannedStmt *statement, const char *text, bool read_only_tree,
             gate::EnterUnsafe(gate::Kind::kPrepared);
         }
     }
+    pg::RefuseChangeOfOwnRoleUnsafe(statement->utilityStmt);
     if (IsA(statement->utilityStmt, AlterSystemStmt)) {
         RefuseOwnedSettingUnsafe(
             reinterpret_cast<AlterSystemStmt *>(statement->utilityStmt)->setstmt);

@@ -27,6 +27,8 @@ bool enable_health_checks = true;
 bool guard_data_loss = true;
 bool push_changes = true;
 int event_retention_min = 30 * 24 * 60;
+int new_addresses_per_minute = 60;
+int transaction_timeout_ms = 10'000;
 int max_nodes = 2048;
 int events_per_minute = 120;
 char *node_secret = nullptr;
@@ -75,6 +77,12 @@ const IntSetting kIntSettings[] = {
      &health_check_timeout_ms, 1'000, 10, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS},
     {"pgautofailover.event_retention", "Events older than this are removed; 0: none are.",
      &event_retention_min, 30 * 24 * 60, 0, INT_MAX / 60, PGC_SIGHUP, GUC_UNIT_MIN},
+    {"pgautofailover.new_addresses_per_minute",
+     "Addresses that were not probed before: so many are in a minute.", &new_addresses_per_minute,
+     60, 1, INT_MAX, PGC_SIGHUP, 0},
+    {"pgautofailover.transaction_timeout",
+     "A transaction of anybody but a superuser that lasts longer is ended; 0: it may last.",
+     &transaction_timeout_ms, 10'000, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS},
     {"pgautofailover.events_per_minute",
      "Events that one node may have recorded in a minute; others are only logged.",
      &events_per_minute, 120, 1, INT_MAX, PGC_SIGHUP, 0},
@@ -161,6 +169,8 @@ bool NodeRoleMayOrder() { return node_role_may_order; }
 bool PushesChanges() { return push_changes; }
 bool GuardsDataLoss() { return guard_data_loss; }
 core::Milliseconds EventRetention() { return std::chrono::minutes(event_retention_min); }
+int NewAddressesPerMinute() { return new_addresses_per_minute; }
+core::Milliseconds TransactionTimeout() { return core::Milliseconds{transaction_timeout_ms}; }
 int MaxNodes() { return max_nodes; }
 bool HealthChecksEnabled() { return enable_health_checks; }
 core::Milliseconds HealthCheckPeriod() { return core::Milliseconds{health_check_period_ms}; }

@@ -27,6 +27,10 @@ bool PushesChanges();
 bool GuardsDataLoss();
 /// Older events are removed; 0: none are.
 core::Milliseconds EventRetention();
+/// How fast the monitor probes addresses that it has not probed before.
+int NewAddressesPerMinute();
+/// A transaction of anybody but a superuser ends after this long; 0: it may last.
+core::Milliseconds TransactionTimeout();
 bool HealthChecksEnabled();
 core::Milliseconds HealthCheckPeriod();
 core::Milliseconds HealthCheckTimeout();

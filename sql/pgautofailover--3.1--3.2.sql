@@ -78,7 +78,6 @@ COMMENT ON COLUMN pgautofailover.postgres_setting_state.in_file IS 'Value that i
 COMMENT ON COLUMN pgautofailover.postgres_setting_state.overridden_by IS 'Where another value comes from that wins, a file of the administrator for instance; NULL: nothing.';
 COMMENT ON COLUMN pgautofailover.postgres_setting_state.pending_restart IS 'Another value is configured, and needs a restart of the server.';
 
-GRANT SELECT ON pgautofailover.postgres_setting, pgautofailover.postgres_setting_change, pgautofailover.postgres_setting_state TO autoctl_node;
 SELECT pg_catalog.pg_extension_config_dump('pgautofailover.postgres_setting_version_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('pgautofailover.postgres_setting', '');
 SELECT pg_catalog.pg_extension_config_dump('pgautofailover.postgres_setting_change', '');
@@ -88,8 +87,6 @@ RETURNS bigint
 LANGUAGE c VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', $$pgautofailover_set_postgres_setting$$;
-REVOKE ALL ON FUNCTION pgautofailover.set_postgres_setting(text, text, text, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION pgautofailover.set_postgres_setting(text, text, text, text) TO autoctl_node;
 COMMENT ON FUNCTION pgautofailover.set_postgres_setting(text, text, text, text) IS 'Sets a setting of PostgreSQL for all nodes of a formation, or for one; a NULL value resets it. Returns the number of the change, 0 when there is nothing to change.';
 
 CREATE FUNCTION pgautofailover.postgres_setting_progress(change_version bigint,
@@ -108,8 +105,6 @@ AS $$
         ON n.formationid = c.formationid AND (c.nodeid IS NULL OR n.nodeid = c.nodeid)
     WHERE c.version = change_version GROUP BY c.version, c.state, c.problem
 $$;
-REVOKE ALL ON FUNCTION pgautofailover.postgres_setting_progress(bigint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION pgautofailover.postgres_setting_progress(bigint) TO autoctl_node;
 COMMENT ON FUNCTION pgautofailover.postgres_setting_progress(bigint) IS 'How far a change of a setting has come: which nodes that are heard have not answered yet, and which nodes are not heard.';
 
 CREATE FUNCTION pgautofailover.postgres_settings(formation_id text DEFAULT 'default',
@@ -134,8 +129,6 @@ AS $$
     WHERE n.formationid = postgres_settings.formation_id AND n.goalstate <> 'dropped'
     ORDER BY 1, n.nodeid
 $$;
-REVOKE ALL ON FUNCTION pgautofailover.postgres_settings(text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION pgautofailover.postgres_settings(text) TO autoctl_node;
 COMMENT ON FUNCTION pgautofailover.postgres_settings(text) IS 'What every node is to have, and has: settings that are kept here, and others that wait for a restart.';
 
 CREATE FUNCTION pgautofailover.restart_node(formation_id text, node_name text)
@@ -143,8 +136,6 @@ RETURNS bigint
 LANGUAGE c VOLATILE STRICT SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', $$pgautofailover_restart_node$$;
-REVOKE ALL ON FUNCTION pgautofailover.restart_node(text, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION pgautofailover.restart_node(text, text) TO autoctl_node;
 COMMENT ON FUNCTION pgautofailover.restart_node(text, text) IS 'Restarts PostgreSQL of a node where it is; a primary is not replaced meanwhile. Returns the start of the server that is to end, by the node''s clock in microseconds.';
 
 CREATE FUNCTION pgautofailover.server_start(node_id bigint)
@@ -152,8 +143,6 @@ RETURNS bigint
 LANGUAGE c VOLATILE STRICT
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', $$pgautofailover_server_start$$;
-REVOKE ALL ON FUNCTION pgautofailover.server_start(bigint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION pgautofailover.server_start(bigint) TO autoctl_node;
 COMMENT ON FUNCTION pgautofailover.server_start(bigint) IS 'When the server of a node was started, by the node''s clock in microseconds; NULL: it is down, or nothing is known.';
 
 CREATE FUNCTION pgautofailover.is_streaming(node_id bigint)
@@ -161,8 +150,6 @@ RETURNS bool
 LANGUAGE c VOLATILE STRICT
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', $$pgautofailover_is_streaming$$;
-REVOKE ALL ON FUNCTION pgautofailover.is_streaming(bigint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION pgautofailover.is_streaming(bigint) TO autoctl_node;
 COMMENT ON FUNCTION pgautofailover.is_streaming(bigint) IS 'Whether a standby receives WAL, as it has reported last.';
 
 CREATE FUNCTION pgautofailover.restart_status(formation_id text DEFAULT 'default',
@@ -186,8 +173,6 @@ AS $$
     WHERE n.formationid = restart_status.formation_id AND n.goalstate <> 'dropped'
     ORDER BY n.groupid, n.nodeid
 $$;
-REVOKE ALL ON FUNCTION pgautofailover.restart_status(text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION pgautofailover.restart_status(text) TO autoctl_node;
 COMMENT ON FUNCTION pgautofailover.restart_status(text) IS 'What pg_autoctl restart looks at: which server of each node runs, and whether settings wait for a restart of it.';
 
 -- Copies of nodes that the operator asks for, and how far they have come.
@@ -200,8 +185,6 @@ RETURNS bigint
 LANGUAGE c VOLATILE STRICT SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', $$pgautofailover_copy_node$$;
-REVOKE ALL ON FUNCTION pgautofailover.copy_node(bigint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION pgautofailover.copy_node(bigint) TO autoctl_node;
 COMMENT ON FUNCTION pgautofailover.copy_node(bigint) IS 'Replaces the data of a node in maintenance by a new copy of the primary''s, and ends its maintenance. Refused while another node does not accept writes. Returns the number of the copy.';
 
 CREATE FUNCTION pgautofailover.node_copies(node_id bigint)
@@ -209,8 +192,6 @@ RETURNS bigint
 LANGUAGE c VOLATILE STRICT
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', $$pgautofailover_node_copies$$;
-REVOKE ALL ON FUNCTION pgautofailover.node_copies(bigint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION pgautofailover.node_copies(bigint) TO autoctl_node;
 COMMENT ON FUNCTION pgautofailover.node_copies(bigint) IS 'How often the data of a node were replaced by a copy, as it has reported last; NULL: nothing is known.';
 
 CREATE FUNCTION pgautofailover.copy_progress(OUT node_id bigint, OUT done_kb bigint, OUT total_kb bigint, OUT kb_per_second bigint)
@@ -218,8 +199,6 @@ RETURNS SETOF record
 LANGUAGE c VOLATILE STRICT
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', $$pgautofailover_copy_progress$$;
-REVOKE ALL ON FUNCTION pgautofailover.copy_progress() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION pgautofailover.copy_progress() TO autoctl_node;
 COMMENT ON FUNCTION pgautofailover.copy_progress() IS 'Nodes whose data are being copied now, and how far that has come.';
 
 CREATE FUNCTION pgautofailover.node_lag(OUT node_id bigint, OUT received_lsn pg_lsn, OUT replay_lsn pg_lsn, OUT replay_lag bigint,
@@ -228,8 +207,6 @@ RETURNS SETOF record
 LANGUAGE c VOLATILE STRICT
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', $$pgautofailover_node_lag$$;
-REVOKE ALL ON FUNCTION pgautofailover.node_lag() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION pgautofailover.node_lag() TO autoctl_node;
 COMMENT ON FUNCTION pgautofailover.node_lag() IS 'What nodes whose PostgreSQL runs have reported last. Of a standby: received and replayed WAL, and the bytes between them. stalled_ms: how long WAL has waited for its disk, or for replay. Of a primary: commits since its start that were cancelled while they waited for synchronous standbys, and how many of them those have not confirmed.';
 
 -- Security: names, roles, secrets of nodes, limits.
@@ -239,8 +216,6 @@ RETURNS bool
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', $$pgautofailover_is_host_name$$;
-REVOKE ALL ON FUNCTION pgautofailover.is_host_name(text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION pgautofailover.is_host_name(text) TO autoctl_node;
 COMMENT ON FUNCTION pgautofailover.is_host_name(text) IS 'An IP address, or a name of labels; no networks, and no words of pg_hba.conf.';
 
 CREATE FUNCTION pgautofailover.is_name(name text)
@@ -248,8 +223,6 @@ RETURNS bool
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', $$pgautofailover_is_name$$;
-REVOKE ALL ON FUNCTION pgautofailover.is_name(text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION pgautofailover.is_name(text) TO autoctl_node;
 COMMENT ON FUNCTION pgautofailover.is_name(text) IS 'From 1 to 255 bytes, without control characters.';
 
 CREATE FUNCTION pgautofailover.quote_uri(value text)
@@ -257,8 +230,6 @@ RETURNS text
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', $$pgautofailover_quote_uri$$;
-REVOKE ALL ON FUNCTION pgautofailover.quote_uri(text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION pgautofailover.quote_uri(text) TO autoctl_node;
 COMMENT ON FUNCTION pgautofailover.quote_uri(text) IS 'A part of a URI: what has a meaning there becomes %NN.';
 
 -- What a former version let in: no server can be reached under such a name.
@@ -301,7 +272,6 @@ RETURNS void
 LANGUAGE c VOLATILE STRICT
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', $$pgautofailover_check_node$$;
-REVOKE ALL ON FUNCTION pgautofailover.check_node(bigint) FROM PUBLIC;
 COMMENT ON FUNCTION pgautofailover.check_node(bigint) IS 'Raises an error unless the caller may speak for the node.';
 
 CREATE FUNCTION pgautofailover.check_order(formation_id text)
@@ -309,7 +279,6 @@ RETURNS void
 LANGUAGE c VOLATILE STRICT
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', $$pgautofailover_check_order$$;
-REVOKE ALL ON FUNCTION pgautofailover.check_order(text) FROM PUBLIC;
 COMMENT ON FUNCTION pgautofailover.check_order(text) IS 'Raises an error unless the caller may ask for changes of the formation.';
 
 CREATE OR REPLACE FUNCTION pgautofailover.create_formation(
@@ -447,34 +416,6 @@ BEGIN
     END IF;
 END
 $$;
-GRANT USAGE ON SCHEMA pgautofailover TO autoctl_operator, autoctl_reader;
-GRANT SELECT ON ALL TABLES IN SCHEMA pgautofailover TO autoctl_operator, autoctl_reader;
-
--- Readers may call what only reads, operators all but what keepers say and what tests need.
-DO $$
-DECLARE
-    f record;
-BEGIN
-    FOR f IN SELECT p.oid::pg_catalog.regprocedure AS called, p.proname, p.provolatile FROM pg_catalog.pg_proc p
-             WHERE p.pronamespace = 'pgautofailover'::pg_catalog.regnamespace AND p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype
-    LOOP
-        IF f.provolatile <> 'v' OR f.proname IN ('node_facts', 'failover_status', 'server_start', 'is_streaming', 'node_copies', 'copy_progress', 'node_lag') THEN
-            EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO autoctl_reader', f.called);
-        END IF;
-        IF f.proname !~ '^testing_' AND f.proname NOT IN ('report', 'node_active', 'check_node', 'check_order') THEN
-            EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO autoctl_operator', f.called);
-        END IF;
-    END LOOP;
-    -- synchronous_standby_names is volatile because it may wait.
-    GRANT EXECUTE ON FUNCTION pgautofailover.synchronous_standby_names(text, int) TO autoctl_reader;
-    GRANT EXECUTE ON FUNCTION pgautofailover.dump_fsm() TO autoctl_reader;
-END
-$$;
--- What needs the judgment of a person.
-REVOKE ALL ON FUNCTION pgautofailover.accept_timeline(text, int, int, text) FROM autoctl_node;
-REVOKE ALL ON FUNCTION pgautofailover.resolve_accepted_timeline(text, int) FROM autoctl_node;
-REVOKE ALL ON FUNCTION pgautofailover.set_node_system_identifier(bigint, bigint) FROM autoctl_node;
-REVOKE ALL ON FUNCTION pgautofailover.set_group_system_identifier(int, bigint) FROM autoctl_node;
 
 CREATE TABLE pgautofailover.node_secret (
     nodeid bigint PRIMARY KEY REFERENCES pgautofailover.node (nodeid) ON DELETE CASCADE,
@@ -496,19 +437,52 @@ AS $$
     WITH forgotten AS (DELETE FROM pgautofailover.node_secret s WHERE s.nodeid = reset_node_secret.node_id RETURNING 1)
     SELECT EXISTS (SELECT 1 FROM forgotten)
 $$;
-REVOKE ALL ON FUNCTION pgautofailover.reset_node_secret(bigint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION pgautofailover.reset_node_secret(bigint) TO autoctl_operator;
 COMMENT ON FUNCTION pgautofailover.reset_node_secret(bigint) IS 'Forgets the secret of a node; the next one that reports for it becomes its secret. False when there was none.';
 
--- Nobody needs these in the monitor's database: they fill the disk, or hold the locks of groups for ever.
+-- Rights of everything in the schema: said here, and nowhere else in this file.
+
+GRANT USAGE ON SCHEMA pgautofailover TO autoctl_operator, autoctl_reader;
+GRANT SELECT ON pgautofailover.postgres_setting, pgautofailover.postgres_setting_change, pgautofailover.postgres_setting_state TO autoctl_node;
+GRANT SELECT ON ALL TABLES IN SCHEMA pgautofailover TO autoctl_operator, autoctl_reader;
+REVOKE ALL ON pgautofailover.node_secret FROM autoctl_operator, autoctl_reader;
 DO $$
 DECLARE
+    -- What is new in this version; of former versions nodes have what needs no judgment of a person.
+    for_nodes constant text[] := ARRAY['set_postgres_setting', 'postgres_setting_progress', 'postgres_settings', 'restart_node', 'server_start',
+        'is_streaming', 'restart_status', 'copy_node', 'node_copies', 'copy_progress', 'node_lag', 'is_host_name', 'is_name', 'quote_uri'];
+    not_for_nodes constant text[] := ARRAY['accept_timeline', 'resolve_accepted_timeline', 'set_node_system_identifier',
+        'set_group_system_identifier', 'reset_node_secret'];
+    -- Readers may call what only reads; these are volatile because they look at shared memory, or may wait.
+    for_readers constant text[] := ARRAY['node_facts', 'failover_status', 'server_start', 'is_streaming', 'node_copies', 'copy_progress',
+        'node_lag', 'synchronous_standby_names', 'dump_fsm'];
+    -- Operators may call all but what keepers say, and what the rights of others rest on.
+    not_for_operators constant text[] := ARRAY['report', 'node_active', 'check_node', 'check_order'];
     f record;
 BEGIN
+    FOR f IN SELECT p.oid::pg_catalog.regprocedure AS called, p.proname, p.provolatile FROM pg_catalog.pg_proc p
+             WHERE p.pronamespace = 'pgautofailover'::pg_catalog.regnamespace AND p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype
+    LOOP
+        EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f.called);
+        IF f.proname = ANY (for_nodes) THEN
+            EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO autoctl_node', f.called);
+        ELSIF f.proname = ANY (not_for_nodes) THEN
+            EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM autoctl_node', f.called);
+        END IF;
+        IF f.provolatile <> 'v' OR f.proname = ANY (for_readers) THEN
+            EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO autoctl_reader', f.called);
+        END IF;
+        IF f.proname !~ '^testing_' AND f.proname <> ALL (not_for_operators) THEN
+            EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO autoctl_operator', f.called);
+        END IF;
+    END LOOP;
+
+    -- Nobody needs these in the monitor's database: they fill the disk, use up locks, or hold the locks of groups for ever.
     EXECUTE pg_catalog.format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', pg_catalog.current_database());
     FOR f IN SELECT p.oid::pg_catalog.regprocedure AS called FROM pg_catalog.pg_proc p
              WHERE p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace
-               AND (p.proname IN ('lo_creat', 'lo_create', 'lo_from_bytea', 'lo_put', 'lo_open', 'lowrite') OR p.proname ~ '^pg_(try_)?advisory_(xact_)?lock')
+               AND (p.proname IN ('lo_creat', 'lo_create', 'lo_from_bytea', 'lo_put', 'lo_open', 'lowrite', 'txid_current',
+                                  'pg_current_xact_id', 'pg_logical_emit_message', 'pg_export_snapshot', 'pg_notify')
+                    OR p.proname ~ '^pg_(try_)?advisory_(xact_)?lock')
     LOOP
         EXECUTE pg_catalog.format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', f.called);
     END LOOP;

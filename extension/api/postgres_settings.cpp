@@ -166,6 +166,7 @@ PGAF_SQL_FUNCTION(pgautofailover_set_postgres_setting) {
     if (change.value) pg::CheckOrRaise(core::CheckPostgresSetting(*name, *change.value));
     pg::Spi spi;
     CheckOrder(*formation);
+    if (core::NeedsOperator(change.name)) CheckOperator("set \"" + change.name + "\"");
     return Int64GetDatum(Change(std::move(change), OptionalTextArg(fcinfo, 3)));
 }
 

@@ -4,6 +4,7 @@
 
 #include "pg/clock.hpp"
 #include "pg/guard.hpp"
+#include "settings.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -27,7 +28,10 @@ NodeKey KeyOf(NodeId node) {
 /// Under the exclusive lock. NULL when the table is full.
 NodeFacts *Enter(NodeId node, bool *found) {
     const NodeKey key = KeyOf(node);
-    return static_cast<NodeFacts *>(hash_search(NodeTable(), &key, HASH_ENTER_NULL, found));
+    // The table itself would grow into memory that the server needs for its locks.
+    const bool is_full = hash_get_num_entries(NodeTable()) >= settings::MaxNodes();
+    const HASHACTION action = is_full ? HASH_FIND : HASH_ENTER_NULL;
+    return static_cast<NodeFacts *>(hash_search(NodeTable(), &key, action, found));
 }
 
 void Reset(NodeFacts &entry, std::int64_t known_since_ns) {

@@ -142,6 +142,14 @@ void NoteWorkerEndUnsafe(WorkerEnd end) {
     if (launcher != nullptr) SetLatch(launcher);
 }
 
+bool HasWorkerUnsafe(Oid database) {
+    LWLockAcquire(GetShared().lock, LW_SHARED);
+    const WorkerSlot *const slot = FindSlot(database);
+    const bool has_one = slot != nullptr && slot->state != WorkerState::kFree;
+    LWLockRelease(GetShared().lock);
+    return has_one;
+}
+
 int DropWorkerUnsafe(Oid database) {
     LWLockAcquire(GetShared().lock, LW_EXCLUSIVE);
     int pid = 0;

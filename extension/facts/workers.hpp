@@ -32,6 +32,8 @@ void SetLauncherLatchUnsafe(Latch *latch);
 void NoteWorkerStartUnsafe();
 enum class WorkerEnd { kNotNeeded, kRestart };
 void NoteWorkerEndUnsafe(WorkerEnd end);
+/// Whether the database is that of a monitor.
+bool HasWorkerUnsafe(Oid database);
 /// Removes the database's slot; returns the pid of its worker or 0.
 int DropWorkerUnsafe(Oid database);
 

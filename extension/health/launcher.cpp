@@ -4,8 +4,10 @@
 
 #include "facts/node_facts.hpp"
 #include "facts/workers.hpp"
+#include "health/watchdog.hpp"
 #include "pg/clock.hpp"
 #include "pg/guard.hpp"
+#include "pg/own_roles.hpp"
 
 #include <algorithm>
 #include <csignal>
@@ -99,9 +101,10 @@ void StartWanted() {
 
 long WaitTime() {
     const std::int64_t next = facts::NextWanted();
-    if (next == facts::kNever) return kIdle.count();
+    const Milliseconds most = std::min(kIdle, LookAtTransactionsAfter());
+    if (next == facts::kNever) return most.count();
     const Milliseconds left = core::BootTime{next} - pg::BootNow();
-    return std::clamp(left + Milliseconds{1}, Milliseconds{1}, kIdle).count();
+    return std::clamp(left + Milliseconds{1}, Milliseconds{1}, most).count();
 }
 
 void WantAllDatabases() {
@@ -130,6 +133,7 @@ void ProcessUtilityHook(PlannedStmt *statement, const char *query, bool read_onl
                         QueryEnvironment *environment, DestReceiver *destination,
                         QueryCompletion *completion) {
     Oid dropped = InvalidOid;
+    pg::RefuseChangeOfOwnRoleUnsafe(statement->utilityStmt);
     if (IsA(statement->utilityStmt, DropdbStmt)) {
         dropped = EndWorkerOfUnsafe(reinterpret_cast<DropdbStmt *>(statement->utilityStmt));
     }
@@ -178,6 +182,9 @@ void pgautofailover_launcher_main(Datum) {
     for (;;) {
         MemoryContextSwitchTo(context);
         (void)pgaf::pg::RunIteration("starting workers", [] { pgaf::health::StartWanted(); });
+        MemoryContextSwitchTo(context);
+        (void)pgaf::pg::RunIteration("looking at transactions",
+                                     [] { pgaf::health::EndLongTransactions(); });
         MemoryContextSwitchTo(context);
         MemoryContextReset(context);
         (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,

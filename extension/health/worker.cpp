@@ -8,6 +8,7 @@
 #include "group.hpp"
 #include "pg/clock.hpp"
 #include "pg/report.hpp"
+#include "pgaf/core/probe_budget.hpp"
 #include "settings.hpp"
 
 #include <algorithm>
@@ -37,6 +38,7 @@ constexpr int kHealthyFactor = 5;
 /// Without anything to do the worker looks around this often: the extension may be gone.
 constexpr Milliseconds kIdle{3'000};
 constexpr Milliseconds kRetry{1'000};
+constexpr const char *kLockWait = "200ms";
 /// Old events are looked for ten times within their retention, within these limits.
 constexpr Milliseconds kPurgeMin{1'000};
 constexpr Milliseconds kPurgeMax{3'600'000};
@@ -66,12 +68,13 @@ class Worker {
     void PurgeEvents();
     void TellEvents();
     void CollectProbes();
-    void StartProbes(const std::vector<facts::Summary> &nodes, BootTime now);
+    void StartProbes(std::vector<facts::Summary> nodes, BootTime now);
     void LookAtDue(const std::vector<facts::Summary> &nodes, BootTime now);
     void LookAt(const facts::Summary &due);
     bool IsProbing(NodeId node) const;
 
     std::vector<RunningProbe> probes_;
+    core::ProbeBudget budget_;
     BootTime next_;
     BootTime checked_;  ///< when the extension was last seen
     BootTime missing_since_;
@@ -114,8 +117,17 @@ std::vector<store::GroupKey> AllGroups() {
     return keys;
 }
 
+/// Somebody may hold the lock of one group for long; the others are looked at meanwhile.
+void LimitWaitForLock() {
+    pg::CallPg([] {
+        (void)set_config_option("lock_timeout", kLockWait, PGC_USERSET, PGC_S_SESSION,
+                                GUC_ACTION_LOCAL, true, 0, false);
+    });
+}
+
 void SettleGroup(const store::GroupKey &key) {
     pg::WorkerTransaction transaction;
+    LimitWaitForLock();
     if (HoldExtension()) {
         pg::Spi spi;
         Group group = Group::Lock(key);
@@ -138,12 +150,15 @@ bool Worker::LoadAll() {
         teller_.Begin();
     }
     transaction.Commit();
+    bool is_whole = exists;
     for (const store::GroupKey &key : keys)
-        SettleGroup(key);
+        is_whole = pg::RunIteration("settling a group", [&] { SettleGroup(key); }) && is_whole;
     // What an earlier worker left: nodes without a row are forgotten when they are due.
-    for (const facts::Summary &node : facts::Summaries())
+    for (const facts::Summary &node : facts::Summaries()) {
         facts::DecideBy(node.node, missing_since_);
-    loaded_ = exists;
+        budget_.Know(node.node, {node.address, node.port});
+    }
+    loaded_ = is_whole;
     return exists;
 }
 
@@ -263,12 +278,26 @@ BootTime NextProbe(const facts::Summary &node, BootTime now) {
     return BootTime{node.probed_ns} + period * (is_healthy ? kHealthyFactor : 1);
 }
 
-void Worker::StartProbes(const std::vector<facts::Summary> &nodes, BootTime now) {
+/// Lost nodes first, then whoever has waited longest: many that do not answer keep nobody from his
+/// turn.
+bool IsMoreUrgent(const facts::Summary &a, const facts::Summary &b) {
+    const bool a_is_lost = a.session == core::SessionFact::kLost;
+    const bool b_is_lost = b.session == core::SessionFact::kLost;
+    return a_is_lost != b_is_lost ? a_is_lost : a.probed_ns < b.probed_ns;
+}
+
+void Worker::StartProbes(std::vector<facts::Summary> nodes, BootTime now) {
+    std::sort(nodes.begin(), nodes.end(), IsMoreUrgent);
     for (const facts::Summary &node : nodes) {
         if (node.address[0] == '\0' || IsProbing(node.node)) continue;
         const BootTime at = NextProbe(node, now);
         if (at > now || probes_.size() >= kProbesMax) {
             next_ = std::min(next_, std::max(at, now + Milliseconds{1}));
+            continue;
+        }
+        const int per_minute = settings::NewAddressesPerMinute();
+        if (!budget_.Allows(node.node, {node.address, node.port}, per_minute, now)) {
+            next_ = std::min(next_, now + kRetry);
             continue;
         }
         const BootTime deadline = now + settings::HealthCheckTimeout();
@@ -301,6 +330,7 @@ void Worker::LookAtDue(const std::vector<facts::Summary> &nodes, BootTime now) {
 
 void Worker::LookAt(const facts::Summary &due) {
     pg::WorkerTransaction transaction;
+    LimitWaitForLock();
     if (!HoldExtension()) {
         loaded_ = false;
         transaction.Commit();

@@ -104,6 +104,7 @@ int Main(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     (void)signal(SIGPIPE, SIG_IGN);
+    pgaf::io::HideMemory();
     try {
         return Main(argc, argv);
     } catch (const std::exception &error) {

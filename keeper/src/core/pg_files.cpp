@@ -219,6 +219,9 @@ std::string SettingsText(const ServerSettings &settings) {
         // A transaction that is left open holds locks of its group: no report, and no failover.
         Set(text, "idle_in_transaction_session_timeout",
             std::to_string(kMonitorIdleLimit.count()) + "ms");
+        // Who knows no password holds a session while he is asked for it. Nobody fills the disk.
+        Set(text, "authentication_timeout", "10s");
+        Set(text, "temp_file_limit", "1GB");
         // A machine that was started anew is refused while the session of its former life seems to
         // be open; and nobody who is gone keeps a backend.
         Set(text, "tcp_keepalives_idle", "5");

@@ -80,6 +80,34 @@ bool IsName(std::string_view folded) {
 
 constexpr std::size_t kValueMost = 4000;
 
+/// Programs, code and files.
+constexpr std::array<std::string_view, 10> kPowerfulEnds{
+    "_command", "_library",  "_libraries", "_path",        "_file",
+    "_dir",     "_filename", "_directory", "_directories", "_keyfile"};
+/// Code by other names; what commits, data and rights rest on.
+constexpr std::array<std::string_view, 22> kPowerful{"jit_provider",
+                                                     "search_path",
+                                                     "temp_tablespaces",
+                                                     "default_tablespace",
+                                                     "fsync",
+                                                     "full_page_writes",
+                                                     "synchronous_commit",
+                                                     "wal_sync_method",
+                                                     "data_sync_retry",
+                                                     "zero_damaged_pages",
+                                                     "ignore_checksum_failure",
+                                                     "ignore_invalid_pages",
+                                                     "ignore_system_indexes",
+                                                     "allow_system_table_mods",
+                                                     "allow_in_place_tablespaces",
+                                                     "allow_alter_system",
+                                                     "archive_mode",
+                                                     "row_security",
+                                                     "createrole_self_grant",
+                                                     "db_user_namespace",
+                                                     "event_triggers",
+                                                     "session_replication_role"};
+
 }  // namespace
 
 std::optional<std::size_t> FindSize(std::string_view name) {
@@ -94,6 +122,14 @@ std::string FoldName(std::string_view name) {
         if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
     }
     return folded;
+}
+
+bool NeedsOperator(std::string_view folded) {
+    const auto ends = [folded](std::string_view end) { return folded.ends_with(end); };
+    return folded.find('.') != std::string_view::npos ||
+           std::any_of(kPowerfulEnds.begin(), kPowerfulEnds.end(), ends) ||
+           std::find(kPowerful.begin(), kPowerful.end(), folded) != kPowerful.end() ||
+           folded.starts_with("ssl_") || folded.starts_with("krb_") || folded.starts_with("gss_");
 }
 
 Result<void> CheckPostgresSetting(std::string_view name, std::string_view value) {

@@ -1,6 +1,7 @@
 #include "io/env.hpp"
 
 #include <pwd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <array>
@@ -40,6 +41,10 @@ void ForgetSecretVariables() {
     }
     for (const std::string &name : names)
         (void)::unsetenv(name.c_str());
+}
+
+void HideMemory() {
+    if (EnvOr("PG_AUTOCTL_CORE_FILES", "0") != "1") (void)::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
 std::string OsUser() {

@@ -17,6 +17,11 @@ bool IsSecretVariable(std::string_view name);
 /// Overwrites them, for /proc and for children, once they have been read.
 void ForgetSecretVariables();
 
+/// This process knows passwords: no core file shows them, and nobody but root may look into its
+/// memory. PG_AUTOCTL_CORE_FILES=1 allows both, to find the cause of a crash. Programs that it
+/// starts are as they would be without.
+void HideMemory();
+
 /// Where an administrator says who owns PostgreSQL on this machine: see cli/service_user.hpp.
 inline constexpr const char *kServiceUserFile = "/etc/pg_autoctl.user";
 

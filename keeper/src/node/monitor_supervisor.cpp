@@ -19,8 +19,24 @@ void MonitorLoop::OnBegin() {
 
 namespace {
 
+/// Operators and readers must not keep nodes out. A limit that somebody has set stays.
+Result<void> LimitOtherRoles(io::PgClient &client) {
+    for (const std::string role : {"autoctl_operator", "autoctl_reader"}) {
+        auto most = client.Query(
+            "SELECT greatest(pg_catalog.current_setting('max_connections')::int / 5, 5)"
+            " FROM pg_catalog.pg_roles WHERE rolconnlimit = -1 AND rolname = '" +
+            role + "'");
+        if (!most) return Pass(most);
+        if (most->IsEmpty()) continue;
+        auto done = client.Query("ALTER ROLE " + role + " CONNECTION LIMIT " + most->At(0, 0));
+        if (!done) return Pass(done, "could not limit the sessions of role " + role);
+    }
+    return {};
+}
+
 /// Nodes, or whoever knows their password, must not keep operators out.
 Result<void> LimitSessions(io::PgClient &client) {
+    if (auto done = LimitOtherRoles(client); !done) return done;
     auto most = client.Query(
         "SELECT greatest(pg_catalog.current_setting('max_connections')::int - 10, 10)"
         " FROM pg_catalog.pg_roles WHERE rolname = 'autoctl_node' AND rolconnlimit <> "

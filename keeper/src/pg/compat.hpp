@@ -20,6 +20,10 @@ extern "C" {
 }
 #endif
 
+extern "C" {
+#include <utils/backend_status.h>
+}
+
 // Until 14 nobody declares it, until 15 PGDLLEXPORT is empty and comes from our command line.
 #if PG_VERSION_NUM < 160000
 extern "C" PGDLLEXPORT void _PG_init(void);
@@ -50,6 +54,15 @@ inline WaitEventSet *CreateWaitEventSetUnsafe(MemoryContext context, int events)
     return CreateWaitEventSet(nullptr, events);
 #else
     return CreateWaitEventSet(context, events);
+#endif
+}
+
+/// May raise. What a session says of itself; `index` counts from 1.
+inline const LocalPgBackendStatus *SessionUnsafe(int index) {
+#if PG_VERSION_NUM >= 160000
+    return pgstat_get_local_beentry_by_index(index);
+#else
+    return pgstat_fetch_stat_local_beentry(index);
 #endif
 }
 

@@ -3,6 +3,7 @@ creation over failover, rewind and copy to the change of each of them, which a w
 import json
 import os
 import pathlib
+import pwd
 import signal
 import subprocess
 import threading
@@ -95,6 +96,14 @@ def sql(program, text, dbname="postgres"):
     return subprocess.run(command, input=text, capture_output=True, text=True, check=True, timeout=30, cwd="/tmp").stdout.strip()
 
 
+def type_password(program, role, password, dbname="postgres"):
+    """As somebody types it: the server gets, and logs, what it keeps instead of the password."""
+    command = program.host.command([BINDIR / "psql", "-X", "-h", program.sockets, "-p", program.port, "-d", dbname, "-c", f"\\password {role}"],
+                                   program.env)
+    subprocess.run(command, input=f"{password}\n{password}\n", capture_output=True, text=True, check=True, timeout=30, cwd="/tmp",
+                   start_new_session=True)
+
+
 def uri(cluster, password):
     printed = cluster.monitor.autoctl("show", "uri", "--formation", "monitor").stdout.strip()
     return printed.replace("autoctl_node@", f"autoctl_node:{password}@")
@@ -130,7 +139,11 @@ def group():
 def talk_much(program):
     """An administrator who wants to see everything must not see secrets."""
     with open(program.pgdata / "postgresql.conf", "a", encoding="utf-8") as file:
-        file.write("log_connections = on\nlog_replication_commands = on\nlog_min_messages = debug1\nlog_min_error_statement = debug1\n")
+        file.write("log_connections = on\nlog_replication_commands = on\nlog_min_messages = debug1\nlog_min_error_statement = debug1\n"
+                   "log_statement = all\nlog_min_duration_statement = 0\nlog_duration = on\nlog_parameter_max_length = -1\n"
+                   "log_parameter_max_length_on_error = -1\ntrack_activity_query_size = 64kB\n"
+                   "shared_preload_libraries = 'pg_stat_statements, auto_explain'\npg_stat_statements.track = all\n"
+                   "auto_explain.log_min_duration = 0\nauto_explain.log_verbose = on\nauto_explain.log_nested_statements = on\n")
 
 
 def app_uri(cluster):
@@ -172,16 +185,16 @@ def test_every_change_while_a_client_writes(group):
     witness = group.witness(uri=app_uri(group))
     term = m.sql("SELECT term FROM pgautofailover.group_state", dbname="pg_auto_failover")
     began = time.time()
-    sql(m, f"ALTER ROLE autoctl_node PASSWORD '{SECOND['node']}'", "pg_auto_failover")
+    type_password(m, "autoctl_node", SECOND["node"], "pg_auto_failover")
     for node in (a, b):
         autoctl(node, "config", "set", "pg_autoctl.monitor", uri(group, SECOND["node"]))
     m.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'autoctl_node'")
-    sql(a, f"ALTER ROLE pgautofailover_replicator PASSWORD '{SECOND['replication']}'")
+    type_password(a, "pgautofailover_replicator", SECOND["replication"])
     for node in (a, b):
         autoctl(node, "config", "set", "replication.password", SECOND["replication"])
     for node in (a, b):
         directory = next(node.home.glob(".local/share/**/secret")).parent
-        script = 'cd "$0" && { openssl rand -hex 24; head -n 1 secret; } > secret.new && chmod 600 secret.new && mv secret.new secret'
+        script = 'cd "$0" && (umask 077; { openssl rand -hex 24; head -n 1 secret; } > secret.new && mv secret.new secret)'
         subprocess.run(node.host.command(["sh", "-c", script, directory], node.env), check=True, cwd="/tmp")
         autoctl(node, "reload")
         group.watcher.secrets.add((directory / "secret").read_text().split()[0])
@@ -215,8 +228,21 @@ def test_no_answer_of_a_command_has_them(group):
         facts = "SELECT json_agg(f) FROM pgautofailover.node_facts() f" if program is group.monitor else "SELECT json_agg(s) FROM pg_settings s"
         shown.append(json.dumps(program.sql(facts, dbname="pg_auto_failover" if program is group.monitor else "postgres")))
         shown.append(program.sql("SELECT string_agg(query, ' ') FROM pg_stat_activity"))
+    for node in (group.node("a"), group.node("b")):
+        # Two servers have logged and counted every statement, those of create, copy, rewind and change among them.
+        assert node.sql("SHOW shared_preload_libraries").startswith("pg_stat_statements, auto_explain")
+    group.node("a").sql("CREATE EXTENSION pg_stat_statements")
+    shown.append(group.node("a").sql("SELECT string_agg(query, ' ') FROM pg_stat_statements"))
+    assert "SELECT" in shown[-1] and "duration:" in "".join(log.read_text() for log in group.node("a").pgdata.glob("log/*"))
     for text in shown:
         assert not any(secret in text for secret in group.watcher.secrets), text
+
+
+def test_nobody_looks_into_the_memory(group):
+    """No core file and no debugger of the same user: the kernel gives the files of such a process to root. PostgreSQL is as it always is."""
+    for program in group.programs.values():
+        assert pathlib.Path(f"/proc/{program.process.pid}/mem").stat().st_uid == 0, program.name
+        assert pathlib.Path(f"/proc/{program.postmaster()}/mem").stat().st_uid == pwd.getpwnam(USER).pw_uid
 
 
 def test_no_process_and_no_file_has_them_but_those_that_keep_them(group):

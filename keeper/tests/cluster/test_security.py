@@ -210,7 +210,7 @@ def test_passwords_and_secrets_change_while_the_group_serves(group):
     wait_for(lambda: a.sql("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") == "1", 20, "it streams again")
     # The secret of a node.
     secret = secret_of(b)
-    script = 'cd "$0" && { openssl rand -hex 24; head -n 1 secret; } > secret.new && chmod 600 secret.new && mv secret.new secret'
+    script = 'cd "$0" && (umask 077; { openssl rand -hex 24; head -n 1 secret; } > secret.new && mv secret.new secret)'
     subprocess.run(b.host.command(["sh", "-c", script, secret.parent], b.env), check=True, cwd="/tmp")
     b.autoctl("reload")
     new = secret.read_text().split()[0]

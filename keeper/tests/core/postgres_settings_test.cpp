@@ -141,5 +141,41 @@ TEST(SafetyOptions, RaiseSizesOfAStandbyToItsControlFile) {
     }
 }
 
+// Whoever sets one of them is the user of PostgreSQL on every node, or loses commits for others.
+TEST(PostgresSettings, WhatRunsProgramsNeedsAnOperator) {
+    for (const char *name : {"archive_command",
+                             "restore_command",
+                             "archive_cleanup_command",
+                             "ssl_passphrase_command",
+                             "archive_library",
+                             "shared_preload_libraries",
+                             "session_preload_libraries",
+                             "local_preload_libraries",
+                             "oauth_validator_libraries",
+                             "dynamic_library_path",
+                             "extension_control_path",
+                             "jit_provider",
+                             "krb_server_keyfile",
+                             "log_directory",
+                             "log_filename",
+                             "stats_temp_directory",
+                             "ssl_dh_params_file",
+                             "ssl_crl_dir",
+                             "ssl_min_protocol_version",
+                             "search_path",
+                             "synchronous_commit",
+                             "fsync",
+                             "full_page_writes",
+                             "zero_damaged_pages",
+                             "plperl.on_init",
+                             "plpython.x",
+                             "cron.host"})
+        EXPECT_TRUE(NeedsOperator(name)) << name;
+    for (const char *name :
+         {"work_mem", "max_connections", "wal_level", "log_statement", "autovacuum",
+          "random_page_cost", "wal_keep_size", "statement_timeout"})
+        EXPECT_FALSE(NeedsOperator(name)) << name;
+}
+
 }  // namespace
 }  // namespace pgaf::core

@@ -57,6 +57,11 @@ Result<PostgresSettings> DecodePostgresSettings(std::string_view text);
 /// Lower case, as PostgreSQL compares names.
 std::string FoldName(std::string_view name);
 
+/// Whether the setting runs programs, loads code, names files, or can give up what was committed:
+/// for operators, not for nodes. Whoever sets one is the user of PostgreSQL on each of them.
+/// `folded` is in lower case. What belongs to an extension is not known here, and counts.
+bool NeedsOperator(std::string_view folded);
+
 /// kBadArgument for what is no name of a setting, kRefused for one that somebody else decides, with
 /// a hint that names who; and for a value that no file can hold, or that a group cannot live with.
 Result<void> CheckPostgresSetting(std::string_view name, std::string_view value);
