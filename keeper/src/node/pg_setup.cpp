@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
+#include "io/config_lines.hpp"
 #include "io/files.hpp"
 #include "io/machine.hpp"
 #include "io/process.hpp"
@@ -81,6 +82,15 @@ bool HasOwnCertificate(const Config &config, const std::string &directory) {
 /// A configuration without ours, beside it so that the includes in it are found.
 constexpr std::string_view kAsked = "postgresql-auto-failover-asked.conf";
 
+/// " (file, line 7)"; empty when PostgreSQL speaks of no setting that stands in a file.
+std::string PlaceOf(const std::string &pgdata, const std::string &said) {
+    std::vector<io::ConfigLine> lines = io::ReadConfigLines(pgdata + "/postgresql.conf");
+    for (io::ConfigLine &line : io::ReadConfigLines(pgdata + "/postgresql.auto.conf"))
+        lines.push_back(std::move(line));
+    const io::ConfigLine *const found = io::FindRefusedLine(lines, said);
+    return found == nullptr ? "" : fmt::format(" ({}, line {})", found->file, found->number);
+}
+
 Result<std::string> AskConfiguration(const io::PgInstall &install, const std::string &pgdata,
                                      const std::string &name) {
     auto value = io::ConfiguredValue(install, pgdata, name, pgdata + "/" + std::string(kAsked));
@@ -89,6 +99,9 @@ Result<std::string> AskConfiguration(const io::PgInstall &install, const std::st
     for (std::size_t at = problem.message.find(kAsked); at != std::string::npos;
          at = problem.message.find(kAsked))
         problem.message.replace(at, kAsked.size(), "postgresql.conf");
+    // Of a value that it cannot have PostgreSQL says only the name.
+    if (problem.message.find("\" line ") == std::string::npos)
+        problem.message += PlaceOf(pgdata, problem.message);
     return tl::unexpected(std::move(problem));
 }
 

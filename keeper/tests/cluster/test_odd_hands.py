@@ -129,6 +129,23 @@ def back(kept, name):
     return act
 
 
+def with_line(line, then=None, name="postgresql.conf"):
+    """A file of the administrator has one line more."""
+    def act(node):
+        shutil.copy(node.pgdata / name, node.home / name)
+        with open(node.pgdata / name, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+        if then:
+            then(node)
+    return act
+
+
+def without_line(name="postgresql.conf"):
+    def act(node):
+        (node.pgdata / name).write_text((node.home / name).read_text())
+    return act
+
+
 def with_role(change):
     """On the primary; its standby says what it misses."""
     def act(node):
@@ -144,10 +161,17 @@ def mend_role(change):
     return act
 
 
+ABC = "invalid value for parameter \"work_mem\": \"abc\""
+AUTO = "postgresql.auto.conf"
 ROLE = "ALTER ROLE pgautofailover_replicator "
 NAMED = {
     "no pg_hba.conf": (no_hba, "pg_hba.conf\" is missing: put it back", back("hba", "pg_hba.conf")),
     "no postgresql.conf": (no_conf, "postgresql.conf\" is missing: put it back", back("conf", "postgresql.conf")),
+    "a value that cannot be": (with_line("work_mem = 'abc'"), f": {ABC}", without_line()),
+    "the same, and a restart": (with_line("work_mem = 'abc'", restart), "postgresql.conf, line", without_line()),
+    "beyond the range, by a tool": (with_line("shared_buffers = '900TB'", name=AUTO), "postgresql.auto.conf, line", without_line(AUTO)),
+    "more memory than there is": (with_line("shared_buffers = '3TB'", restart), "shared memory", without_line()),
+    "a library that is not there": (with_line("session_preload_libraries = 'nowhere'", restart), "nowhere", without_line()),
     "replay is paused": (sql("SELECT pg_wal_replay_pause()"), "the replay of WAL is paused", sql("SELECT pg_wal_replay_resume()")),
     "the role of replication may not log in": (with_role(ROLE + "NOLOGIN"), "is not permitted to log in", mend_role(ROLE + "LOGIN")),
     "it may not replicate": (with_role(ROLE + "NOREPLICATION"), "no WAL is received", mend_role(ROLE + "REPLICATION")),

@@ -122,7 +122,7 @@ Result<void> RealStepEffects::TakeBaseBackup(const core::Peer &upstream) {
     std::vector<std::string> argv{context_.install.Tool("pg_basebackup"),
                                   "--no-password",
                                   "--dbname",
-                                  UpstreamConninfo(context_, upstream),
+                                  UpstreamConninfo(context_, upstream, session_.value().Database()),
                                   "--pgdata",
                                   place_.Directory(),
                                   "--wal-method=stream",
@@ -217,14 +217,14 @@ Result<void> RealStepEffects::RunPgRewind(const core::Peer &upstream) {
     auto own = TakeConfiguration(context_.paths.pgdata);
     if (!own) return Pass(own);
     CopyProgress progress(context_.progress);
-    auto done =
-        RunCopying({context_.install.Tool("pg_rewind"), "--target-pgdata", context_.paths.pgdata,
-                    "--source-server", UpstreamConninfo(context_, upstream), "--no-ensure-shutdown",
-                    "--progress"},
-                   [this, &progress](std::string_view line) {
-                       progress.Take(line);
-                       (void)lock_.Take();  // asked for again below
-                   });
+    auto done = RunCopying(
+        {context_.install.Tool("pg_rewind"), "--target-pgdata", context_.paths.pgdata,
+         "--source-server", UpstreamConninfo(context_, upstream, session_.value().Database()),
+         "--no-ensure-shutdown", "--progress"},
+        [this, &progress](std::string_view line) {
+            progress.Take(line);
+            (void)lock_.Take();  // asked for again below
+        });
     if (!done) return done;
     if (auto locked = lock_.Take(); !locked) return locked;
     for (const OwnFile &file : *own) {
