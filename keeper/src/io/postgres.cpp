@@ -388,6 +388,23 @@ Result<std::string> ConfiguredValue(const PgInstall &install, const std::string 
     return Fail(ProblemCode::kPostgres, "PostgreSQL refuses its configuration: " + said);
 }
 
+std::string WhyNotStarted(const PgInstall &install, const std::string &pgdata,
+                          const std::vector<std::string> &options) {
+    std::vector<std::string> argv{install.Tool("postgres"), "--check", "-D", pgdata};
+    argv.insert(argv.end(), options.begin(), options.end());
+    argv.insert(argv.end(), {"-c", "lc_messages=C", "-c", "log_line_prefix=", "-c",
+                             "log_min_messages=fatal", "-c", "log_destination=stderr"});
+    const auto outcome =
+        Run({.argv = std::move(argv), .env = {{"LC_ALL", "C"}}, .timeout = kToolLimit});
+    if (!outcome || outcome->status == 0) return {};
+    constexpr std::string_view kFatal = "FATAL:  ";
+    const std::size_t at = outcome->err.find(kFatal);
+    if (at == std::string::npos) return {};
+    std::string said(Trim(std::string_view(outcome->err).substr(at + kFatal.size())));
+    std::replace(said.begin(), said.end(), '\n', ' ');
+    return said;
+}
+
 Result<std::string> RunSingleUser(const PgInstall &install, const SingleUser &what,
                                   Cancel *cancel) {
     std::string input;

@@ -13,6 +13,15 @@
 #include "pgaf/core/server_options.hpp"
 
 namespace pgaf::node {
+
+std::string PlaceOf(const std::string &pgdata, const std::string &said) {
+    std::vector<io::ConfigLine> lines = io::ReadConfigLines(pgdata + "/postgresql.conf");
+    for (io::ConfigLine &line : io::ReadConfigLines(pgdata + "/postgresql.auto.conf"))
+        lines.push_back(std::move(line));
+    const io::ConfigLine *const found = io::FindRefusedLine(lines, said);
+    return found == nullptr ? "" : fmt::format(" ({}, line {})", found->file, found->number);
+}
+
 namespace {
 
 constexpr Milliseconds kToolLimit{300'000};
@@ -81,15 +90,6 @@ bool HasOwnCertificate(const Config &config, const std::string &directory) {
 
 /// A configuration without ours, beside it so that the includes in it are found.
 constexpr std::string_view kAsked = "postgresql-auto-failover-asked.conf";
-
-/// " (file, line 7)"; empty when PostgreSQL speaks of no setting that stands in a file.
-std::string PlaceOf(const std::string &pgdata, const std::string &said) {
-    std::vector<io::ConfigLine> lines = io::ReadConfigLines(pgdata + "/postgresql.conf");
-    for (io::ConfigLine &line : io::ReadConfigLines(pgdata + "/postgresql.auto.conf"))
-        lines.push_back(std::move(line));
-    const io::ConfigLine *const found = io::FindRefusedLine(lines, said);
-    return found == nullptr ? "" : fmt::format(" ({}, line {})", found->file, found->number);
-}
 
 Result<std::string> AskConfiguration(const io::PgInstall &install, const std::string &pgdata,
                                      const std::string &name) {
