@@ -47,7 +47,12 @@ std::string Beside(const std::string &file, const std::string &name) {
     return file.substr(0, file.rfind('/') + 1) + name;
 }
 
-void ReadInto(std::vector<ConfigLine> &lines, const std::string &path, int depth) {
+struct Found {
+    std::vector<ConfigLine> lines;
+    std::vector<std::string> included;
+};
+
+void ReadInto(Found &found, const std::string &path, int depth) {
     if (depth > kDeepest) return;
     const auto text = ReadFile(path);
     if (!text) return;
@@ -58,14 +63,18 @@ void ReadInto(std::vector<ConfigLine> &lines, const std::string &path, int depth
         const Words words = Split(line);
         if (words.name.empty()) continue;
         if (words.name == "include" || words.name == "include_if_exists") {
-            ReadInto(lines, Beside(path, words.value), depth + 1);
+            found.included.push_back(Beside(path, words.value));
+            ReadInto(found, Beside(path, words.value), depth + 1);
         } else if (words.name == "include_dir") {
             const std::string directory = Beside(path, words.value);
-            for (const std::string &name : NamesIn(directory))
-                if (!name.starts_with('.') && name.ends_with(".conf"))
-                    ReadInto(lines, directory + "/" + name, depth + 1);
+            found.included.push_back(directory);
+            for (const std::string &name : NamesIn(directory)) {
+                if (name.starts_with('.') || !name.ends_with(".conf")) continue;
+                found.included.push_back(directory + "/" + name);
+                ReadInto(found, directory + "/" + name, depth + 1);
+            }
         } else {
-            lines.push_back({path, number, words.name});
+            found.lines.push_back({path, number, words.name});
         }
     }
 }
@@ -83,9 +92,15 @@ std::size_t FindWord(const std::string &text, const std::string &word) {
 }  // namespace
 
 std::vector<ConfigLine> ReadConfigLines(const std::string &path) {
-    std::vector<ConfigLine> lines;
-    ReadInto(lines, path, 0);
-    return lines;
+    Found found;
+    ReadInto(found, path, 0);
+    return std::move(found.lines);
+}
+
+std::vector<std::string> ListIncluded(const std::string &path) {
+    Found found;
+    ReadInto(found, path, 0);
+    return std::move(found.included);
 }
 
 const ConfigLine *FindRefusedLine(const std::vector<ConfigLine> &lines, std::string_view said) {

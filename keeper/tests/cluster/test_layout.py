@@ -152,7 +152,9 @@ def test_wal_on_another_disk_and_linked_configuration(cluster):
     shutil.move(conf, etc / "postgresql.conf")
     conf.symlink_to(etc / "postgresql.conf")
     with open(etc / "postgresql.conf", "a", encoding="utf-8") as file:
-        file.write("work_mem = '5MB'\n")
+        file.write("include_dir 'site'\n")
+    (b.pgdata / "site").mkdir()  # which the other node does not have
+    (b.pgdata / "site" / "mine.conf").write_text("work_mem = '5MB'\n")
     cluster.own(b.home)
     b.start()
     cluster.wait_states(a="primary", b="secondary")

@@ -54,6 +54,9 @@ TEST_F(Lines, IncludedFilesAreReadWhereTheyAreIncluded) {
     EXPECT_EQ(lines.at(0).file, Path("sub/two.conf"));
     EXPECT_EQ(lines.at(0).name, "jit");
     EXPECT_EQ(FindRefusedLine(lines, "\"work_mem\"")->file, Path("dir/b.conf"));
+    const std::vector<std::string> included{Path("sub/one.conf"), Path("sub/two.conf"), Path("dir"),
+                                            Path("dir/a.conf"), Path("dir/b.conf")};
+    EXPECT_EQ(ListIncluded(Path("main.conf")), included);
 }
 
 TEST_F(Lines, AFileThatIncludesItselfEnds) {

@@ -20,13 +20,17 @@ struct OwnFile {
     std::string path;
     std::string text;
     std::string link;  ///< where it leads; empty: it is a file
+    bool is_directory = false;
 };
 
 Result<std::vector<OwnFile>> TakeConfiguration(const std::string &directory) {
     std::vector<OwnFile> found;
-    for (const std::string_view name : kConfigurationFiles) {
-        const std::string path = directory + "/" + std::string(name);
-        if (!io::Exists(path)) continue;
+    for (const std::string &name : ConfigurationIn(directory)) {
+        const std::string path = directory + "/" + name;
+        if (io::IsDirectory(path)) {
+            found.push_back({path, "", "", true});
+            continue;
+        }
         auto text = io::ReadFile(path);
         if (!text) return Pass(text);
         std::error_code no_link;
@@ -45,6 +49,8 @@ bool HasPartsOfCluster(const std::string &pgdata) {
 }
 
 Result<void> PutBack(const OwnFile &file) {
+    if (file.is_directory) return MakeIncludedDirectory(file.path);
+    if (auto made = io::MakeDirectories(io::ParentOf(file.path), 0700); !made) return made;
     if (file.link.empty()) return io::WriteFile(file.path, file.text, 0600);
     if (auto removed = io::RemoveFile(file.path); !removed) return removed;
     std::error_code error;
