@@ -6,6 +6,7 @@
 #include "gate.hpp"
 #include "marks.hpp"
 #include "pg/guard.hpp"
+#include "receiver_bar.hpp"
 #include "server.hpp"
 
 namespace pgaf::keeper {
@@ -42,7 +43,7 @@ struct RawSlot {
 struct RawFacts {
     bool in_recovery;
     bool crash_recovery;
-    bool startup_reads_no_upstream;
+    std::uint64_t startup_upstream = 0;
     bool startup_awaits_wal;
     bool replay_paused;
     TimeLineID flush_timeline, replay_timeline, received_timeline;
@@ -126,7 +127,7 @@ void ReadUnsafe(RawFacts &raw) {
     raw.flush = raw.in_recovery ? InvalidXLogRecPtr : pg::FlushPosition(&raw.flush_timeline);
     raw.redo = raw.in_recovery ? InvalidXLogRecPtr : GetRedoRecPtr();
     raw.replay = GetXLogReplayRecPtr(&raw.replay_timeline);
-    raw.startup_reads_no_upstream = marks::StartupReadsNoUpstream();  // before the receiver
+    raw.startup_upstream = marks::StartupUpstream();  // before the receiver
     raw.startup_awaits_wal = raw.in_recovery && StartupAwaitsWal();
     raw.replay_paused = raw.in_recovery && GetRecoveryPauseState() != RECOVERY_NOT_PAUSED;
     // What is replayed is read again: it must not be older than the wait for more.
@@ -226,9 +227,13 @@ ServerFacts PgServer::Observe() {
     facts.lacks = LackOfServer();
     facts.damage = damage::Seen();
     facts.receiver_error = damage::ReceiverError();
-    facts.receives_nothing = raw.in_recovery && !raw.crash_recovery &&
-                             raw.startup_reads_no_upstream && facts.primary_conninfo.empty() &&
-                             facts.receiver.stopped;
+    const bool is_standby = raw.in_recovery && !raw.crash_recovery;
+    facts.startup_upstream = raw.startup_upstream;
+    facts.has_no_upstream = is_standby && raw.startup_upstream == 0 &&
+                            facts.primary_conninfo.empty() && facts.receiver.stopped;
+    facts.is_barred = receiver_bar::IsDown();
+    facts.receives_nothing =
+        facts.has_no_upstream || (is_standby && receiver_bar::HasEnded(raw.receiver_pid));
     facts.is_lsn_final = raw.received > raw.replay || raw.startup_awaits_wal;
     return facts;
 }

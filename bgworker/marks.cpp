@@ -117,10 +117,10 @@ void NoteSender() {
     NoteSenderAs(OfSetting(sync_setting));
 }
 
-bool StartupReadsNoUpstream() {
-    const bool none = pg_atomic_read_u64(&shared->startup_upstream) == 0;
+std::uint64_t StartupUpstream() {
+    const std::uint64_t mark = pg_atomic_read_u64(&shared->startup_upstream);
     pg_memory_barrier();
-    return none;
+    return mark;
 }
 
 std::uint64_t CheckpointerSync() { return pg_atomic_read_u64(&shared->checkpointer_sync); }

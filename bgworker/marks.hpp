@@ -22,10 +22,10 @@ void CreateSharedMemory();
 void NoteSender();
 
 // The worker.
-/// The startup process has read that there is no upstream: it asks for no WAL receiver from now on.
-/// Read this first and the state of the receiver afterwards; together they prove that nothing more
-/// is received.
-bool StartupReadsNoUpstream();
+/// What the startup process has read of whom to follow; 0: nobody, it asks for no WAL receiver from
+/// now on. Read this first and the state of the receiver afterwards; together they prove that
+/// nothing more is received.
+std::uint64_t StartupUpstream();
 /// What the checkpointer has read, and has put into force for commits that wait.
 std::uint64_t CheckpointerSync();
 /// What the walsender has read, and releases commits by; false when it is not known. May raise.

@@ -12,6 +12,7 @@
 #include "marks.hpp"
 #include "module.hpp"
 #include "pgaf/core/pg_files.hpp"
+#include "receiver_bar.hpp"
 
 extern "C" {
 PG_MODULE_MAGIC;
@@ -169,6 +170,7 @@ void OnShmemRequest() {
     gate::RequestSharedMemory();
     marks::RequestSharedMemory();
     damage::RequestSharedMemory();
+    receiver_bar::RequestSharedMemory();
 }
 #endif
 
@@ -177,6 +179,7 @@ void OnShmemStartup() {
     gate::CreateSharedMemory();
     marks::CreateSharedMemory();
     damage::CreateSharedMemory();
+    receiver_bar::CreateSharedMemory();
 }
 
 /// FATAL while the data directory is being cloned or rewound: whatever it holds must not be
@@ -225,6 +228,7 @@ void InstallHooks() {
     gate::RequestSharedMemory();
     marks::RequestSharedMemory();
     damage::RequestSharedMemory();
+    receiver_bar::RequestSharedMemory();
 #endif
     previous_shmem_startup = shmem_startup_hook;
     shmem_startup_hook = OnShmemStartup;
@@ -235,6 +239,7 @@ void InstallHooks() {
     previous_authentication = ClientAuthentication_hook;
     ClientAuthentication_hook = OnAuthentication;
     damage::InstallHook();
+    receiver_bar::InstallUnsafe();
     RegisterXactCallback(OnTransactionEvent, nullptr);
 }
 

@@ -11,6 +11,7 @@
 #include "gate.hpp"
 #include "module.hpp"
 #include "pg/guard.hpp"
+#include "receiver_bar.hpp"
 
 namespace pgaf::keeper {
 namespace {
@@ -129,6 +130,10 @@ void PgServer::Reload() { (void)kill(PostmasterPid, SIGHUP); }
 void PgServer::StopImmediately() { (void)kill(PostmasterPid, SIGQUIT); }
 
 void PgServer::StopOrderly() { (void)kill(PostmasterPid, SIGINT); }
+
+void PgServer::BarReceiver() { receiver_bar::Lower(); }
+
+void PgServer::AdmitReceiver() { receiver_bar::Lift(); }
 
 void PgServer::RequestPromotion() {
     const int fd = ::open(PROMOTE_SIGNAL_FILE, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);

@@ -19,6 +19,8 @@ class PgServer final : public worker::Server {
     void Reload() override;
     void StopImmediately() override;
     void RequestPromotion() override;
+    void BarReceiver() override;
+    void AdmitReceiver() override;
     void RequestImmediateCheckpoint() override;
     bool StartCheckpointProcess() override;
     void TerminateSessions() override;

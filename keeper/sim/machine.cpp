@@ -109,10 +109,15 @@ void Machine::Receive(Packet &packet) {
     if (supervisor) (void)supervisor->Takes(packet);
 }
 
-std::optional<core::NodeState> Machine::RecordedState() const {
+std::optional<core::NodeRecord> Machine::Record() const {
     const auto at = files.find(kNodeDirectory + "/pg_autoctl.state");
     if (at == files.end()) return std::nullopt;
     const auto record = core::DecodeNodeRecord(at->second);
+    return record ? std::optional(*record) : std::nullopt;
+}
+
+std::optional<core::NodeState> Machine::RecordedState() const {
+    const auto record = Record();
     return record ? std::optional(record->state) : std::nullopt;
 }
 

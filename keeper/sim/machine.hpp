@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "pgaf/core/node_record.hpp"
 #include "pgaf/core/result.hpp"
 #include "server.hpp"
 
@@ -67,6 +68,7 @@ class Machine {
     void Die();
     void Receive(Packet &packet);
     /// The record on disk; none when there is none.
+    [[nodiscard]] std::optional<core::NodeRecord> Record() const;
     [[nodiscard]] std::optional<core::NodeState> RecordedState() const;
 
     World &world;

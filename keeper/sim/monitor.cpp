@@ -297,10 +297,10 @@ std::string Monitor::Carry(const Result<Decision> &decision, const std::string &
     return "";
 }
 
-std::string Monitor::Failover(const FailoverRequest &request) {
+std::string Monitor::Failover(const FailoverRequest &request, bool is_all_there) {
     if (!is_up_) return "the monitor is down";
     const auto decision = RequestFailover(View(), request);
-    if (decision && request.allow_data_loss) world_.ForgetPromises();
+    if (decision && request.allow_data_loss && !is_all_there) world_.ForgetPromises();
     return Carry(decision, request.allow_data_loss ? "failover, data may be lost" : "failover");
 }
 

@@ -30,7 +30,8 @@ class Monitor {
     void Receive(Packet &packet);
 
     /// What an operator does; the text is the refusal, or empty.
-    std::string Failover(const core::FailoverRequest &request);
+    /// `is_all_there`: nothing can be lost, and what was promised still counts.
+    std::string Failover(const core::FailoverRequest &request, bool is_all_there = false);
     std::string Remove(NodeId node, bool force);
     std::string BeginMaintenance(NodeId node);
     std::string EndMaintenance(NodeId node);

@@ -82,6 +82,7 @@ void World::Connect(Machine &standby) {
                        !standby.IsDiskFrozen();
     if (!wants) return;
     server.receiver_retry = now_ + settings.retry;
+    if (server.is_barred) return CountLogLine(standby, "the walreceiver is barred");
     Machine *const upstream = FindByAddress(Keyword(settings.conninfo, "host"));
     if (upstream == nullptr || upstream == &standby) return;
     const bool is_mute =
@@ -208,6 +209,9 @@ void World::Stream(Machine &standby) {
     Receiver &receiver = standby.server->receiver;
     Machine &upstream = At(receiver.peer);
     if (standby.IsDiskFrozen()) return;
+    const Server &server = *standby.server;
+    if (server.is_barred && receiver.pid == server.barred_pid && server.barred_one_ends <= now_)
+        return standby.EndReceiver();
     if (now_ - receiver.heard_at > kTimeout) return standby.EndReceiver();
     const bool arrives = IsOpen(upstream.place, standby.place) && upstream.is_up;
     Sender *const sender =

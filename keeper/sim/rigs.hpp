@@ -58,6 +58,8 @@ class WorkerRig final : worker::Clock,
     void Reload() override;
     void StopImmediately() override { machine_.StopServer(Ending::kImmediate); }
     void RequestPromotion() override;
+    void BarReceiver() override;
+    void AdmitReceiver() override { S().is_barred = false; }
     void RequestImmediateCheckpoint() override { machine_.RequestCheckpoint(); }
     bool StartCheckpointProcess() override;
     void TerminateSessions() override { TerminateClients(); }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "pgaf/core/intake.hpp"
 #include "random.hpp"
 #include "world.hpp"
 
@@ -10,14 +11,14 @@ namespace pgaf::sim {
 namespace {
 
 /// Operators end what they began: a maintenance, and the removal of a node whose program has ended
-/// before the monitor heard of it.
+/// before the monitor heard of it, or which a monitor from a backup has forgotten.
 void EndWhatWasBegun(World &world) {
     const core::GroupView rows = world.monitor().Rows();
     for (const core::NodeView &row : rows.nodes) {
         (void)world.monitor().EndMaintenance(row.id);
         const Machine *const machine = world.FindByAddress(row.host);
         const bool has_ended = machine == nullptr || !machine->is_registered;
-        if (row.goal == core::NodeState::kDropped && has_ended)
+        if (has_ended && (row.goal == core::NodeState::kDropped || machine != nullptr))
             (void)world.monitor().Remove(row.id, true);
     }
 }
@@ -39,6 +40,26 @@ void AcceptLoss(World &world) {
         }
         world.Tell("operator: " +
                    world.monitor().Failover({.allow_data_loss = true, .primary_is_off = i > 1}));
+    }
+}
+
+/// The monitor comes from a backup, and nobody is left from whom it can learn with certainty what
+/// it lacks: it says so, and the operator does what the documents say. With every node there
+/// nothing is lost by that.
+void ElectWithOldRows(World &world) {
+    constexpr int kTries = 3;
+    for (int i = 0; i < kTries && !Converges(world, Milliseconds{20'000}); ++i) {
+        const core::GroupView view = world.monitor().View();
+        if (core::NewerThanRows(view) == nullptr) return;
+        for (const core::NodeView &node : view.nodes) {
+            Machine *const machine = world.FindByAddress(node.host);
+            if (machine != nullptr && node.has_report && core::MayWrite(node))
+                machine->KillServer();  // it comes back fenced
+        }
+        world.Run(Milliseconds{3'000});
+        world.Tell("operator: " + world.monitor().Failover({.allow_data_loss = true}, true));
+        (void)Converges(world, Milliseconds{10'000});
+        EndWhatWasBegun(world);
     }
 }
 
@@ -97,6 +118,7 @@ Outcome Execute(const Plan &plan) {
     }
     if (!world.Violation().empty()) return end(world.Violation());
     if (world.HasLostWal() || world.IsAnyGone()) AcceptLoss(world);
+    if (!world.IsConverged()) ElectWithOldRows(world);
     if (!world.Violation().empty()) return end(world.Violation());
     // Every node was dropped, or is gone and was dropped in the end.
     if (world.monitor().Rows().nodes.empty()) return end(world.Violation());

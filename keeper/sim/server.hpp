@@ -120,6 +120,9 @@ struct Server {
 
     Receiver receiver;
     BootTime receiver_retry;
+    bool is_barred = false;      ///< see worker::Server::BarReceiver
+    int barred_pid = 0;          ///< who received when it was barred
+    BootTime barred_one_ends{};  ///< until then it goes on
     std::vector<Sender> senders;
     std::vector<Session> sessions;
     int next_pid = 100;

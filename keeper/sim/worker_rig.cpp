@@ -131,9 +131,15 @@ worker::ServerFacts WorkerRig::Observe() {
         facts.slots.push_back({name, active, LsnOf(slot.restart), slot.holds_xmin});
     }
     facts.receiver = ObserveReceiver();
-    facts.receives_nothing = s.phase == Phase::kStandby &&
-                             s.startup.settings.upstream_mark.empty() &&
-                             facts.primary_conninfo.empty() && facts.receiver.stopped;
+    const std::string &upstream = s.startup.settings.upstream_mark;
+    const bool is_standby = s.phase == Phase::kStandby;
+    facts.startup_upstream = worker::Mark(upstream);
+    facts.has_no_upstream =
+        is_standby && upstream.empty() && facts.primary_conninfo.empty() && facts.receiver.stopped;
+    facts.is_barred = s.is_barred;
+    const bool bar_holds =
+        s.is_barred && (facts.receiver.stopped || facts.receiver.pid != s.barred_pid);
+    facts.receives_nothing = facts.has_no_upstream || (is_standby && bar_holds);
     facts.is_lsn_final = received > d.applied || s.awaits_wal;
     return facts;
 }
@@ -141,6 +147,14 @@ worker::ServerFacts WorkerRig::Observe() {
 void WorkerRig::Reload() {
     machine_.Effect();
     machine_.Reload();
+}
+
+void WorkerRig::BarReceiver() {
+    machine_.Effect();
+    sim::Server &s = S();
+    if (std::exchange(s.is_barred, true)) return;
+    s.barred_pid = s.receiver.pid;
+    s.barred_one_ends = machine_.world.Now() + machine_.world.random().UpTo(12);
 }
 
 void WorkerRig::RequestPromotion() {

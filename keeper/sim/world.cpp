@@ -182,6 +182,24 @@ bool World::IsHeard(const Machine &machine) const {
            monitor_.Hears(machine.node, machine.Instance());
 }
 
+/// What a monitor has forgotten it can hear only from somebody who is there: the operator looks
+/// after that first (docs/limits.md). Until then the newest backup is no older than the tables.
+bool World::IsHeardOf(std::int64_t term, std::int64_t version) const {
+    using Memory = std::pair<std::int64_t, std::int64_t>;
+    Memory last;
+    Memory heard{term, version};
+    for (const auto &machine : machines_) {
+        const auto record = machine->Record();
+        if (!record) continue;
+        const Memory memory{record->term, record->known_sync_version};
+        last = std::max(last, memory);
+        const bool is_there = machine->is_up && !machine->IsFrozen() && machine->server &&
+                              machine->server->rig && AreOpen(kMonitorPlace, machine->place);
+        if (is_there) heard = std::max(heard, memory);
+    }
+    return heard >= last;
+}
+
 void World::RestoreMonitor(std::uint32_t number) {
     if (newest_backup_) return;
     // One from before a node was registered, or dropped, does not know who belongs to the group:
@@ -194,6 +212,7 @@ void World::RestoreMonitor(std::uint32_t number) {
         };
         const auto &rows = monitor_.Rows().nodes;
         if (backup.group.nodes.size() == rows.size() &&
+            IsHeardOf(backup.group.term, backup.group.sync.goal_version) &&
             std::all_of(rows.begin(), rows.end(), is_known))
             fitting.push_back(&backup);
     }

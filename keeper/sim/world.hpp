@@ -132,6 +132,7 @@ class World {
     /// `create postgres`: registers, and starts the supervisor. False when it is refused now.
     bool Create(Machine &machine);
     /// One of the earlier states of the monitor's rows takes the place of the present one.
+    [[nodiscard]] bool IsHeardOf(std::int64_t term, std::int64_t version) const;
     void RestoreMonitor(std::uint32_t number);
     /// Its tables are empty until everything heals: then the newest backup is restored.
     void LoseMonitor();

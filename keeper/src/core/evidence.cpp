@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "election.hpp"
+#include "pgaf/core/intake.hpp"
 
 namespace pgaf::core {
 namespace {
@@ -265,10 +266,10 @@ Liveness LivenessOf(const GroupView &view, const NodeView &node, std::string *wh
 }
 
 int HealthOf(const GroupView &view, const NodeView &node) {
-    const bool is_unfit = IsReplayStuck(view, node) || IsStalledPrimary(view, node) ||
-                          IsDamaged(node) || IsBehindItsStandby(view, node) ||
-                          LetsNobodyIn(view, node) || CannotReload(node) ||
-                          (IsReporting(view, node) && IsDeaf(view, node));
+    const bool is_unfit =
+        IsReplayStuck(view, node) || IsStalledPrimary(view, node) || IsDamaged(node) ||
+        IsBehindItsStandby(view, node) || LetsNobodyIn(view, node) || CannotReload(node) ||
+        IsNewerThanRows(view, node) || (IsReporting(view, node) && IsDeaf(view, node));
     if (is_unfit) return 0;
     if (IsReporting(view, node)) return node.report.pg_running ? 1 : 0;
     if (IsProcessGone(node) || node.silent_age >= view.timeouts.unhealthy) return 0;

@@ -172,12 +172,19 @@ Lsn HeldByOthers(const GroupView &view, const Report &report) {
     return most;
 }
 
+bool IsNewerThanRows(const GroupView &view, const NodeView &node) {
+    return node.has_report && (node.report.term > view.term ||
+                               (node.report.term == view.term &&
+                                node.report.known_sync_version > view.sync.goal_version));
+}
+
+bool MayWrite(const NodeView &node) {
+    return !node.has_report || (!node.report.in_recovery && !node.report.fenced);
+}
+
 const NodeView *NewerThanRows(const GroupView &view) {
-    const auto it = std::find_if(view.nodes.begin(), view.nodes.end(), [&](const NodeView &node) {
-        return node.has_report && (node.report.term > view.term ||
-                                   (node.report.term == view.term &&
-                                    node.report.known_sync_version > view.sync.goal_version));
-    });
+    const auto it = std::find_if(view.nodes.begin(), view.nodes.end(),
+                                 [&](const NodeView &node) { return IsNewerThanRows(view, node); });
     return it == view.nodes.end() ? nullptr : &*it;
 }
 

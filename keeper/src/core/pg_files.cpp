@@ -285,6 +285,10 @@ std::string PrimaryConninfo(const KeeperConfig &config, const Peer &upstream) {
         " tcp_user_timeout=10000");
 }
 
+std::string UpstreamMark(const Peer &upstream) {
+    return upstream.host + ":" + std::to_string(upstream.port);
+}
+
 std::string StandbyText(const KeeperConfig &config, const Peer *upstream) {
     std::string text = "# Written by the keeper of this node.\n";
     Set(text, "primary_conninfo", upstream == nullptr ? "" : PrimaryConninfo(config, *upstream));
@@ -294,7 +298,7 @@ std::string StandbyText(const KeeperConfig &config, const Peer *upstream) {
     Set(text, "wal_retrieve_retry_interval", upstream == nullptr ? "100ms" : "1s");
     // Last, so that whoever has read it has read the lines before: see bgworker/marks.hpp.
     Set(text, "pgautofailover_keeper.upstream_mark",
-        upstream == nullptr ? "" : upstream->host + ":" + std::to_string(upstream->port));
+        upstream == nullptr ? "" : UpstreamMark(*upstream));
     return text;
 }
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "pgaf/core/intake.hpp"
+#include "pgaf/core/learn.hpp"
 #include "requests.hpp"
 #include "rules.hpp"
 
@@ -186,16 +187,19 @@ Result<Decision> ForceElection(const GroupView &view, const NodeView *old,
 Result<Decision> ForceWithOldRows(const GroupView &view, const FailoverRequest &request) {
     GroupView newest = view;
     for (const NodeView &node : view.nodes) {
-        const bool may_write =
-            !node.has_report || (!node.report.in_recovery && !node.report.fenced);
-        if (may_write && !request.primary_is_off)
-            return Fail(ProblemCode::kRefused,
-                        "cannot accept the loss of data while " + Describe(node) + " may write",
-                        StateOf(node) +
-                            " The monitor was restored from a backup, and does not "
-                            "know who the primary is.",
-                        "Wait until all nodes report, or switch off every machine that may write, "
-                        "and say so: --primary-is-off.");
+        if (MayWrite(node) && !request.primary_is_off)
+            return Fail(
+                ProblemCode::kRefused,
+                "cannot accept the loss of data while " + Describe(node) + " may write",
+                StateOf(node) +
+                    " The monitor was restored from a backup, and does not "
+                    "know who the primary is.",
+                "Wait until all nodes report, and restart PostgreSQL on the one that may "
+                "write: it comes back fenced, and nothing is lost then. Or switch off every "
+                "machine that may write, and say so: --primary-is-off.");
+    }
+    if (auto learned = LearnByOrder(view)) return *learned;
+    for (const NodeView &node : view.nodes) {
         if (!node.has_report) continue;
         newest.term = std::max(newest.term, node.report.term);
         newest.highest_timeline = std::max(newest.highest_timeline, node.report.timeline);

@@ -34,6 +34,9 @@ constexpr std::array kRules{
          kWaitPrimary},
     Rule{109, "copy_primary", kMembership, "the primary is ready to be copied", when::CanBeCopied,
          kCatchingup},
+    Rule{111, "keep_maintenance", kMembership,
+         "the node is in maintenance, which the monitor had forgotten", when::IsInMaintenance,
+         kMaintenance},
 
     Rule{201, "promote", kFailover,
          "the standby holds every acknowledged commit, and the old primary cannot acknowledge any",

@@ -67,6 +67,7 @@ bool IsLoneStandby(const RuleContext &c);
 bool IsLoneDemoted(const RuleContext &c);
 bool HasNewStandby(const RuleContext &c);
 bool CanBeCopied(const RuleContext &c);
+bool IsInMaintenance(const RuleContext &c);
 bool CanRejoin(const RuleContext &c);
 bool IsReadyForMaintenance(const RuleContext &c);
 

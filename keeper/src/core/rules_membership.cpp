@@ -64,8 +64,15 @@ bool HasNewStandby(const RuleContext &c) {
 }
 
 bool CanBeCopied(const RuleContext &c) {
-    return HasOtherPrimary(c) && IsStable(c.node, kWaitStandby) &&
-           IsReadyPrimary(c.view, c.primary);
+    if (!HasOtherPrimary(c) || c.node.goal != kWaitStandby) return false;
+    // A monitor that was restored from a backup has forgotten that it was copied.
+    const bool is_further = c.node.reported == kCatchingup || c.node.reported == kSecondary;
+    return (is_further || IsStable(c.node, kWaitStandby)) && IsReadyPrimary(c.view, c.primary);
+}
+
+/// By an order that a monitor from a backup does not know. Who leaves maintenance catches up first.
+bool IsInMaintenance(const RuleContext &c) {
+    return c.node.goal == kSecondary && c.node.reported == kMaintenance;
 }
 
 bool CanRejoin(const RuleContext &c) {

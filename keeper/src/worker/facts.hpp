@@ -56,7 +56,13 @@ struct ServerFacts {
     bool is_crash_recovery = false;
     /// Recovery has begun to replay, or has ended: the slots of the last run are loaded.
     bool slots_ready = false;
-    /// The startup process asks for no WAL receiver, and none is there: nothing more is received.
+    /// The startup process asks for no WAL receiver, and none is there.
+    bool has_no_upstream = false;
+    bool is_barred = false;  ///< see Server::BarReceiver
+    /// What the startup process has read of whom to follow, see Mark and core::UpstreamMark.
+    std::uint64_t startup_upstream = 0;
+    /// It has no upstream, or those who received when it was barred have ended: nothing more is
+    /// received.
     bool receives_nothing = false;
     /// `lsn` of a standby that receives nothing is the end of all WAL that it has. After a restart
     /// it is not, until the startup process has read everything that is there.

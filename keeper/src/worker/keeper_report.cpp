@@ -92,7 +92,8 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
     report.sync_version = sync_.confirmed_version();
     if (report.sync_version != 0) report.sync_names = sync_.names();
     if (core::IsWritable(record_->state) && report.sync_version == 0) {
-        report.recorded_sync_version = record_->sync_version;
+        report.recorded_sync_version =
+            sync_.first_version() != 0 ? sync_.first_version() : record_->sync_version;
         report.sync_names = facts.sync_names;
     }
     report.known_sync_version = record_->known_sync_version;

@@ -20,6 +20,8 @@ bool Follows(core::NodeState state) {
 }  // namespace
 
 void Keeper::Advance(Context &context) {
+    // The settings hold what the bar was for.
+    if (context.facts.is_barred && context.facts.has_no_upstream) ports_.server.AdmitReceiver();
     const core::NodeState goal = reply_->goal;
     if (goal == core::NodeState::kDropped) {
         Drop(context);
@@ -169,7 +171,8 @@ void Keeper::StayInState(Context &context) {
     if (must_be_sealed && !context.facts.primary_conninfo.empty() && now_ >= step_retry_at_) {
         if (const auto written = PointAtNobody(context); !written)
             problem = written.error().message;
-        step_retry_at_ = now_ + core::Milliseconds{500};
+        // Each try is some lines of the log while the settings cannot be read.
+        step_retry_at_ = now_ + core::Milliseconds{config_problem_.empty() ? 500 : 5000};
     }
     if (Follows(record_->state) && context.reply.upstream.IsValid() && now_ >= step_retry_at_) {
         if (const auto kept = KeepUpstream(context); !kept) problem = kept.error().message;
@@ -179,7 +182,10 @@ void Keeper::StayInState(Context &context) {
 
 core::Result<void> Keeper::KeepUpstream(const Context &context) {
     const auto pointed = PointsAtUpstream(context);
-    if (pointed && *pointed) return {};
+    if (pointed && *pointed) {
+        EndBar(context);
+        return {};
+    }
     // A file that was just written takes a moment to be read; do not write again meanwhile.
     step_retry_at_ = now_ + core::Milliseconds{500};
     if (!pointed) return tl::unexpected(pointed.error());

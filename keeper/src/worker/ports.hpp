@@ -73,6 +73,11 @@ class Server {
     /// Ends this server at once; the supervisor starts what comes next.
     virtual void StopImmediately() = 0;
     virtual void RequestPromotion() = 0;
+    /// From now on no WAL receiver of this server receives anything or confirms it, whatever the
+    /// settings say; one that runs is asked to end. Holds until AdmitReceiver, or until the server
+    /// ends.
+    virtual void BarReceiver() = 0;
+    virtual void AdmitReceiver() = 0;
     /// Without waiting for it.
     virtual void RequestImmediateCheckpoint() = 0;
     /// A helper process that checkpoints, counts that in the gate, and wakes the worker; false when

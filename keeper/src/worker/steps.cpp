@@ -104,6 +104,7 @@ class FollowStep final : public StepMachine {
         // written again and again.
         const auto pointed = PointsAtUpstream(context);
         if (!pointed) return Failed(pointed.error().message);
+        if (*pointed) EndBar(context);
         if (!*pointed && context.now >= write_at_) {
             write_at_ = context.now + kReloadAgain;
             if (const auto written = PointAtUpstream(context); !written) {
@@ -169,7 +170,10 @@ class FetchStep final : public StepMachine {
             write_at_ = context.now + kFetchAgain;
             const auto pointed = PointsAtUpstream(context);
             if (!pointed) return Failed(pointed.error().message);
-            if (*pointed) return Running();
+            if (*pointed) {
+                EndBar(context);
+                return Running();
+            }
             const auto written = PointAtUpstream(context);
             return written ? Running() : Failed(written.error().message);
         }
@@ -215,6 +219,7 @@ class PromoteStep final : public StepMachine {
             }
             const Progress prepared = context.sync.Prepare(context);
             if (prepared.kind != Progress::Kind::kDone) return prepared;
+            context.sync.NoteFirst();
             const auto reserved =
                 ReserveTimelines(context.ports, context.config.pgdata,
                                  {context.facts.timeline, context.facts.lsn, context.history},
@@ -249,7 +254,10 @@ const core::Peer *Context::FindPeer(core::NodeId node) const {
 }
 
 core::Result<void> PointAtNobody(const Context &context) {
-    return WriteStandbyFile(context, nullptr);
+    // The file first: after a restart it is all that there is.
+    if (auto written = WriteStandbyFile(context, nullptr); !written) return written;
+    context.ports.server.BarReceiver();
+    return {};
 }
 
 core::Result<bool> PointsAtUpstream(const Context &context) {
@@ -265,6 +273,15 @@ core::Result<bool> PointsAtUpstream(const Context &context) {
 
 core::Result<void> PointAtUpstream(const Context &context) {
     return WriteStandbyFile(context, context.FindPeer(context.reply.upstream));
+}
+
+void EndBar(const Context &context) {
+    const ServerFacts &facts = context.facts;
+    if (!facts.is_barred || !facts.receiver.stopped) return;
+    const core::Peer *const upstream = context.FindPeer(context.reply.upstream);
+    if (upstream == nullptr || facts.startup_upstream != Mark(core::UpstreamMark(*upstream)))
+        return;
+    context.ports.server.AdmitReceiver();
 }
 
 std::unique_ptr<StepMachine> MakeStep(const core::Edge &edge, const Ports &ports) {

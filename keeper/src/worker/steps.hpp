@@ -70,12 +70,16 @@ enum class DrainPurpose {
 };
 std::unique_ptr<StepMachine> MakeDrain(DrainPurpose purpose, const Gate &gate);
 
-/// Empties primary_conninfo.
+/// Empties primary_conninfo, and bars the receiver until that is in force.
 core::Result<void> PointAtNobody(const Context &context);
 /// This process has read a primary_conninfo that points at the upstream in the reply; a problem
 /// when there is no such upstream.
 core::Result<bool> PointsAtUpstream(const Context &context);
 /// Makes it so: the files are written and everybody reads them again.
 core::Result<void> PointAtUpstream(const Context &context);
+/// For a server that points at the upstream in the reply, and was sealed before while it could not
+/// read its settings: it receives again when the startup process has read whom to follow, and
+/// nobody is there whom it asked for before.
+void EndBar(const Context &context);
 
 }  // namespace pgaf::worker

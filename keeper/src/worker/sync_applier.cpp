@@ -22,6 +22,7 @@ void SyncApplier::Begin(const Context &context) {
     awaits_flush_ = false;
     reload_at_ = {};
     confirmed_ = 0;
+    first_ = 0;
     // A weaker set is on record before PostgreSQL uses it: commits may go by either.
     if (names_.empty()) context.ports.gate.RequireSync(false);
 }

@@ -22,6 +22,10 @@ class SyncApplier {
     [[nodiscard]] std::int64_t confirmed_version() const { return confirmed_; }
     /// The set that is in force, as text; only with confirmed_version().
     [[nodiscard]] const std::string &names() const { return names_; }
+    /// What was prepared last is the first set of a term: no commit of this term went by another.
+    void NoteFirst() { first_ = version_; }
+    /// Its version, as long as it is the only one; 0: there were others, or it is not known.
+    [[nodiscard]] std::int64_t first_version() const { return first_; }
     /// PostgreSQL no longer uses it: nothing may depend on it until it does again.
     void Withdraw();
     /// When to poll again unless an event says so.
@@ -38,6 +42,7 @@ class SyncApplier {
     core::BootTime reload_at_;
     bool awaits_flush_ = false;  ///< in force; its members do not hold enough yet
     std::int64_t confirmed_ = 0;
+    std::int64_t first_ = 0;
 };
 
 }  // namespace pgaf::worker

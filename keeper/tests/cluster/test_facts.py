@@ -147,7 +147,7 @@ def test_a_primary_that_has_lost_wal_does_not_write_beside_its_standby(cluster):
 
 
 def test_settings_that_cannot_be_read_are_named_before_the_day(cluster):
-    """A line that is no line: a reload changes nothing, so such a node could not be sealed, and could not start."""
+    """A line that is no line: a reload changes nothing, and such a node could not start. It is sealed all the same."""
     a, b, c = cluster.group("a", "b", "c", options={"b": ("--candidate-priority", "90")})
     a.sql("CREATE TABLE t(id int)")
     conf = b.pgdata / "postgresql.conf"
@@ -171,6 +171,32 @@ def test_settings_that_cannot_be_read_are_named_before_the_day(cluster):
     wait_for(lambda: "postgresql.auto.conf, line" in cluster.monitor.autoctl("show", "state").stdout, 20,
              "the file of ALTER SYSTEM")
     automatic.write_text(kept)
+    conf.write_text(good + "\nwork_mem = = 4MB\n")
+    wait_for(lambda: "syntax error" in cluster.monitor.autoctl("show", "state").stdout, 20, "it is broken again")
+    a.kill()
+    cluster.wait_states(c="wait_primary")  # two of two members have stopped receiving
+    a.start()
+    wait_for(lambda: c.sql("INSERT INTO t VALUES (1) RETURNING id").startswith("1"), 30, "writes go on")
+    assert b.sql("SELECT count(*) FROM t") == "1", "b follows nobody"
     conf.write_text(good + "\nwork_mem = 5MB\n")
     wait_for(lambda: health(cluster, "b") == "1", 20, "it is mended")
     wait_for(lambda: b.sql("SHOW work_mem") == "5MB", 10, "and was read again")
+    cluster.wait_states(a="secondary", b="secondary", c="primary")
+    wait_for(lambda: b.sql("SELECT count(*) FROM t") == c.sql("SELECT count(*) FROM t"), 10, "b follows c")
+
+
+def test_a_standby_whose_settings_cannot_be_read_takes_over(cluster):
+    a, b = cluster.two_nodes()
+    cluster.wait_promotable()
+    a.sql("CREATE TABLE t(id int)")
+    conf = b.pgdata / "postgresql.conf"
+    good = conf.read_text()
+    conf.write_text(good + "\nwork_mem = = 4MB\n")
+    wait_for(lambda: health(cluster, "b") == "0", 20, "the monitor knows")
+    a.kill()
+    cluster.wait_states(b="wait_primary")
+    wait_for(lambda: b.sql("INSERT INTO t VALUES (1) RETURNING id").startswith("1"), 10, "b accepts writes")
+    conf.write_text(good)
+    a.start()
+    cluster.wait_states(a="secondary", b="primary")
+    wait_for(lambda: a.sql("SELECT count(*) FROM t") == "1", 10, "a follows b")

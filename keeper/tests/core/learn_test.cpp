@@ -126,6 +126,92 @@ TEST(Learn, FromOneThatWasAloneOnlyWhenAllOthersAreSeen) {
     EXPECT_FALSE(restored.Learns().has_value()) << "one is missing";
 }
 
+/// Node 1 has been the primary before, and nobody follows node 2.
+struct TwoThatWait : Restored {
+    TwoThatWait() {
+        Report &former = view.nodes[0].report;
+        former.state = kPrimary;
+        former.in_recovery = false;
+        former.receiver = {};
+        former.fenced = true;
+        former.term = 3;
+        former.known_sync_version = 6;
+        former.timeline = 4;
+        Primary().standbys.clear();
+        Primary().fenced = true;
+    }
+};
+
+TEST(Learn, FromTheLaterOfTwoPrimariesWhoseMemberHasNotHeardOfIt) {
+    TwoThatWait waiting;
+    const auto learned = waiting.Learns();
+    ASSERT_TRUE(learned.has_value());
+    EXPECT_EQ(learned->primary, NodeId{2});
+    Apply(*learned, waiting.view);
+    EXPECT_EQ(waiting.view.nodes[0].goal, kDemoted);
+    TwoThatWait alone;
+    alone.Primary().sync_names = "";
+    EXPECT_TRUE(alone.Learns().has_value()) << "it needs nobody";
+}
+
+TEST(Learn, NotWhenTheFormerPrimaryMayHaveGoneOn) {
+    for (const std::string names : {"ANY 1 (pgautofailover_standby_1)", ""}) {
+        for (int i = 0; i < 4; ++i) {
+            TwoThatWait waiting;
+            waiting.Primary().sync_names = names;
+            Report &former = waiting.view.nodes[0].report;
+            if (i == 0) former.fenced = false;
+            if (i == 1)
+                former.known_sync_version = 9;  // by a monitor that had forgotten the election
+            if (i == 2) former.term = 4;
+            if (i == 3) former.timeline = 5;
+            EXPECT_FALSE(waiting.Learns().has_value()) << i << names;
+        }
+    }
+}
+
+TEST(Learn, FromOneThatHandsOverByAnOrderThatIsForgotten) {
+    Restored restored;
+    restored.Primary().state = kDraining;
+    const auto learned = restored.Learns();
+    ASSERT_TRUE(learned.has_value());
+    Apply(*learned, restored.view);
+    EXPECT_EQ(restored.view.nodes[1].goal, kPrimary);
+}
+
+TEST(Learn, ALaterVersionOfTheSetThatThePrimaryHasNotHeardOfIsPassedOver) {
+    Restored restored;
+    restored.view.nodes[0].report.known_sync_version = 12;
+    const auto learned = restored.Learns();
+    ASSERT_TRUE(learned.has_value());
+    EXPECT_EQ(learned->sync->goal_version, 13);
+    EXPECT_EQ(learned->sync->confirmed_version, 9);
+}
+
+TEST(LearnByOrder, ThePrimaryOfTheLastTermStandsAloneAtFirst) {
+    TwoThatWait waiting;
+    waiting.view.nodes[0].report.fenced = false;
+    const auto learned = LearnByOrder(waiting.view);
+    ASSERT_TRUE(learned.has_value());
+    EXPECT_EQ(learned->primary, NodeId{2});
+    EXPECT_EQ(learned->sync->goal, SyncSet{});
+    EXPECT_EQ(learned->sync->goal_version, 10);
+    waiting.view.nodes[0].report.timeline = 6;
+    EXPECT_FALSE(LearnByOrder(waiting.view).has_value()) << "somebody has gone further";
+    waiting.view.nodes[0].report.timeline = 4;
+    waiting.Primary().pg_running = false;
+    EXPECT_FALSE(LearnByOrder(waiting.view).has_value());
+}
+
+TEST(Health, WhoObeysNewerRowsIsNotShownAsHealthy) {
+    Restored restored;
+    restored.view.nodes[1].silent_age = Milliseconds{0};
+    EXPECT_EQ(HealthOf(restored.view, restored.view.nodes[1]), 0);
+    restored.view.term = 4;
+    restored.view.sync.goal_version = 9;
+    EXPECT_EQ(HealthOf(restored.view, restored.view.nodes[1]), 1);
+}
+
 TEST(Learn, SettingsAreReadAsTheyAreWritten) {
     for (const SyncSet &set :
          {SyncSet{}, SyncSet{1, {NodeId{3}}}, SyncSet{2, {NodeId{3}, NodeId{14}}}})

@@ -160,6 +160,14 @@ class FakeWorld final : public Clock,
     }
     void StopImmediately() override { Did("stop"); }
     void RequestPromotion() override { Did("promote"); }
+    void BarReceiver() override {
+        Did("bar");
+        facts.is_barred = true;
+    }
+    void AdmitReceiver() override {
+        Did("admit receiver");
+        facts.is_barred = false;
+    }
     void RequestImmediateCheckpoint() override { Did("checkpoint"); }
     bool StartCheckpointProcess() override {
         Did("start checkpoint");

@@ -45,6 +45,50 @@ TEST(Seal, IsDoneOnlyWhenNothingMoreArrivesAndTheEndIsKnown) {
     EXPECT_EQ(bench.LastReport().problem, "");
 }
 
+TEST(Seal, BarsTheReceiverUntilTheSettingsHoldTheSame) {
+    Bench bench;
+    bench.BeginStandby();
+    bench.world.reload_takes = false;  // another line of the files is wrong
+    bench.Answer(SealReply({}));
+    ASSERT_GE(bench.world.journal.size(), 2U);
+    EXPECT_EQ(bench.world.journal.back(), "bar");
+    EXPECT_EQ(*(bench.world.journal.end() - 2), "reload") << "the file first";
+    bench.Seal();
+    bench.Turn();
+    bench.RunFor(Milliseconds{5});
+    EXPECT_EQ(bench.State(), NodeState::kReportLsn);
+    EXPECT_TRUE(bench.NextReport().receiver.sealed);
+    EXPECT_TRUE(bench.world.facts.is_barred);
+    bench.world.facts.primary_conninfo = "";
+    bench.world.facts.has_no_upstream = true;
+    bench.Turn();
+    EXPECT_FALSE(bench.world.facts.is_barred);
+}
+
+TEST(Follow, ABarredReceiverIsAdmittedWhenTheStartupProcessKnowsWhomToFollow) {
+    Bench bench;
+    bench.BeginStandby(NodeState::kReportLsn);
+    bench.Seal();
+    bench.world.facts.is_barred = true;
+    bench.world.reload_takes = false;
+    core::Reply reply = Bench::ReplyOf(NodeState::kSecondary);
+    reply.upstream = {3};
+    bench.Answer(reply);
+    bench.RunFor(Milliseconds{2000});
+    EXPECT_EQ(bench.world.Count("admit receiver"), 0) << "the settings are not read";
+    bench.world.facts.primary_conninfo = core::PrimaryConninfo(SomeConfig(), PeerOf(3));
+    bench.world.facts.startup_upstream = Mark(core::UpstreamMark(PeerOf(2)));
+    bench.RunFor(Milliseconds{100});
+    EXPECT_EQ(bench.world.Count("admit receiver"), 0) << "the startup process is later";
+    bench.world.facts.startup_upstream = Mark(core::UpstreamMark(PeerOf(3)));
+    bench.world.facts.receiver.stopped = false;
+    bench.RunFor(Milliseconds{100});
+    EXPECT_EQ(bench.world.Count("admit receiver"), 0) << "one that was asked for before";
+    bench.world.facts.receiver.stopped = true;
+    bench.RunFor(Milliseconds{100});
+    EXPECT_EQ(bench.world.Count("admit receiver"), 1);
+}
+
 TEST(Seal, FailsWhenTheTargetDoesNotArriveWithinTenSeconds) {
     Bench bench;
     bench.BeginStandby();

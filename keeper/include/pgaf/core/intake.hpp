@@ -73,7 +73,11 @@ bool MayWriteForEver(const NodeView &node, const Report &report);
 bool HasForgotten(const NodeRecord &record, const Reply &reply);
 /// What an answer that counts leaves in the record.
 void NoteReply(NodeRecord &record, const Reply &reply);
-/// A node that has obeyed newer rows than these; null: there is none.
+/// It has obeyed newer rows than these, and does not obey a monitor that has them.
+bool IsNewerThanRows(const GroupView &view, const NodeView &node);
+/// By its own last word, whatever the rows say of it.
+bool MayWrite(const NodeView &node);
+/// A node that has obeyed newer rows; null: there is none.
 const NodeView *NewerThanRows(const GroupView &view);
 
 /// For NoteHeld: the furthest that another node has had on the timeline of the report. In the first

@@ -80,6 +80,8 @@ std::string PassfileLine(std::string_view password);
 
 /// primary_conninfo for following `upstream`.
 std::string PrimaryConninfo(const KeeperConfig &config, const Peer &upstream);
+/// Names whom the file says to follow, see bgworker/marks.hpp.
+std::string UpstreamMark(const Peer &upstream);
 /// Content of postgresql-auto-failover-standby.conf; without an upstream the node is sealed: both
 /// settings are present and empty.
 std::string StandbyText(const KeeperConfig &config, const Peer *upstream);
