@@ -194,5 +194,19 @@ def test_it_says_what_is_wrong(cluster, hand):
     assert os.stat(node.pgdata).st_ino == directory, "data were copied"
 
 
+def test_a_file_that_is_gone_fills_no_log(cluster):
+    """Our worker looks at the files again and again."""
+    node = choose(cluster, "standby")
+    remove(AUTO)(node)
+    worker = node.worker()
+    with_line("work_mem = 'abc'")(node)
+    wait_for(lambda: ABC in problems(cluster), MINUTE, "it has looked")
+    logs = "".join(path.read_text() for path in (node.pgdata / "log").iterdir())
+    assert not [line for line in logs.splitlines() if f"[{worker}]" in line and "skipping" in line]
+    without_line()(node)
+    touch(AUTO)(node)
+    wait_for(lambda: ABC not in problems(cluster), MINUTE, "it is mended")
+
+
 def test_nothing_is_lost(cluster):
     cluster.all_the_while.verify()
