@@ -41,7 +41,7 @@ class PgServer final : public worker::Server {
     void StopOrderly() override;
 
     // settings.cpp
-    std::string ConfigProblem() override;
+    worker::ConfigProblem FindConfigProblem() override;
     core::Result<void> CheckSetting(const std::string &name, const std::string &value) override;
     std::vector<core::SettingState> SettingStates(
         const std::vector<core::PostgresSetting> &written) override;

@@ -163,27 +163,77 @@ bool IsKnownUnsafe(const char *name) {
     return false;
 }
 
+/// Where PostgreSQL would stop, and what it says against a line; or a value of which that is still
+/// to be asked.
+struct ConfigFault {
+    char where[MAXPGPATH + 32];
+    char said[512];
+    char name[NAMEDATALEN];
+    char value[1024];
+};
+
+/// PostgreSQL judges only the last of several lines for a setting.
+bool IsLastLineUnsafe(const ConfigVariable *line) {
+    for (const ConfigVariable *later = line->next; later != nullptr; later = later->next)
+        if (!later->ignore && pg_strcasecmp(later->name, line->name) == 0) return false;
+    return true;
+}
+
+bool IsValueRefusedUnsafe(const ConfigVariable *line) {
+    // Outside of a transaction this one can only be restored; and nothing is made of names of
+    // modules that this process has not loaded.
+    if (pg_strcasecmp(line->name, "client_encoding") == 0)
+        return pg_valid_client_encoding(line->value) < 0;
+    if (GetConfigOption(line->name, true, false) == nullptr && strchr(line->name, '.') != nullptr)
+        return false;
+    return set_config_option(line->name, line->value, PGC_POSTMASTER, PGC_S_FILE, GUC_ACTION_SET,
+                             false, DEBUG5, false) == 0;
+}
+
 /// As ProcessConfigFile goes: with a line that is no line, a file that is not there, or a name that
-/// nobody knows it changes nothing.
-void FindConfigErrorUnsafe(char *said, std::size_t size) {
+/// nobody knows it changes nothing; then it looks at the values.
+void FindConfigFaultUnsafe(ConfigFault *fault) {
     constexpr int kFirstFile = 0;
     ConfigVariable *first = nullptr;
     ConfigVariable *last = nullptr;
     (void)ParseConfigFile(ConfigFileName, true, nullptr, 0, kFirstFile, DEBUG5, &first, &last);
     (void)ParseConfigFile(PG_AUTOCONF_FILENAME, false, nullptr, 0, kFirstFile, DEBUG5, &first,
                           &last);
-    for (const ConfigVariable *one = first; one != nullptr && said[0] == '\0'; one = one->next) {
-        const char *const file = one->filename == nullptr ? "" : one->filename;
+    const ConfigVariable *found = nullptr;
+    for (const ConfigVariable *one = first; one != nullptr && found == nullptr; one = one->next) {
         if (one->errmsg != nullptr) {
-            (void)pg_snprintf(said, size, "%s, line %d: %s", file, one->sourceline, one->errmsg);
+            (void)strlcpy(fault->said, one->errmsg, sizeof fault->said);
+            found = one;
         } else if (!one->ignore && !IsKnownUnsafe(one->name)) {
-            (void)pg_snprintf(said, size,
-                              "%s, line %d: unrecognized configuration parameter \"%s\"", file,
-                              one->sourceline, one->name);
+            (void)pg_snprintf(fault->said, sizeof fault->said,
+                              "unrecognized configuration parameter \"%s\"", one->name);
+            found = one;
         }
     }
+    for (const ConfigVariable *one = first; one != nullptr && found == nullptr; one = one->next) {
+        if (one->ignore || !IsLastLineUnsafe(one) || !IsValueRefusedUnsafe(one)) continue;
+        (void)strlcpy(fault->name, one->name, sizeof fault->name);
+        (void)strlcpy(fault->value, one->value, sizeof fault->value);
+        found = one;
+    }
+    if (found != nullptr)
+        (void)pg_snprintf(fault->where, sizeof fault->where,
+                          "%s, line %d: ", found->filename == nullptr ? "" : found->filename,
+                          found->sourceline);
     FreeConfigVariables(first);
 }
+
+/// A file that may be missing is a line in the log each time it is read.
+class QuietLog {
+ public:
+    QuietLog() noexcept : before_(log_min_messages) { log_min_messages = FATAL; }
+    ~QuietLog() { log_min_messages = before_; }
+    QuietLog(const QuietLog &) = delete;
+    QuietLog &operator=(const QuietLog &) = delete;
+
+ private:
+    int before_;
+};
 
 bool HasLackUnsafe(core::ServerSizes &required) {
     if (!RecoveryInProgress() || GetRecoveryPauseState() != RECOVERY_PAUSED) return false;
@@ -212,11 +262,22 @@ std::string LackOfServer() {
            missing.front().value + ", and a standby needs at least that";
 }
 
-std::string PgServer::ConfigProblem() {
-    char said[512] = "";
-    char *const out = said;
-    pg::CallPg([out] { FindConfigErrorUnsafe(out, sizeof said); });
-    return said;
+worker::ConfigProblem PgServer::FindConfigProblem() {
+    ConfigFault fault{};
+    {
+        const QuietLog quiet;
+        ConfigFault *const out = &fault;
+        pg::CallPg([out] { FindConfigFaultUnsafe(out); });
+    }
+    if (fault.where[0] == '\0') return {};
+    if (fault.name[0] == '\0')
+        return {.words = std::string(fault.where) + fault.said, .stops_reload = true};
+    const auto refused = CheckSetting(fault.name, fault.value);
+    const std::string said = refused
+                                 ? "invalid value for parameter \"" + std::string(fault.name) + "\""
+                                 : refused.error().message;
+    return {.words = fault.where + said +
+                     "; the server goes on with what it has, and could not start with this"};
 }
 
 core::Result<void> PgServer::CheckSetting(const std::string &name, const std::string &value) {

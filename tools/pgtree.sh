@@ -15,6 +15,12 @@ if [ ! -x "$dir$bindir/postgres" ]; then
   cp -a "$(dirname "$bindir")/." "$dir$(dirname "$bindir")/"
   cp -a "$sharedir/." "$dir$sharedir/"
 fi
+# Its translations, where they are installed.
+localedir=$("$pg_config" --localedir)
+if [ -d "$localedir" ] && [ ! -e "$dir$localedir" ]; then
+  mkdir -p "$(dirname "$dir$localedir")"
+  ln -s "$localedir" "$dir$localedir"
+fi
 make --no-print-directory install DESTDIR="$dir" PG_CONFIG="$pg_config" >"$dir/install.log" 2>&1 ||
   { cat "$dir/install.log" >&2; exit 1; }
 for tool in build/cmake/pgaf_*; do

@@ -96,7 +96,7 @@ fi
 beside=()
 if has azure; then beside+=(keeper/tests/azure); fi
 if has cluster; then
-  for name in hands_table odd_hands damage certificates security replace layout leave adopt; do
+  for name in hands_table odd_hands trio damage certificates security replace layout leave adopt; do
     beside+=("keeper/tests/cluster/test_$name.py")
   done
 fi

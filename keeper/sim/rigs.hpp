@@ -43,7 +43,7 @@ class WorkerRig final : worker::Clock,
     int CommittingCount() override;
     void TerminateSyncWaiters() override;
     void RepeatCancels() override {}
-    [[nodiscard]] std::string ConfigProblem() override;
+    [[nodiscard]] worker::ConfigProblem FindConfigProblem() override;
     [[nodiscard]] worker::WaitsLeft LeftWaiting() const override;
     void RequireSync(bool is_required) override { S().is_sync_required = is_required; }
     void AdmitStandbys() override { S().admits_standbys = true; }

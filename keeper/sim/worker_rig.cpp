@@ -61,8 +61,9 @@ void WorkerRig::TerminateSyncWaiters() {
     }
 }
 
-std::string WorkerRig::ConfigProblem() {
-    return machine_.data->conf.has_syntax_error ? "line 1: syntax error" : "";
+worker::ConfigProblem WorkerRig::FindConfigProblem() {
+    if (!machine_.data->conf.has_syntax_error) return {};
+    return {.words = "line 1: syntax error", .stops_reload = true};
 }
 
 worker::WaitsLeft WorkerRig::LeftWaiting() const { return S().waits_left; }

@@ -145,7 +145,9 @@ Result<std::string> LocalMonitorConninfo(const node::Config &config) {
 Result<io::PgClient> ConnectTo(const std::string &monitor) {
     auto client = io::PgClient::Connect(monitor, {}, ProblemCode::kMonitor);
     if (!client) {
-        const bool is_password = client.error().message.find("password") != std::string::npos;
+        const std::string &said = client.error().message;
+        const bool is_password = said.find(io::kInvalidPassword) != std::string::npos ||
+                                 said.find("password") != std::string::npos;
         if (client.error().hint.empty()) {
             client.error().hint =
                 is_password ? "The connection string of the monitor needs the password of its role."

@@ -50,8 +50,7 @@ Result<void> Connects(const node::Config &config, const core::NodeRecord &record
     auto keeper = node::MakeKeeperConfig(config, record, "");
     if (!keeper) return Pass(keeper);
     auto client = io::PgClient::Connect(core::PrimaryConninfo(*keeper, peer),
-                                        {{"replication", "database"},
-                                         {"dbname", "postgres"},
+                                        {{"replication", "true"},
                                          {"application_name", "pgautofailover_copy"},
                                          {"connect_timeout", "5"}});
     if (!client) return Pass(client);

@@ -180,7 +180,6 @@ std::string EnsureHba(std::string_view pg_hba_conf, const KeeperConfig &config,
                       std::span<const Peer> peers) {
     if (config.auth_method == "skip") return std::string(pg_hba_conf);
     const std::string_view type = config.ssl ? "hostssl" : "host";
-    const std::string postgres = QuoteHba("postgres");
     const std::string_view method = config.auth_method;
     HbaBlocks blocks;
     if (IsHostName(config.monitor_host)) {
@@ -188,14 +187,17 @@ std::string EnsureHba(std::string_view pg_hba_conf, const KeeperConfig &config,
         // password, which the role does not have; a line for encrypted sessions only would fill the
         // log with refusals.
         const std::string_view of_probe = method == "cert" ? "scram-sha-256" : method;
-        blocks.for_us.push_back(
-            HbaLine({"host", postgres, kHealthRole, config.monitor_host, of_probe}));
+        blocks.for_us.push_back(HbaLine(
+            {"host", QuoteHba(kUsualDatabase), kHealthRole, config.monitor_host, of_probe}));
     }
     for (const Peer &peer : peers) {
         if (!IsHostName(peer.host)) continue;  // no networks: a peer is one machine
-        for (const std::string &database : {std::string("replication"), postgres}) {
+        const auto let_in_peer = [&](const std::string &database) {
             blocks.for_us.push_back(HbaLine({type, database, kReplicatorRole, peer.host, method}));
-        }
+        };
+        let_in_peer("replication");
+        for (const std::string &database : DatabasesForUs(config.dbname))
+            let_in_peer(QuoteHba(database));
     }
     if (config.username.empty()) return ReplaceHbaBlocks(pg_hba_conf, blocks);
     const auto let_in = [&](std::string_view address) {

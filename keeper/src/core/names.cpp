@@ -181,6 +181,15 @@ Result<void> CheckName(std::string_view what, std::string_view text) {
                 "It must have between 1 and 255 bytes, and no control characters.");
 }
 
+std::vector<std::string> DatabasesForUs(std::string_view of_formation) {
+    std::vector<std::string> names{std::string(kUsualDatabase)};
+    if (!of_formation.empty() && of_formation != kUsualDatabase &&
+        of_formation != kTemplateDatabase)
+        names.emplace_back(of_formation);
+    names.emplace_back(kTemplateDatabase);
+    return names;
+}
+
 std::string Printable(std::string_view text) {
     constexpr std::string_view kHex = "0123456789ABCDEF";
     std::string shown;

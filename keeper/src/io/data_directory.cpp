@@ -133,7 +133,7 @@ Result<void> RemoveData(const std::string &pgdata) {
     if (!IsDirectory(pgdata)) return RemoveTree(pgdata);
     auto emptied = EmptyData(pgdata, LayoutOf(pgdata), MajorVersionOf(pgdata));
     if (!emptied) return emptied;
-    if (IsMountPoint(pgdata)) return {};
+    if (IsMountPoint(pgdata) || !IsWritable(ParentOf(pgdata))) return {};
     return RemoveTree(pgdata);
 }
 

@@ -47,7 +47,8 @@ Result<void> EmptyDirectory(const std::string &directory, std::string_view excep
 Result<void> EmptyTablespace(const std::string &tablespace, int pg_major);
 /// Empties a data directory, and what of it lies elsewhere. The directories themselves stay.
 Result<void> EmptyData(const std::string &pgdata, const DataLayout &layout, int pg_major);
-/// The same, and removes PGDATA itself, unless something is mounted there.
+/// The same, and removes PGDATA itself, unless something is mounted there, or it stands in a
+/// directory in which nothing may be removed.
 Result<void> RemoveData(const std::string &pgdata);
 
 }  // namespace pgaf::io

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <sstream>
 
 #include "io/env.hpp"
 #include "pgaf/core/pg_files.hpp"
@@ -89,6 +90,37 @@ Milliseconds ConnectLimit(const ConnOptions &options) {
     return seconds <= 0 ? Milliseconds{0} : Milliseconds{1000} * std::max(2, seconds) * count;
 }
 
+constexpr std::size_t kStateLength = 5;
+
+/// "FATAL:  28P01: words" becomes "FATAL:  words (SQLSTATE 28P01)", and the place in the source
+/// goes: a server speaks its own language before anybody is let in, and the code is the same in
+/// each.
+std::string PlainLine(std::string line) {
+    const std::size_t colon = line.find(":  ");
+    if (colon == std::string::npos) return line;
+    const std::size_t at = colon + 3;
+    const std::string state = line.substr(at, kStateLength);
+    const bool is_state =
+        state.size() == kStateLength &&
+        std::all_of(state.begin(), state.end(),
+                    [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z'); }) &&
+        line.compare(at + kStateLength, 2, ": ") == 0;
+    if (is_state)
+        return line.erase(at, kStateLength + 2) + " (" + std::string(kSqlState) + state + ")";
+    const std::size_t digits = line.find_last_not_of("0123456789");
+    const bool is_place = digits != std::string::npos && digits >= 2 && digits + 1 < line.size() &&
+                          line.compare(digits - 2, 3, ".c:") == 0;
+    return is_place ? "" : line;
+}
+
+std::string FailureOf(PGconn *connection) {
+    std::istringstream lines(PQerrorMessage(connection));
+    std::string text;
+    for (std::string line; std::getline(lines, line);)
+        if (const std::string plain = PlainLine(line); !plain.empty()) text += plain + "\n";
+    return LibpqMessage(text.c_str());
+}
+
 /// Goes on with a connection that was started, and looks at who is at its other end.
 Result<void> FinishConnecting(PGconn *connection, ProblemCode code, Milliseconds limit) {
     const core::BootTime start = BootNow();
@@ -107,7 +139,7 @@ Result<void> FinishConnecting(PGconn *connection, ProblemCode code, Milliseconds
         }
     }
     if (PQstatus(connection) == CONNECTION_OK) return {};
-    return Fail(code, LibpqMessage(PQerrorMessage(connection)));
+    return Fail(code, FailureOf(connection));
 }
 
 }  // namespace
@@ -141,8 +173,10 @@ Result<PgClient> PgClient::Connect(const std::string &conninfo, const ConnOption
     client.connection_.reset(PQconnectStartParams(names.data(), values.data(), 0));
     if (!client.connection_ || PQstatus(client.Raw()) == CONNECTION_BAD)
         return Fail(code, LibpqMessage(PQerrorMessage(client.Raw())));
+    (void)PQsetErrorVerbosity(client.Raw(), PQERRORS_VERBOSE);
     if (auto done = FinishConnecting(client.Raw(), code, ConnectLimit(*options)); !done)
         return Pass(done);
+    (void)PQsetErrorVerbosity(client.Raw(), PQERRORS_DEFAULT);
     PQsetNoticeProcessor(
         client.Raw(), [](void *, const char *) {}, nullptr);
     return client;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -34,6 +35,10 @@ inline constexpr const char *kSafePath = "-c search_path=pg_catalog,pg_temp";
 
 /// Name and value pairs that override what a connection string says.
 using ConnOptions = std::vector<std::pair<std::string, std::string>>;
+
+/// In the words of a connection that failed; the code follows, where the server has said one.
+inline constexpr std::string_view kSqlState = "SQLSTATE ";
+inline constexpr std::string_view kInvalidPassword = "SQLSTATE 28P01";
 
 /// A plain blocking client, for commands and steps; never in an event loop.
 class PgClient {

@@ -18,6 +18,7 @@
 
 #include "io/env.hpp"
 #include "io/files.hpp"
+#include "pgaf/core/server_options.hpp"
 
 namespace pgaf::io {
 namespace fs = std::filesystem;
@@ -386,6 +387,54 @@ Result<std::string> ConfiguredValue(const PgInstall &install, const std::string 
         said += (said.empty() ? "" : "; ") + line.substr(mark + 3);
     }
     return Fail(ProblemCode::kPostgres, "PostgreSQL refuses its configuration: " + said);
+}
+
+namespace {
+
+/// A library of shared_preload_libraries that is not where ours is; empty: none is missing, or the
+/// place is not known.
+std::string MissingLibrary(const PgInstall &install, const std::vector<std::string> &options) {
+    constexpr std::string_view kOption = "shared_preload_libraries=";
+    const std::string place = ParentOf(ParentOf(install.Tool("postgres"))) + "/lib/";
+    const auto option = std::find_if(options.begin(), options.end(), [](const std::string &one) {
+        return one.starts_with(kOption);
+    });
+    const std::string ours(core::kKeeperLibrary);
+    if (option == options.end() || !Exists(place + ours + ".so")) return {};
+    std::istringstream names(option->substr(kOption.size()));
+    for (std::string name; std::getline(names, name, ',');) {
+        std::string path(Trim(name));
+        std::erase(path, '"');
+        if (path.starts_with("$libdir/")) path.erase(0, std::string_view("$libdir/").size());
+        const std::string whole = path.starts_with('/') ? path : place + path;
+        if (!Exists(whole) && !Exists(whole + ".so")) return path;
+    }
+    return {};
+}
+
+}  // namespace
+
+std::string WhyNotStarted(const PgInstall &install, const std::string &pgdata,
+                          const std::vector<std::string> &options) {
+    std::vector<std::string> argv{install.Tool("postgres"), "--check", "-D", pgdata};
+    argv.insert(argv.end(), options.begin(), options.end());
+    argv.insert(argv.end(), {"-c", "lc_messages=C", "-c", "log_line_prefix=", "-c",
+                             "log_min_messages=fatal", "-c", "log_destination=stderr"});
+    const auto outcome =
+        Run({.argv = std::move(argv), .env = {{"LC_ALL", "C"}}, .timeout = kToolLimit});
+    if (!outcome) return {};
+    if (outcome->status == 0) {
+        const std::string missing = MissingLibrary(install, options);
+        return missing.empty()
+                   ? missing
+                   : "could not access file \"" + missing + "\" of shared_preload_libraries";
+    }
+    constexpr std::string_view kFatal = "FATAL:  ";
+    const std::size_t at = outcome->err.find(kFatal);
+    if (at == std::string::npos) return {};
+    std::string said(Trim(std::string_view(outcome->err).substr(at + kFatal.size())));
+    std::replace(said.begin(), said.end(), '\n', ' ');
+    return said;
 }
 
 Result<std::string> RunSingleUser(const PgInstall &install, const SingleUser &what,

@@ -100,6 +100,11 @@ Result<void> KillPostgres(const std::string &pgdata, Milliseconds limit);
 Result<std::string> ConfiguredValue(const PgInstall &install, const std::string &pgdata,
                                     const std::string &name, const std::string &config_file = {});
 
+/// Tries the files in PGDATA and the options as a start would, memory included, and touches no
+/// data; in PostgreSQL's words. Empty: they will do. The caller holds the directory's lock.
+std::string WhyNotStarted(const PgInstall &install, const std::string &pgdata,
+                          const std::vector<std::string> &options);
+
 /// The major version that made the data directory; 0 when it does not say.
 int MajorVersionOf(const std::string &pgdata);
 /// kBadState when `install` cannot run the cluster in `pgdata`; fine when there is none.

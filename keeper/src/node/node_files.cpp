@@ -134,12 +134,20 @@ Result<std::vector<std::string>> NodeFiles::PrepareStart(core::NodeState state,
     auto options = WriteNodeServerFiles(install_, config_, paths_,
                                         {.control = *control, .is_standby = is_standby});
     if (!options) return options;
+    options_ = *options;
     if (core::IsStandby(state)) {
         if (auto done = WriteInto(paths_.pgdata, "standby.signal", ""); !done) return Pass(done);
     }
     if (reply == nullptr) return options;
     if (auto done = WriteNodeHba(keeper_, paths_.pgdata, reply->peers); !done) return Pass(done);
     return options;
+}
+
+std::string NodeFiles::WhyNotStarted() {
+    io::DirectoryLock lock(paths_.pgdata);
+    if (!lock.Take()) return {};
+    const std::string said = io::WhyNotStarted(install_, paths_.pgdata, options_);
+    return said.empty() ? said : "PostgreSQL cannot start: " + said + PlaceOf(paths_.pgdata, said);
 }
 
 bool NodeFiles::KeepRole(core::NodeState state) {

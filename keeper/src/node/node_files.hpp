@@ -35,6 +35,7 @@ class NodeFiles final : public supervisor::Files {
     void FillSettings(core::Report &report) override { group_settings_.Fill(report); }
     void NoteStarted() override { group_settings_.NoteStarted(); }
     void NoteFailedStarts() override { group_settings_.NoteFailedStarts(); }
+    std::string WhyNotStarted() override;
     std::optional<std::string> TakeEvent() override;
     void ForgetHeartbeat() override;
     std::optional<supervisor::Heartbeat> ReadHeartbeat() override;
@@ -61,6 +62,7 @@ class NodeFiles final : public supervisor::Files {
     io::PgInstall install_;
     core::KeeperConfig keeper_;  ///< as it was last saved
     GroupSettings group_settings_;
+    std::vector<std::string> options_;  ///< of the last start
 };
 
 /// The lock file between the supervisor and the worker.

@@ -9,12 +9,13 @@ namespace pgaf::node {
 namespace {
 
 /// Asks the node that the server itself tries to follow.
-Result<core::Following> Check(const std::string &standby_file, const core::WalPosition &position) {
+Result<core::Following> Check(const std::string &standby_file, const std::string &dbname,
+                              const core::WalPosition &position) {
     auto text = io::ReadFile(standby_file);
     if (!text) return Pass(text);
     const std::string conninfo = core::SettingOf(*text, "primary_conninfo");
     if (conninfo.empty()) return core::Following::kPossible;
-    auto upstream = Upstream::Connect(conninfo);
+    auto upstream = Upstream::Connect(conninfo, dbname);
     if (!upstream) return Pass(upstream);
     auto wal = upstream->ListWal();
     if (!wal) return Pass(wal);
@@ -66,14 +67,17 @@ void NodeSteps::Cancel() {
 void NodeSteps::BeginStreamCheck(const core::WalPosition &position) {
     struct Shared {
         std::string file;
+        std::string dbname;
         core::WalPosition position;
         Result<core::Following> verdict = core::Following::kPossible;
     };
     auto shared = std::make_shared<Shared>(
         Shared{.file = files_.AllPaths().pgdata + "/" + std::string(core::kStandbyFile),
+               .dbname = files_.CurrentConfig().dbname,
                .position = position});
     io::RunInThread(
-        loop_, [shared] { shared->verdict = Check(shared->file, shared->position); },
+        loop_,
+        [shared] { shared->verdict = Check(shared->file, shared->dbname, shared->position); },
         [this, shared, alive = std::weak_ptr(alive_)] {
             if (!alive.expired()) events_.on_stream_checked(shared->verdict);
         });

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
+#include "io/config_lines.hpp"
 #include "io/files.hpp"
 #include "io/machine.hpp"
 #include "io/process.hpp"
@@ -12,6 +13,15 @@
 #include "pgaf/core/server_options.hpp"
 
 namespace pgaf::node {
+
+std::string PlaceOf(const std::string &pgdata, const std::string &said) {
+    std::vector<io::ConfigLine> lines = io::ReadConfigLines(pgdata + "/postgresql.conf");
+    for (io::ConfigLine &line : io::ReadConfigLines(pgdata + "/postgresql.auto.conf"))
+        lines.push_back(std::move(line));
+    const io::ConfigLine *const found = io::FindRefusedLine(lines, said);
+    return found == nullptr ? "" : fmt::format(" ({}, line {})", found->file, found->number);
+}
+
 namespace {
 
 constexpr Milliseconds kToolLimit{300'000};
@@ -89,6 +99,9 @@ Result<std::string> AskConfiguration(const io::PgInstall &install, const std::st
     for (std::size_t at = problem.message.find(kAsked); at != std::string::npos;
          at = problem.message.find(kAsked))
         problem.message.replace(at, kAsked.size(), "postgresql.conf");
+    // Of a value that it cannot have PostgreSQL says only the name.
+    if (problem.message.find("\" line ") == std::string::npos)
+        problem.message += PlaceOf(pgdata, problem.message);
     return tl::unexpected(std::move(problem));
 }
 

@@ -37,6 +37,10 @@ Result<std::vector<std::string>> WriteNodeServerFiles(const io::PgInstall &insta
 Result<std::vector<std::string>> RecoveryOptions(const io::PgInstall &install, const Paths &paths,
                                                  const io::ControlData &control);
 
+/// " (file, line 7)", where the setting stands of which PostgreSQL speaks; empty when there is
+/// none.
+std::string PlaceOf(const std::string &pgdata, const std::string &said);
+
 /// HBA lines for the keeper's peers.
 Result<void> WriteNodeHba(const core::KeeperConfig &keeper, const std::string &directory,
                           std::span<const core::Peer> peers);

@@ -99,6 +99,9 @@ void NodeLoop::OnDown() {
         has_own_writes_ = has_own_writes_ || (control && !control->IsStandbys());
     }
     if (FailedStarts() >= kStartsBeforeRejoin - 1) files_.NoteFailedStarts();
+    if (FailedStarts() > 0) {
+        if (std::string why = files_.WhyNotStarted(); !why.empty()) trouble_ = std::move(why);
+    }
     if (!is_keeper_) return BecomeKeeper();
     control_ = files_.ReadControl();
     Report();

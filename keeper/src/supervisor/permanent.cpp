@@ -19,6 +19,7 @@ constexpr std::string_view kTablespace =
     "elsewhere.";
 
 constexpr std::array kKnown{
+    Known{"SQLSTATE 28P01", kPassword},  // in every language
     Known{"password authentication failed", kPassword},
     Known{"no password supplied", kPassword},
     Known{"is not empty", kTablespace},

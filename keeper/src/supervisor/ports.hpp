@@ -103,6 +103,9 @@ class Files {
     /// the other: then the next start has those of the last one that did.
     virtual void NoteStarted() {}
     virtual void NoteFailedStarts() {}
+    /// What keeps a server from coming up with what the last start was given, whatever its data
+    /// are: more memory than there is, for instance. Empty: nothing is known.
+    virtual std::string WhyNotStarted() { return {}; }
     /// Writes the settings anew, for a server that runs.
     virtual core::Result<void> WriteSettings() = 0;
     /// The node was dropped: PGDATA becomes that of an ordinary PostgreSQL. No server may run.

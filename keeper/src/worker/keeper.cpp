@@ -95,14 +95,14 @@ void Keeper::LoadConfig() {
 void Keeper::LookAtConfig() {
     if (now_ < settings_check_at_) return;
     settings_check_at_ = now_ + kSettingsCheck;
-    std::string problem = ports_.server.ConfigProblem();
-    const bool was_broken = !config_problem_.empty();
-    if (problem == config_problem_) return;
+    ConfigProblem problem = ports_.server.FindConfigProblem();
+    if (problem.words == config_problem_.words) return;
     config_problem_ = std::move(problem);
     report_at_ = now_;
-    if (!config_problem_.empty()) {
-        ports_.log.Warning("PostgreSQL cannot read its settings: " + config_problem_);
-    } else if (was_broken) {
+    if (!config_problem_.words.empty()) {
+        ports_.log.Warning("PostgreSQL would not start with its settings: " +
+                           config_problem_.words);
+    } else {
         ports_.log.Line("PostgreSQL can read its settings again");
         // What was written meanwhile has not been read.
         ports_.server.Reload();

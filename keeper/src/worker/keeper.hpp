@@ -103,7 +103,7 @@ class Keeper {
     core::BootTime config_check_at_;
     std::string load_problem_;
     core::BootTime settings_check_at_;
-    std::string config_problem_;  ///< PostgreSQL cannot read its settings
+    ConfigProblem config_problem_;
 
     std::optional<core::Reply> reply_;
     std::string orders_;  ///< as remembered on the disk

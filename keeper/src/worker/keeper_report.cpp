@@ -123,8 +123,8 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
     report.cancelled_waits = static_cast<std::int64_t>(waits.count);
     report.unconfirmed_waits = static_cast<std::int64_t>(waits.count - confirmed_waits_);
     report.problem = problem_.empty() ? housekeeping_problem_ : problem_;
-    report.cannot_reload = !config_problem_.empty();
-    if (report.cannot_reload) report.problem = config_problem_;
+    report.cannot_reload = config_problem_.stops_reload;
+    if (!config_problem_.words.empty()) report.problem = config_problem_.words;
     if (!contradiction_.empty()) report.problem = contradiction_;
     if (!record_problem_.empty()) report.problem = record_problem_;
     report.is_damaged = damage_.IsDamaged();

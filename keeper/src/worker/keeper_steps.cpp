@@ -172,7 +172,7 @@ void Keeper::StayInState(Context &context) {
         if (const auto written = PointAtNobody(context); !written)
             problem = written.error().message;
         // Each try is some lines of the log while the settings cannot be read.
-        step_retry_at_ = now_ + core::Milliseconds{config_problem_.empty() ? 500 : 5000};
+        step_retry_at_ = now_ + core::Milliseconds{config_problem_.stops_reload ? 5000 : 500};
     }
     if (Follows(record_->state) && context.reply.upstream.IsValid() && now_ >= step_retry_at_) {
         if (const auto kept = KeepUpstream(context); !kept) problem = kept.error().message;

@@ -49,6 +49,12 @@ class Gate {
     [[nodiscard]] virtual std::uint32_t CheckpointsDone() const = 0;
 };
 
+/// With any a start fails.
+struct ConfigProblem {
+    std::string words;
+    bool stops_reload = false;  ///< nothing of the files is applied; else all but that value
+};
+
 /// This node's PostgreSQL.
 class Server {
  public:
@@ -110,9 +116,8 @@ class Server {
                                                           const std::string & /*value*/) {
         return {};
     }
-    /// The first error in the configuration's files with which a reload applies nothing, and a
-    /// start fails; empty: none.
-    [[nodiscard]] virtual std::string ConfigProblem() { return ""; }
+    /// The first error in the configuration's files; without words there is none.
+    [[nodiscard]] virtual ConfigProblem FindConfigProblem() { return {}; }
     /// The settings that were written, and all others that wait for a restart, as they are in
     /// force.
     [[nodiscard]] virtual std::vector<core::SettingState> SettingStates(

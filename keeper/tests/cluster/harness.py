@@ -165,11 +165,11 @@ class Program:
                 self.process.wait(timeout=20)
         self.kill()
 
-    def sql(self, statement, dbname="postgres", timeout=10, user=None):
+    def sql(self, statement, dbname=None, timeout=10, user=None):
         env = {**self.env, "PGOPTIONS": f"-c statement_timeout={timeout * 1000}"}
         command = self.host.command(
             [BINDIR / "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", self.sockets, "-p", self.port,
-             "-U", user or USER, "-d", dbname, "-c", statement], env)
+             "-U", user or USER, "-d", dbname or self.cluster.database, "-c", statement], env)
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout + 5, cwd="/tmp")
         if done.returncode != 0:
             raise subprocess.SubprocessError(done.stderr.strip())
@@ -261,6 +261,7 @@ class Cluster:
         self.own(self.directory)
         self.network = network
         self.auth, self.ssl = auth, ssl
+        self.database = "postgres"  # of sessions that name none
         self.options = options  # of every create postgres
         self.programs, self.witnesses = {}, []
         self.client = self.new_host("app")
@@ -350,13 +351,13 @@ class Cluster:
     def sync_names(self):
         return self.monitor_sql("SELECT pgautofailover.synchronous_standby_names()")
 
-    def uri(self, dbname="postgres"):
+    def uri(self, dbname=None):
         nodes = [p for n, p in self.programs.items() if not n.startswith("monitor")]
         hosts = ",".join(f"{p.host.address}:{p.port}" for p in nodes)
-        return f"postgres://{USER}@{hosts}/{dbname}?target_session_attrs=read-write"
+        return f"postgres://{USER}@{hosts}/{dbname or self.database}?target_session_attrs=read-write"
 
-    def node_uri(self, node, dbname="postgres"):
-        return f"postgres://{USER}@{node.host.address}:{node.port}/{dbname}"
+    def node_uri(self, node, dbname=None):
+        return f"postgres://{USER}@{node.host.address}:{node.port}/{dbname or self.database}"
 
     def client_env(self):
         return {"PATH": f"{BINDIR}:/usr/bin:/bin", "HOME": self.directory, "LC_ALL": "C.UTF-8"}

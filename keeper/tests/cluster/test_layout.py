@@ -61,13 +61,15 @@ def copied_anew(cluster, a, b):
 
 
 def switched_over_and_rewound(cluster, a, b):
-    """b becomes the primary by the death of a, which has written something of its own."""
+    """b becomes the primary by the death of a, which has written something of its own, and is not copied for that."""
     witness = cluster.witness()
+    copies = a.log.read_text().count("Copying node")
     a.kill()
     cluster.wait_states(**{b.name: "wait_primary"})
     a.start()
     cluster.wait_states(**{b.name: "primary", a.name: "secondary"}, timeout=90)
     cluster.wait_promotable()
+    assert a.log.read_text().count("Copying node") == copies, "data were copied"
     witness.verify()
 
 
@@ -150,7 +152,9 @@ def test_wal_on_another_disk_and_linked_configuration(cluster):
     shutil.move(conf, etc / "postgresql.conf")
     conf.symlink_to(etc / "postgresql.conf")
     with open(etc / "postgresql.conf", "a", encoding="utf-8") as file:
-        file.write("work_mem = '5MB'\n")
+        file.write("include_dir 'site'\n")
+    (b.pgdata / "site").mkdir()  # which the other node does not have
+    (b.pgdata / "site" / "mine.conf").write_text("work_mem = '5MB'\n")
     cluster.own(b.home)
     b.start()
     cluster.wait_states(a="primary", b="secondary")
@@ -200,7 +204,17 @@ def test_configuration_below_etc_as_debian_has_it(cluster):
     copied_anew(cluster, b, a)
     assert a.sql("SHOW work_mem") == "5MB" and (a.pgdata / "postgresql.conf").is_symlink()
     a.autoctl("drop", "node")
+    a.process.wait(timeout=30)
     assert "auto-failover.conf" not in (etc / "postgresql.conf").read_text()
+    cluster.wait_states(b="single")
+    directory = os.stat(a.pgdata).st_ino
+    cluster.create_node("a")
+    cluster.wait_states(b="primary", a="secondary")
+    assert a.sql("SHOW work_mem") == "5MB" and os.stat(a.pgdata).st_ino == directory
+    a.autoctl("drop", "node", "--destroy")
+    assert not a.pgdata.exists()
+    assert sorted(path.name for path in etc.iterdir()) == ["conf.d", "pg_hba.conf", "pg_ident.conf", "postgresql.conf"]
+    assert "auto-failover" not in (etc / "postgresql.conf").read_text() + (etc / "pg_hba.conf").read_text()
 
 
 def test_parent_that_cannot_be_written_to_and_no_log_of_the_source(cluster):
@@ -218,6 +232,13 @@ def test_parent_that_cannot_be_written_to_and_no_log_of_the_source(cluster):
         cluster.wait_states(a="primary", b="secondary", timeout=90)
         assert "is not writable" in b.log.read_text()
         assert not theirs & {path.name for path in (b.pgdata / "log").iterdir()}
+        cluster.wait_promotable()
+        a.autoctl("perform", "switchover")
+        cluster.wait_states(b="primary", a="secondary")
+        cluster.wait_promotable()
+        switched_over_and_rewound(cluster, b, a)
+        b.autoctl("drop", "node", "--destroy")
+        assert list(b.pgdata.iterdir()) == []
     finally:
         b.home.chmod(0o755)
 

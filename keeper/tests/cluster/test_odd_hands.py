@@ -2,13 +2,12 @@
 node says what is wrong, in words with which it can be mended. A client keeps books all the while."""
 import os
 import shutil
-import subprocess
 import time
 
 import pytest
 
 from hands import MINUTE, choose, cluster, pair, pg_ctl, wait_whole  # noqa: F401 (a fixture)
-from harness import BINDIR, USER, wait_for
+from harness import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +128,23 @@ def back(kept, name):
     return act
 
 
+def with_line(line, then=None, name="postgresql.conf"):
+    """A file of the administrator has one line more."""
+    def act(node):
+        shutil.copy(node.pgdata / name, node.home / name)
+        with open(node.pgdata / name, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+        if then:
+            then(node)
+    return act
+
+
+def without_line(name="postgresql.conf"):
+    def act(node):
+        (node.pgdata / name).write_text((node.home / name).read_text())
+    return act
+
+
 def with_role(change):
     """On the primary; its standby says what it misses."""
     def act(node):
@@ -144,10 +160,18 @@ def mend_role(change):
     return act
 
 
+ABC = "invalid value for parameter \"work_mem\": \"abc\""
+AUTO = "postgresql.auto.conf"
 ROLE = "ALTER ROLE pgautofailover_replicator "
 NAMED = {
     "no pg_hba.conf": (no_hba, "pg_hba.conf\" is missing: put it back", back("hba", "pg_hba.conf")),
     "no postgresql.conf": (no_conf, "postgresql.conf\" is missing: put it back", back("conf", "postgresql.conf")),
+    "a value that cannot be": (with_line("work_mem = 'abc'"), f": {ABC}", without_line()),
+    "the same, and a restart": (with_line("work_mem = 'abc'", restart), "postgresql.conf, line", without_line()),
+    "beyond the range, by a tool": (with_line("shared_buffers = '900TB'", name=AUTO), "postgresql.auto.conf, line", without_line(AUTO)),
+    "more memory than there is": (with_line("shared_buffers = '3TB'", restart), "shared memory", without_line()),
+    "a library that is not there": (with_line("shared_preload_libraries = 'nowhere'", restart), "could not access file \"nowhere\"",
+                                    without_line()),
     "replay is paused": (sql("SELECT pg_wal_replay_pause()"), "the replay of WAL is paused", sql("SELECT pg_wal_replay_resume()")),
     "the role of replication may not log in": (with_role(ROLE + "NOLOGIN"), "is not permitted to log in", mend_role(ROLE + "LOGIN")),
     "it may not replicate": (with_role(ROLE + "NOREPLICATION"), "no WAL is received", mend_role(ROLE + "REPLICATION")),
@@ -170,34 +194,18 @@ def test_it_says_what_is_wrong(cluster, hand):
     assert os.stat(node.pgdata).st_ino == directory, "data were copied"
 
 
-def test_a_copy_by_hand_is_kept(cluster):
-    """pg_basebackup into an empty PGDATA, as PostgreSQL's manual has it."""
-    node, primary = choose(cluster, "standby"), choose(cluster, "primary")
-    node.autoctl("stop")
-    node.process.wait(timeout=30)
-    shutil.rmtree(node.pgdata)
-    command = [BINDIR / "pg_basebackup", "-D", node.pgdata, "-h", primary.sockets, "-p", primary.port, "-U", USER, "-X", "stream",
-               "-c", "fast", "-R"]
-    subprocess.run(node.host.command(command, node.env), check=True, capture_output=True, timeout=60, cwd="/tmp")
-    directory = os.stat(node.pgdata).st_ino
-    node.start()
-    wait_for(lambda: node.worker(), MINUTE, "its server works")
-    wait_whole(cluster)
-    assert os.stat(node.pgdata).st_ino == directory
-
-
-def test_a_rewind_by_hand_is_kept(cluster):
-    """Of a former primary that is stopped."""
-    node = choose(cluster, "primary")
-    node.kill()
-    other = cluster.node("ab".replace(node.name, ""))
-    wait_for(lambda: cluster.states()[other.name][0] in ("wait_primary", "primary"), MINUTE, "the other one serves")
-    command = [BINDIR / "pg_rewind", "-D", node.pgdata, "--source-server",
-               f"host={other.sockets} port={other.port} user={USER} dbname=postgres", "-R"]
-    subprocess.run(node.host.command(command, node.env), capture_output=True, timeout=60, cwd="/tmp")
-    node.start()
-    wait_for(lambda: node.worker(), MINUTE, "its server works")
-    wait_whole(cluster)
+def test_a_file_that_is_gone_fills_no_log(cluster):
+    """Our worker looks at the files again and again."""
+    node = choose(cluster, "standby")
+    remove(AUTO)(node)
+    worker = node.worker()
+    with_line("work_mem = 'abc'")(node)
+    wait_for(lambda: ABC in problems(cluster), MINUTE, "it has looked")
+    logs = "".join(path.read_text() for path in (node.pgdata / "log").iterdir())
+    assert not [line for line in logs.splitlines() if f"[{worker}]" in line and "skipping" in line]
+    without_line()(node)
+    touch(AUTO)(node)
+    wait_for(lambda: ABC not in problems(cluster), MINUTE, "it is mended")
 
 
 def test_nothing_is_lost(cluster):

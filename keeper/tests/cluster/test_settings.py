@@ -41,10 +41,13 @@ def test_a_setting_is_in_force_everywhere(pair):
     cluster, a, b = pair
     witness = cluster.witness(table="everywhere")
     before = a.sql("SHOW work_mem")
-    set_postgres(cluster, "work_mem=65MB", "log_line_prefix=%m 'a' \\\\x ")
+    odd = {"search_path": "\"$user\", \"A b\", public", "my.own": "it's \"so\""}
+    set_postgres(cluster, "work_mem=65MB", "log_line_prefix=%m 'a' \\\\x ", *(f"{name}={value}" for name, value in odd.items()))
     for node in (a, b):
         wait_value(node, "work_mem", "65MB")
         assert node.sql("SHOW log_line_prefix").strip() == "%m 'a' \\\\x"
+        for name, value in odd.items():
+            wait_value(node, name, value)
     assert cluster.monitor.autoctl("get", "postgres", "Work_Mem").stdout == "65MB\n"
     set_postgres(cluster, "work_mem=66MB", "--node", "b")
     wait_value(b, "work_mem", "66MB")
@@ -53,7 +56,7 @@ def test_a_setting_is_in_force_everywhere(pair):
     assert show(cluster, "work_mem", b)["source"] == "node"
     set_postgres(cluster, "work_mem", "--node", "b", verb="reset")
     wait_value(b, "work_mem", "65MB")
-    set_postgres(cluster, "work_mem", "log_line_prefix", verb="reset")
+    set_postgres(cluster, "work_mem", "log_line_prefix", *odd, verb="reset")
     for node in (a, b):
         wait_value(node, "work_mem", before)
     witness.verify()
@@ -61,7 +64,11 @@ def test_a_setting_is_in_force_everywhere(pair):
 
 @pytest.mark.parametrize("word, says", [
     ("no_such_thing=1", "unrecognized"), ("work_mem=much", "invalid value"), ("synchronous_standby_names=", "HINT"),
-    ("primary_conninfo=host=x", "HINT"), ("port=1", "config set"), ("wal_level=minimal", "minimal"), ("nonsense", "NAME=VALUE")])
+    ("primary_conninfo=host=x", "HINT"), ("port=1", "config set"), ("wal_level=minimal", "minimal"), ("nonsense", "NAME=VALUE"),
+    ("=1", "NAME=VALUE"), ("block_size=8192", "cannot be changed"), ("work_mem=", "invalid value"),
+    ("work_mem=1MB\nfsync=off", "one line"), ("work mem=1MB", "invalid name"), ("client_encoding=none", "invalid value"),
+    ("work_mem=99TB", "exceeds integer range"), ("Work_Mem=4 apples", "Valid units"), ("log_min_messages='info'", "Available values"),
+    ("a..b=1", "invalid name"), ("jit=perhaps", "Boolean"), ("fsync", "NAME=VALUE"), ("config_file=/x", "HINT")])
 def test_what_cannot_be_set_is_refused_at_once(pair, word, says):
     cluster, a, _ = pair
     done = set_postgres(cluster, word, check=False)

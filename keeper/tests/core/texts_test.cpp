@@ -188,6 +188,20 @@ TEST(PgFiles, IncludeIsPresentOnceAndLast) {
     EXPECT_TRUE(EnsureInclude(once + "port = 2\n").ends_with("do not remove\n"));
 }
 
+// Users may drop the database "postgres", and a rewind needs one.
+TEST(PgFiles, HbaLetsTheReplicatorIntoMoreThanOneDatabase) {
+    KeeperConfig config;
+    config.auth_method = "trust";
+    config.dbname = "shop";
+    const Peer peers[] = {Peer{NodeId{2}, "b", "10.0.0.2", 5432, {}, false, false, {}}};
+    const std::string hba = EnsureHba("", config, peers);
+    for (const char *database : {"\"postgres\"", "\"shop\"", "\"template1\""}) {
+        const std::string line =
+            "host " + std::string(database) + " \"pgautofailover_replicator\" 10.0.0.2/32 trust #";
+        EXPECT_NE(hba.find(line), std::string::npos) << hba;
+    }
+}
+
 TEST(PgFiles, HbaGainsAndLosesPeersOnly) {
     KeeperConfig config;
     config.auth_method = "scram-sha-256";

@@ -20,6 +20,14 @@ TEST(Permanent, APasswordDoesNotGetBetterByWaiting) {
     EXPECT_NE(remedy->find("PG_AUTOCTL_REPLICATION_PASSWORD"), std::string::npos);
 }
 
+TEST(Permanent, APasswordIsWrongInEveryLanguage) {
+    EXPECT_TRUE(RemedyOf({ProblemCode::kPostgres,
+                          "FATAL:  Passwort-Authentifizierung fehlgeschlagen (SQLSTATE 28P01)",
+                          {},
+                          {}})
+                    .has_value());
+}
+
 TEST(Permanent, TheReasonMayStandInTheDetail) {
     EXPECT_TRUE(RemedyOf({ProblemCode::kPostgres,
                           "\"pg_basebackup\" ended with status 1",

@@ -51,7 +51,7 @@ class FakeWorld final : public Clock,
     Milliseconds marker_takes{0};
     int committing = 0;
     WaitsLeft waits_left;
-    std::string config_problem;
+    ConfigProblem config_problem;
     int sessions = 0;
     bool admits_standbys = false;
     bool disk_answers = true;  ///< what is written is flushed at once
@@ -211,7 +211,7 @@ class FakeWorld final : public Clock,
         Did("drop " + name);
         std::erase_if(facts.slots, [&name](const SlotFact &slot) { return slot.name == name; });
     }
-    std::string ConfigProblem() override { return config_problem; }
+    ConfigProblem FindConfigProblem() override { return config_problem; }
     core::Result<void> CheckSetting(const std::string &name, const std::string &) override {
         if (name == cannot_have) return core::Fail(core::ProblemCode::kPostgres, "it cannot");
         return {};

@@ -43,16 +43,26 @@ TEST(Overrides, NothingIsIncludedThatIsNotThere) {
 TEST(Config, AnErrorIsTheNodesProblemBeforeTheDay) {
     Bench bench;
     bench.BeginStandby();
-    bench.world.config_problem = "/data/postgresql.conf, line 7: syntax error";
+    bench.world.config_problem = {"/data/postgresql.conf, line 7: syntax error", true};
     bench.RunFor(Milliseconds{2'500});
     EXPECT_TRUE(bench.NextReport().cannot_reload);
-    EXPECT_EQ(bench.LastReport().problem, bench.world.config_problem);
+    EXPECT_EQ(bench.LastReport().problem, bench.world.config_problem.words);
     bench.world.journal.clear();
-    bench.world.config_problem.clear();
+    bench.world.config_problem = {};
     bench.RunFor(Milliseconds{2'500});
     EXPECT_FALSE(bench.NextReport().cannot_reload);
     EXPECT_EQ(bench.LastReport().problem, "");
     EXPECT_EQ(bench.world.Count("reload"), 1) << "what was written meanwhile is read";
+}
+
+// The rest of the files is applied: such a node can be sealed, and take over.
+TEST(Config, AValueThatCannotBeIsNamedAndDisqualifiesNobody) {
+    Bench bench;
+    bench.BeginStandby();
+    bench.world.config_problem = {"/data/postgresql.conf, line 7: invalid value", false};
+    bench.RunFor(Milliseconds{2'500});
+    EXPECT_EQ(bench.NextReport().problem, bench.world.config_problem.words);
+    EXPECT_FALSE(bench.LastReport().cannot_reload);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "pgaf/core/result.hpp"
 
@@ -38,6 +39,13 @@ bool IsName(std::string_view text);
 /// Problems of kind kBadArgument that show the value, with `what` as "host name of the node".
 Result<void> CheckHostName(std::string_view what, std::string_view text);
 Result<void> CheckName(std::string_view what, std::string_view text);
+
+inline constexpr std::string_view kUsualDatabase = "postgres";
+inline constexpr std::string_view kTemplateDatabase = "template1";
+
+/// Where our sessions may run SQL on a node, the usual one first; users may drop each of them. The
+/// template is last: who is in it is in the way of CREATE DATABASE.
+std::vector<std::string> DatabasesForUs(std::string_view of_formation);
 
 /// For terminals, tables and logs: bytes that could move a cursor or begin a line are shown as
 /// \xNN. Other text comes back as it is.

@@ -16,12 +16,13 @@ Result<void> SetMarker(const Paths &paths, std::string_view what) {
 
 Result<void> ClearMarker(const Paths &paths) { return io::RemoveFile(paths.unsafe_marker); }
 
-std::string UpstreamConninfo(const StepContext &context, const core::Peer &peer) {
+std::string UpstreamConninfo(const StepContext &context, const core::Peer &peer,
+                             const std::string &database) {
     core::KeeperConfig keeper = context.keeper;
     keeper.replication_password.clear();
     // Not the name of the standby: what copies must never count as a synchronous standby.
-    return core::PrimaryConninfo(keeper, peer) +
-           " dbname=postgres application_name=pgautofailover_copy";
+    return core::PrimaryConninfo(keeper, peer) + " dbname=" + core::QuoteConninfo(database) +
+           " application_name=pgautofailover_copy";
 }
 
 std::vector<std::pair<std::string, std::string>> CopyEnv(const StepContext &context) {

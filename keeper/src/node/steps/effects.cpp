@@ -20,13 +20,17 @@ struct OwnFile {
     std::string path;
     std::string text;
     std::string link;  ///< where it leads; empty: it is a file
+    bool is_directory = false;
 };
 
 Result<std::vector<OwnFile>> TakeConfiguration(const std::string &directory) {
     std::vector<OwnFile> found;
-    for (const std::string_view name : kConfigurationFiles) {
-        const std::string path = directory + "/" + std::string(name);
-        if (!io::Exists(path)) continue;
+    for (const std::string &name : ConfigurationIn(directory)) {
+        const std::string path = directory + "/" + name;
+        if (io::IsDirectory(path)) {
+            found.push_back({path, "", "", true});
+            continue;
+        }
         auto text = io::ReadFile(path);
         if (!text) return Pass(text);
         std::error_code no_link;
@@ -45,6 +49,8 @@ bool HasPartsOfCluster(const std::string &pgdata) {
 }
 
 Result<void> PutBack(const OwnFile &file) {
+    if (file.is_directory) return MakeIncludedDirectory(file.path);
+    if (auto made = io::MakeDirectories(io::ParentOf(file.path), 0700); !made) return made;
     if (file.link.empty()) return io::WriteFile(file.path, file.text, 0600);
     if (auto removed = io::RemoveFile(file.path); !removed) return removed;
     std::error_code error;
@@ -122,7 +128,7 @@ Result<void> RealStepEffects::TakeBaseBackup(const core::Peer &upstream) {
     std::vector<std::string> argv{context_.install.Tool("pg_basebackup"),
                                   "--no-password",
                                   "--dbname",
-                                  UpstreamConninfo(context_, upstream),
+                                  UpstreamConninfo(context_, upstream, session_.value().Database()),
                                   "--pgdata",
                                   place_.Directory(),
                                   "--wal-method=stream",
@@ -217,14 +223,14 @@ Result<void> RealStepEffects::RunPgRewind(const core::Peer &upstream) {
     auto own = TakeConfiguration(context_.paths.pgdata);
     if (!own) return Pass(own);
     CopyProgress progress(context_.progress);
-    auto done =
-        RunCopying({context_.install.Tool("pg_rewind"), "--target-pgdata", context_.paths.pgdata,
-                    "--source-server", UpstreamConninfo(context_, upstream), "--no-ensure-shutdown",
-                    "--progress"},
-                   [this, &progress](std::string_view line) {
-                       progress.Take(line);
-                       (void)lock_.Take();  // asked for again below
-                   });
+    auto done = RunCopying(
+        {context_.install.Tool("pg_rewind"), "--target-pgdata", context_.paths.pgdata,
+         "--source-server", UpstreamConninfo(context_, upstream, session_.value().Database()),
+         "--no-ensure-shutdown", "--progress"},
+        [this, &progress](std::string_view line) {
+            progress.Take(line);
+            (void)lock_.Take();  // asked for again below
+        });
     if (!done) return done;
     if (auto locked = lock_.Take(); !locked) return locked;
     for (const OwnFile &file : *own) {

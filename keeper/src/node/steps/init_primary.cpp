@@ -8,6 +8,7 @@
 #include "node/adopt.hpp"
 #include "node/adoption.hpp"
 #include "node/steps/steps.hpp"
+#include "pgaf/core/names.hpp"
 
 namespace pgaf::node {
 namespace {
@@ -37,7 +38,8 @@ std::vector<std::string> RoleCommands(const StepContext &context) {
 
 Result<void> MakeObjects(const StepContext &context, const io::TemporaryServer &server) {
     const Config &config = context.config;
-    auto client = server.Connect("postgres");
+    auto client = server.Connect(std::string(core::kUsualDatabase));
+    if (!client) client = server.Connect(std::string(core::kTemplateDatabase));
     if (!client) return Pass(client);
     std::vector<std::string> commands = RoleCommands(context);
     auto rows =

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <sstream>
 
+#include "io/config_lines.hpp"
 #include "io/files.hpp"
 
 namespace pgaf::node {
@@ -39,7 +40,68 @@ bool HasFilesOf(const std::string &tablespace, int pg_major) {
                        [&](const std::string &name) { return name.starts_with(prefix); });
 }
 
+/// Behind a link, or out of PGDATA.
+bool IsElsewhere(const std::string &pgdata, const std::string &name) {
+    fs::path path = pgdata;
+    std::error_code error;
+    for (const fs::path &part : fs::path(name).parent_path()) {
+        path /= part;
+        if (part == ".." || fs::is_symlink(path, error)) return true;
+    }
+    return false;
+}
+
+bool IsPlainDirectory(const std::string &path) {
+    std::error_code error;
+    return fs::is_directory(fs::symlink_status(path, error));
+}
+
+/// With the directories above it.
+Result<void> CopyInto(const std::string &from, const std::string &to) {
+    if (IsPlainDirectory(from)) return MakeIncludedDirectory(to);
+    if (auto made = io::MakeDirectories(io::ParentOf(to), 0700); !made) return made;
+    if (auto removed = io::RemoveFile(to); !removed) return removed;
+    return CopyEntry(from, to);
+}
+
+/// Of what was set aside, directories before what is in them.
+std::vector<std::string> KeptNames(const std::string &kept) {
+    std::vector<std::string> names;
+    std::error_code error;
+    for (fs::recursive_directory_iterator at(kept, error), end; !error && at != end;
+         at.increment(error)) {
+        std::string name = at->path().string().substr(kept.size() + 1);
+        if ("/" + name != kIncluded || IsPlainDirectory(at->path().string()))
+            names.push_back(std::move(name));
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
 }  // namespace
+
+std::vector<std::string> ConfigurationIn(const std::string &pgdata) {
+    std::vector<std::string> names(kConfigurationFiles.begin(), kConfigurationFiles.end());
+    for (const std::string &path : io::ListIncluded(pgdata + "/postgresql.conf")) {
+        if (!path.starts_with(pgdata + "/")) continue;
+        std::string name = path.substr(pgdata.size() + 1);
+        const bool is_ours = name.starts_with("postgresql-auto-failover");
+        const bool is_link = "/" + name == kIncluded && !IsPlainDirectory(path);
+        if (!is_ours && !is_link && !IsElsewhere(pgdata, name)) Add(names, name);
+    }
+    std::erase_if(names,
+                  [&pgdata](const std::string &name) { return !io::Exists(pgdata + "/" + name); });
+    return names;
+}
+
+Result<void> MakeIncludedDirectory(const std::string &path) {
+    if (auto made = io::MakeDirectories(path, 0700); !made) return made;
+    for (const std::string &name : io::NamesIn(path)) {
+        if (!name.ends_with(".conf")) continue;
+        if (auto removed = io::RemoveFile(path + "/" + name); !removed) return removed;
+    }
+    return {};
+}
 
 CopyPlace::CopyPlace(const StepContext &context)
     : context_(context), directory_(context.paths.pgdata + ".pgaf-clone") {}
@@ -95,11 +157,9 @@ Result<void> CopyPlace::SetConfigurationAside() const {
     const std::string fresh = KeptPath() + ".new";
     if (auto removed = io::RemoveTree(fresh); !removed) return removed;
     if (auto made = io::MakeDirectories(fresh, 0700); !made) return made;
-    for (const std::string_view name : kConfigurationFiles) {
+    for (const std::string &name : ConfigurationIn(context_.paths.pgdata)) {
         const std::string from = fmt::format("{}/{}", context_.paths.pgdata, name);
-        if (!io::Exists(from)) continue;
-        if (auto copied = CopyEntry(from, fmt::format("{}/{}", fresh, name)); !copied)
-            return copied;
+        if (auto copied = CopyInto(from, fmt::format("{}/{}", fresh, name)); !copied) return copied;
     }
     const std::string included = context_.paths.pgdata + kIncluded;
     std::error_code error;
@@ -141,12 +201,10 @@ Result<void> CopyPlace::MakeRoom() {
 }
 
 Result<void> CopyPlace::RestoreConfiguration() const {
-    for (const std::string_view name : kConfigurationFiles) {
+    for (const std::string &name : KeptNames(KeptPath())) {
         const std::string kept = fmt::format("{}/{}", KeptPath(), name);
-        const std::string to = fmt::format("{}/{}", directory_, name);
-        if (!io::Exists(kept)) continue;
-        if (auto removed = io::RemoveFile(to); !removed) return removed;
-        if (auto copied = CopyEntry(kept, to); !copied) return copied;
+        if (auto copied = CopyInto(kept, fmt::format("{}/{}", directory_, name)); !copied)
+            return copied;
     }
     const std::string included = directory_ + kIncluded;
     if (io::Exists(KeptPath() + kIncluded) && !io::Exists(included)) {

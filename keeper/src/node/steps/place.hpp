@@ -54,4 +54,10 @@ class CopyPlace {
 inline constexpr std::array<std::string_view, 4> kConfigurationFiles{
     "postgresql.conf", "postgresql.auto.conf", "pg_hba.conf", "pg_ident.conf"};
 
+/// Names of those in PGDATA, with what postgresql.conf includes from there and is not ours. A
+/// directory that it includes comes before its files. What lies behind a link is not in PGDATA.
+std::vector<std::string> ConfigurationIn(const std::string &pgdata);
+/// Makes a directory that is included, and empties it of what a server would read.
+Result<void> MakeIncludedDirectory(const std::string &path);
+
 }  // namespace pgaf::node

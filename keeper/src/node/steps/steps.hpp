@@ -57,7 +57,8 @@ std::string DiscardedDirectory(const Paths &paths);
 void ArchiveReadyWal(const StepContext &context);
 
 /// Connection string without a password; that goes through the environment.
-std::string UpstreamConninfo(const StepContext &context, const core::Peer &peer);
+std::string UpstreamConninfo(const StepContext &context, const core::Peer &peer,
+                             const std::string &database);
 std::vector<std::pair<std::string, std::string>> CopyEnv(const StepContext &context);
 
 }  // namespace pgaf::node

@@ -3,28 +3,44 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <optional>
+
+#include "pgaf/core/names.hpp"
 
 namespace pgaf::node {
 
 Result<Upstream> Upstream::Connect(const StepContext &context, const core::Peer &peer) {
-    io::ConnOptions options{{"replication", "database"}};
+    io::ConnOptions options;
     if (!context.config.replication_password.empty()) {
         options.emplace_back("password", context.config.replication_password);
     }
-    auto client = io::PgClient::Connect(UpstreamConninfo(context, peer), options);
-    if (!client) {
-        return Pass(client, fmt::format("could not connect to node {} \"{}\" ({}:{})",
-                                        peer.node.value, peer.name, peer.host, peer.port));
+    auto upstream = Connect(UpstreamConninfo(context, peer, std::string(core::kUsualDatabase)),
+                            context.config.dbname, options);
+    if (!upstream) {
+        return Pass(upstream, fmt::format("could not connect to node {} \"{}\" ({}:{})",
+                                          peer.node.value, peer.name, peer.host, peer.port));
     }
-    return Upstream(std::move(*client));
+    return upstream;
 }
 
-Result<Upstream> Upstream::Connect(const std::string &conninfo) {
-    auto client = io::PgClient::Connect(conninfo, {{"replication", "database"},
-                                                   {"dbname", "postgres"},
-                                                   {"application_name", "pgautofailover_copy"}});
-    if (!client) return Pass(client);
-    return Upstream(std::move(*client));
+Result<Upstream> Upstream::Connect(const std::string &conninfo, const std::string &dbname,
+                                   const io::ConnOptions &options) {
+    std::optional<Problem> first;
+    for (const std::string &database : core::DatabasesForUs(dbname)) {
+        io::ConnOptions all = options;
+        all.emplace_back("replication", "database");
+        all.emplace_back("dbname", database);
+        all.emplace_back("application_name", "pgautofailover_copy");
+        auto client = io::PgClient::Connect(conninfo, all);
+        if (client) return Upstream(std::move(*client), database);
+        // A server that has no such database names it, in every language.
+        const Problem &problem = client.error();
+        const bool is_named =
+            (problem.message + problem.detail).find(database) != std::string::npos;
+        if (!first) first = problem;
+        if (!is_named) break;
+    }
+    return tl::unexpected(std::move(*first));
 }
 
 Result<core::UpstreamWal> Upstream::ListWal() {

@@ -13,7 +13,10 @@ class Upstream {
  public:
     static Result<Upstream> Connect(const StepContext &context, const core::Peer &peer);
     /// With a whole connection string, such as a standby's primary_conninfo.
-    static Result<Upstream> Connect(const std::string &conninfo);
+    static Result<Upstream> Connect(const std::string &conninfo, const std::string &dbname,
+                                    const io::ConnOptions &options = {});
+    /// The one in which SQL runs: users may drop "postgres".
+    [[nodiscard]] const std::string &Database() const { return database_; }
     Result<supervisor::SourceIdentity> Identify();
     /// What it has to send.
     Result<core::UpstreamWal> ListWal();
@@ -27,8 +30,10 @@ class Upstream {
     void Checkpoint();
 
  private:
-    explicit Upstream(io::PgClient client) : client_(std::move(client)) {}
+    Upstream(io::PgClient client, std::string database)
+        : client_(std::move(client)), database_(std::move(database)) {}
     io::PgClient client_;
+    std::string database_;
 };
 
 }  // namespace pgaf::node
