@@ -9,9 +9,9 @@ tools/build.sh
 
 scratch=$(mktemp -d /tmp/pgaf-test-XXXXXX)
 chmod 755 "$scratch"
-pid=  # of tests that run beside others
+pid=  # of the mutants, which run beside other tests
 end() {
-  if [ -n "$pid" ]; then kill "$pid" 2>/dev/null; wait "$pid"; fi
+  if [ -n "$pid" ]; then kill -- "-$pid" 2>/dev/null; wait "$pid"; fi
   rm -rf "$scratch"
 }
 trap end EXIT
@@ -87,35 +87,31 @@ if has proof; then
   first=$(cat keeper/include/pgaf/core/*.hpp keeper/src/{core,worker,supervisor}/*.[ch]pp keeper/sim/*.[ch]pp | cksum)
   echo '=== simulation with the seeds of these sources'
   build/cmake/pgaf_simulate --known keeper/sim/known_faults.txt --first "${first%% *}000" --seeds "${SIMULATE_SEEDS:-6000}"
-  echo '=== mutants'
-  /usr/bin/python3 tools/mutate.py
-  /usr/bin/python3 tools/mutate.py --count 12 --seconds "${MUTATE_SECONDS:-180}"
 fi
 
-# Tests of real servers wait more than they compute: two of them at a time.
-beside=()
-if has azure; then beside+=(keeper/tests/azure); fi
-if has cluster; then
-  for name in hands_table odd_hands trio damage certificates security replace layout leave adopt; do
-    beside+=("keeper/tests/cluster/test_$name.py")
-  done
-fi
-if [ ${#beside[@]} -gt 0 ]; then
-  echo '=== azure: the tutorial on machines of our own; clusters that are handled, damaged and copied (shown when they end)'
-  run_pytest -rs --durations=5 "${beside[@]}" ${PYTEST_OPTIONS:-} >"$scratch/beside.log" 2>&1 &
+mutants='/usr/bin/python3 tools/mutate.py && /usr/bin/python3 tools/mutate.py --count 12 --seconds "${MUTATE_SECONDS:-180}"'
+if has proof && ! has cluster; then
+  echo '=== mutants'
+  bash -c "$mutants"
+elif has proof; then
+  # With what the tests of real servers leave of the processors: those wait more than they compute.
+  setsid chrt --idle 0 bash -c "$mutants" >"$scratch/mutants.log" 2>&1 &
   pid=$!
 fi
+
 failed=
-if has cluster; then
-  echo '=== clusters'
-  others=("${beside[@]/#/--ignore=}")
-  run_pytest -rs --durations=5 keeper/tests/cluster "${others[@]}" ${PYTEST_OPTIONS:-} || failed=1
+real=()
+if has azure; then real+=(keeper/tests/azure); fi
+if has cluster; then real+=(keeper/tests/cluster/test_*.py); fi
+if [ ${#real[@]} -gt 0 ]; then
+  echo '=== real servers: the tutorial on machines of our own, clusters'
+  /usr/bin/python3 tools/lanes.py --lanes 2 "${real[@]}" || failed=1
 fi
 if [ -n "$pid" ]; then
+  echo '=== mutants'
   wait "$pid" || failed=1
   pid=
-  echo '=== what ran beside'
-  cat "$scratch/beside.log"
+  cat "$scratch/mutants.log"
 fi
 if [ -n "$failed" ]; then exit 1; fi
 echo 'all tests passed'

@@ -142,6 +142,11 @@ void AnswerSettings(const Group &group, const core::Report &report, core::Reply 
     if (!group.Has(report.node)) return;
     const store::NodeRow row = group.RowOf(report.node);
     reply.settings_version = row.settings_version;
+    // A new monitor knows of none: the node keeps those that another one gave it.
+    if (row.settings_version == 0 && report.settings_version > 0) {
+        reply.settings_version = report.settings_version;
+        return;
+    }
     // One that was refused was given back; a node that refuses an old value keeps its own.
     const bool is_known = report.settings_version == row.settings_version ||
                           report.refused_settings == row.settings_version;

@@ -33,6 +33,18 @@ std::string ConnectionOf(std::string_view state, std::string_view health) {
     return text;
 }
 
+/// A monitor that is from a backup, or new, and does not decide: below the table.
+int ShowOldRows(MonitorAccess &access) {
+    auto rows = access.client.Query(
+        "SELECT group_id, reason FROM pgautofailover.failover_status($1) WHERE reason LIKE "
+        "'the monitor''s rows are older than %'",
+        {access.formation});
+    if (!rows) return Explain(rows.error());
+    for (std::size_t i = 0; i < rows->rows.size(); ++i)
+        fmt::print("Group {}: {}\n", rows->At(i, 0), core::Printable(rows->At(i, 1)));
+    return kOk;
+}
+
 /// What nodes say is wrong with them, below the table.
 int ShowProblems(MonitorAccess &access) {
     auto rows = access.client.Query(
@@ -44,7 +56,7 @@ int ShowProblems(MonitorAccess &access) {
     for (std::size_t i = 0; i < rows->rows.size(); ++i)
         fmt::print("Node {} \"{}\": {}\n", rows->At(i, 0), core::Printable(rows->At(i, 1)),
                    core::Printable(rows->At(i, 2)));
-    return kOk;
+    return ShowOldRows(access);
 }
 
 /// Standbys that hold WAL which they have not replayed, below the table. What a healthy one replays

@@ -167,6 +167,16 @@ Milliseconds NextDeadline(const GroupView &view) {
     return next;
 }
 
+/// Of rows that a node has obeyed newer ones than; else empty.
+std::string WhyOld(const GroupView &view) {
+    const NodeView *const newer = NewerThanRows(view);
+    if (newer == nullptr) return "";
+    return "the monitor's rows are older than what " + Describe(*newer) + " has obeyed (term " +
+           std::to_string(newer->report.term) + ", set " +
+           std::to_string(newer->report.known_sync_version) +
+           "): it was restored from a backup, or made anew, and decides nothing";
+}
+
 /// Without durations: the text is logged when it changes.
 std::string WhyBlocked(const GroupView &view) {
     if (const Election election = AssessElection(view); election.is_open) {
@@ -202,13 +212,8 @@ NodeView *GroupView::Find(NodeId id) {
 Decision Decide(const GroupView &view) {
     Decision decision;
     GroupView working = view;
-    if (const NodeView *const newer = NewerThanRows(view)) {
-        decision.blocked = "the monitor's rows are older than what " + Describe(*newer) +
-                           " has obeyed (term " + std::to_string(newer->report.term) + ", set " +
-                           std::to_string(newer->report.known_sync_version) +
-                           "): it was restored from a backup, and decides nothing";
-        return decision;
-    }
+    decision.blocked = WhyOld(view);
+    if (!decision.blocked.empty()) return decision;
     NoteGroupFacts(decision, working);
     int rounds = 0;
     while (rounds < kRoundsMax && DecideOnce(decision, working))
@@ -280,6 +285,8 @@ const NodeView *FindPrimary(const GroupView &view) {
 FailoverOutlook OutlookOf(const GroupView &view) {
     FailoverOutlook outlook;
     if (const NodeView *primary = FindPrimary(view)) outlook.primary = primary->id;
+    outlook.reason = WhyOld(view);
+    if (!outlook.reason.empty()) return outlook;
     outlook.reason = WhyBlocked(view);
     if (IsElectionOpen(view)) {
         outlook.candidate = AssessElection(view).winner;

@@ -37,6 +37,8 @@ constexpr std::array kRules{
     Rule{111, "keep_maintenance", kMembership,
          "the node is in maintenance, which the monitor had forgotten", when::IsInMaintenance,
          kMaintenance},
+    Rule{113, "keep_dropped", kMembership, "the node was dropped, which the monitor had forgotten",
+         when::WasDropped, kDropped},
 
     Rule{201, "promote", kFailover,
          "the standby holds every acknowledged commit, and the old primary cannot acknowledge any",

@@ -68,6 +68,7 @@ bool IsLoneDemoted(const RuleContext &c);
 bool HasNewStandby(const RuleContext &c);
 bool CanBeCopied(const RuleContext &c);
 bool IsInMaintenance(const RuleContext &c);
+bool WasDropped(const RuleContext &c);
 bool CanRejoin(const RuleContext &c);
 bool IsReadyForMaintenance(const RuleContext &c);
 

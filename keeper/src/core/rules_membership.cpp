@@ -75,6 +75,11 @@ bool IsInMaintenance(const RuleContext &c) {
     return c.node.goal == kSecondary && c.node.reported == kMaintenance;
 }
 
+/// It has ended for good, and says so once.
+bool WasDropped(const RuleContext &c) {
+    return c.node.goal != kDropped && c.node.reported == kDropped;
+}
+
 bool CanRejoin(const RuleContext &c) {
     return HasOtherPrimary(c) && IsStable(c.node, kDemoted) && IsReadyPrimary(c.view, c.primary);
 }

@@ -121,8 +121,8 @@ def test_running_nodes_go_to_a_new_monitor(cluster):
     before = [(node.postmaster(), os.stat(node.pgdata).st_ino) for node in (a, b)]
     said = b.autoctl("enable", "monitor", cluster.monitor_uri())
     assert "belongs to the new monitor now, in state primary" in said.stderr, said.stderr
-    wait_for(lambda: "it was restored from a backup, and decides nothing" in
-             cluster.monitor_sql("SELECT pgautofailover.failover_status('default')"), 20, "b knows more than the monitor")
+    wait_for(lambda: "rows are older than what" in
+             cluster.monitor.autoctl("show", "state").stdout, 20, "b knows more than the monitor")
     witness.wait_ack_after(time.time(), 10)
     a.autoctl("enable", "monitor", cluster.monitor_uri())
     cluster.wait_states(a="secondary", b="primary")
