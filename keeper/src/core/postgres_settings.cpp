@@ -80,6 +80,14 @@ bool IsName(std::string_view folded) {
 
 constexpr std::size_t kValueMost = 4000;
 
+/// As PostgreSQL reads a boolean setting.
+bool MeansOn(std::string_view folded) {
+    const auto begins = [folded](std::string_view word) {
+        return !folded.empty() && word.starts_with(folded);
+    };
+    return folded == "on" || folded == "1" || begins("true") || begins("yes");
+}
+
 /// Programs, code and files.
 constexpr std::array<std::string_view, 10> kPowerfulEnds{
     "_command", "_library",  "_libraries", "_path",        "_file",
@@ -151,6 +159,14 @@ Result<void> CheckPostgresSetting(std::string_view name, std::string_view value)
     if (folded == "wal_level" && FoldName(value) == "minimal")
         return Fail(ProblemCode::kRefused, "cannot set \"wal_level\" to \"minimal\"",
                     "Standbys need at least \"replica\".", "Use \"replica\" or \"logical\".");
+    const bool is_promise = folded == "fsync" || folded == "full_page_writes";
+    if (is_promise && !MeansOn(FoldName(value)))
+        return Fail(
+            ProblemCode::kRefused, "cannot switch off \"" + folded + "\"",
+            "A node confirms what is on its disk: without it a crash could lose acknowledged "
+            "commits.",
+            "For faster commits set \"synchronous_commit\" in the sessions that can lose "
+            "some.");
     return {};
 }
 

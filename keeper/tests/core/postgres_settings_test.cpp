@@ -93,6 +93,10 @@ TEST(CheckPostgresSetting, RefusesWhatIsDecidedElsewhere) {
     EXPECT_FALSE(CheckPostgresSetting("archive_command", std::string(4001, 'x')).has_value());
     EXPECT_FALSE(CheckPostgresSetting("wal_level", "Minimal").has_value());
     EXPECT_TRUE(CheckPostgresSetting("wal_level", "logical").has_value());
+    for (const char *off : {"off", "OFF", "of", "0", "false", "no", ""})
+        EXPECT_FALSE(CheckPostgresSetting("fsync", off).has_value()) << off;
+    for (const char *on : {"on", "ON", "1", "true", "t", "yes"})
+        EXPECT_TRUE(CheckPostgresSetting("Full_Page_Writes", on).has_value()) << on;
 }
 
 TEST(MissingSizes, NamesOnlyWhatIsTooSmall) {
