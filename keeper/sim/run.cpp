@@ -40,6 +40,8 @@ void AcceptLoss(World &world) {
         }
         world.Tell("operator: " +
                    world.monitor().Failover({.allow_data_loss = true, .primary_is_off = i > 1}));
+        (void)Converges(world, Milliseconds{5'000});
+        EndWhatWasBegun(world);
     }
 }
 

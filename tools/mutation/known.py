@@ -27,9 +27,9 @@ MUTANTS = [
      "if (view.timeline == 0 || report.term > view.term) return false;", "return false;"),
     ("copies_let_in", CORE + "intake.cpp", "if (is_other && IsAlive(row)) return Refusal::kSecondInstance;", ""),
     ("learns_from_a_primary_that_nobody_follows", CORE + "learn.cpp",
-     "std::count_if(report.standbys.begin(), report.standbys.end(), follows) >= set.k;", "true;"),
+     "}) >= set.k;", "}) >= 0;"),
     ("claims_of_followers_believed", CORE + "learn.cpp",
-     "SaysItFollows(view, standby.node, report.node);", "true;"),
+     "return is_sender && SaysItFollows(view, member, report.node);", "return is_sender;"),
     ("overtaken_reports_believed", "keeper/include/pgaf/core/protocol.hpp",
      "return report.keeper_epoch == last.keeper_epoch && report.instance == last.instance &&\n"
      "           report.sequence < last.sequence;", "return false;"),

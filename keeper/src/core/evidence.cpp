@@ -265,11 +265,18 @@ Liveness LivenessOf(const GroupView &view, const NodeView &node, std::string *wh
     return Liveness::kUnsure;
 }
 
+/// The rows are old: who knows more does not obey them, and who they say is the primary may have
+/// been one.
+bool IsInDoubt(const GroupView &view, const NodeView &node) {
+    if (IsNewerThanRows(view, node)) return true;
+    return IsPrimaryIsh(node.goal) && NewerThanRows(view) != nullptr;
+}
+
 int HealthOf(const GroupView &view, const NodeView &node) {
-    const bool is_unfit =
-        IsReplayStuck(view, node) || IsStalledPrimary(view, node) || IsDamaged(node) ||
-        IsBehindItsStandby(view, node) || LetsNobodyIn(view, node) || CannotReload(node) ||
-        IsNewerThanRows(view, node) || (IsReporting(view, node) && IsDeaf(view, node));
+    const bool is_unfit = IsReplayStuck(view, node) || IsStalledPrimary(view, node) ||
+                          IsDamaged(node) || IsBehindItsStandby(view, node) ||
+                          LetsNobodyIn(view, node) || CannotReload(node) || IsInDoubt(view, node) ||
+                          (IsReporting(view, node) && IsDeaf(view, node));
     if (is_unfit) return 0;
     if (IsReporting(view, node)) return node.report.pg_running ? 1 : 0;
     if (IsProcessGone(node) || node.silent_age >= view.timeouts.unhealthy) return 0;

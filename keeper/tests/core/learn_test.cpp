@@ -207,6 +207,7 @@ TEST(Health, WhoObeysNewerRowsIsNotShownAsHealthy) {
     Restored restored;
     restored.view.nodes[1].silent_age = Milliseconds{0};
     EXPECT_EQ(HealthOf(restored.view, restored.view.nodes[1]), 0);
+    EXPECT_EQ(HealthOf(restored.view, restored.view.nodes[0]), 0) << "the primary by these rows";
     restored.view.term = 4;
     restored.view.sync.goal_version = 9;
     EXPECT_EQ(HealthOf(restored.view, restored.view.nodes[1]), 1);
