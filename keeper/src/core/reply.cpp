@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "pgaf/core/decide.hpp"
+#include "pgaf/core/intake.hpp"
 #include "rules.hpp"
 
 namespace pgaf::core {
@@ -98,8 +99,10 @@ Reply BuildReply(const GroupView &view, NodeId id, KeeperHolder holder) {
     const NodeView *primary = FindPrimary(view);
     reply.goal = node->goal;
     reply.goal_version = node->goal_version;
-    // Nobody writes where others have more: that would be lost.
-    if (!IsBehindItsStandby(view, *node)) reply.grant = GrantFor(*node, holder);
+    // Nobody writes where others have more: that would be lost. Nor by rows that are old: somebody
+    // else may be the primary.
+    const bool may_write = !IsBehindItsStandby(view, *node) && NewerThanRows(view) == nullptr;
+    if (may_write) reply.grant = GrantFor(*node, holder);
     PutNeededCopy(view, *node, primary, reply);
     reply.lease = view.timeouts.lease;
     reply.report_interval = view.timeouts.report_interval;

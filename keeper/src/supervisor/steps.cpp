@@ -187,6 +187,9 @@ Result<void> Run::Rewind(const Peer &upstream, const SourceIdentity &identity) {
     }
     if (auto done = effects_.SetMarker("rewind"); !done) return done;
     auto rewound = effects_.RunPgRewind(upstream);
+    if (!rewound && rewound.error().code == ProblemCode::kBadState) {
+        if (auto done = effects_.ClearMarker(); !done) return done;
+    }
     if (!rewound) return Pass(rewound, "could not rewind");
     // An idle source would leave us waiting for a record that nobody writes.
     effects_.CheckpointSource();

@@ -98,6 +98,7 @@ class StepEffects {
     /// Copies what `identity`'s history does not have beside PGDATA; says what is discarded.
     virtual std::string KeepDiscardedWal(const SourceIdentity &identity,
                                          const ControlFacts &control) = 0;
+    /// kBadState: the source lets nobody in just now, and nothing was changed.
     virtual core::Result<void> RunPgRewind(const core::Peer &upstream) = 0;
     /// Settings, rules, standby configuration, standby.signal.
     virtual core::Result<void> MakeStandby(const core::Peer &upstream) = 0;

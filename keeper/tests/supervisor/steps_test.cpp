@@ -35,6 +35,7 @@ class FakeEffects final : public StepEffects {
     bool is_marked = false;
     bool is_foreign = false;
     bool is_cancelled = false;
+    bool is_source_fenced = false;
     bool has_wal_beyond = true;
     bool is_server_there = false;
     bool is_locked = false;
@@ -118,6 +119,7 @@ class FakeEffects final : public StepEffects {
         return "WAL is discarded";
     }
     Result<void> RunPgRewind(const core::Peer &) override {
+        if (is_source_fenced) return Fail(ProblemCode::kBadState, "this node is fenced");
         data = Content::kPart;
         return Do("rewind", [this] { data = Content::kWhole; });
     }
@@ -412,6 +414,19 @@ TEST(Rejoin, CopiesWhatIsMarkedOrCannotBeRewound) {
     failing.failing = "rewind";
     EXPECT_TRUE(RunStep(core::Step::kRejoin, failing).result.has_value());
     EXPECT_EQ(failing.data, FakeEffects::Content::kOurs);
+}
+
+TEST(Rejoin, WaitsForASourceThatLetsNobodyInYet) {
+    FakeEffects effects;
+    effects.is_source_fenced = true;
+    const auto refused = RunStep(core::Step::kRejoin, effects).result;
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().message, "could not rewind: this node is fenced");
+    EXPECT_FALSE(effects.is_marked) << "nothing was changed";
+    EXPECT_EQ(std::count(effects.journal.begin(), effects.journal.end(), "base backup"), 0);
+    effects.is_source_fenced = false;
+    EXPECT_TRUE(RunStep(core::Step::kRejoin, effects).result.has_value());
+    EXPECT_EQ(std::count(effects.journal.begin(), effects.journal.end(), "rewind"), 1);
 }
 
 // pg_rewind goes by timelines, and would say that no rewind is required.

@@ -40,6 +40,11 @@ Result<std::vector<OwnFile>> TakeConfiguration(const std::string &directory) {
         if (auto removed = io::RemoveFile(path); !removed) return Pass(removed);
         if (auto put = io::WriteFile(path, found.back().text, 0600); !put) return Pass(put);
     }
+    // Debian's directory of included files, outside. The source has none.
+    const std::string included = directory + "/conf.d";
+    std::error_code no_link;
+    const auto link = std::filesystem::read_symlink(included, no_link);
+    if (!no_link) found.push_back({included, "", link.string()});
     return found;
 }
 
@@ -217,6 +222,17 @@ Result<void> RealStepEffects::RecoverInSingleUserMode() {
     return lock_.Take();  // the server has removed it
 }
 
+/// A primary that waits for its grant, starts, or has no session left will let us in soon: no
+/// reason to copy. The programs speak English here, and what a server says of itself too.
+bool IsRefusedForNow(const core::Problem &problem) {
+    const std::string &said = problem.detail;
+    const auto has = [&said](const char *text) { return said.find(text) != std::string::npos; };
+    if (!has("connection to server")) return false;
+    return has("this node is fenced") || has("Connection refused") || has("timeout expired") ||
+           has("starting up") || has("shutting down") || has("too many clients") ||
+           has("connection slots are reserved");
+}
+
 // It replaces the configuration of this node by that of the source, and removes postmaster.pid,
 // with all that a base backup leaves out, when the files are in place.
 Result<void> RealStepEffects::RunPgRewind(const core::Peer &upstream) {
@@ -231,12 +247,15 @@ Result<void> RealStepEffects::RunPgRewind(const core::Peer &upstream) {
             progress.Take(line);
             (void)lock_.Take();  // asked for again below
         });
+    if (!done && IsRefusedForNow(done.error())) done.error().code = ProblemCode::kBadState;
+    // Also after a failure: the copy that follows takes them from here.
+    core::Result<void> kept;
+    for (const OwnFile &file : *own) {
+        if (auto put = PutBack(file); !put) kept = put;
+    }
     if (!done) return done;
     if (auto locked = lock_.Take(); !locked) return locked;
-    for (const OwnFile &file : *own) {
-        if (auto put = PutBack(file); !put) return put;
-    }
-    return {};
+    return kept;
 }
 
 Result<void> RealStepEffects::MakeStandby(const core::Peer &upstream) {
