@@ -248,13 +248,14 @@ Result<void> RealStepEffects::RunPgRewind(const core::Peer &upstream) {
             (void)lock_.Take();  // asked for again below
         });
     if (!done && IsRefusedForNow(done.error())) done.error().code = ProblemCode::kBadState;
+    auto locked = lock_.Take();
     // Also after a failure: the copy that follows takes them from here.
     core::Result<void> kept;
     for (const OwnFile &file : *own) {
         if (auto put = PutBack(file); !put) kept = put;
     }
     if (!done) return done;
-    if (auto locked = lock_.Take(); !locked) return locked;
+    if (!locked) return locked;
     return kept;
 }
 
