@@ -262,7 +262,9 @@ class Cluster:
         self.network = network
         self.auth, self.ssl = auth, ssl
         self.database = "postgres"  # of sessions that name none
-        self.options = options  # of every create postgres
+        # Of every create postgres. A server that is tuned to this machine makes itself tables of a hundred megabytes at each
+        # start, and there are several.
+        self.options = ("--no-tune", *options)
         self.programs, self.witnesses = {}, []
         self.client = self.new_host("app")
         self.monitor = Program(self, "monitor", self.new_host("monitor"))

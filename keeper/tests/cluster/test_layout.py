@@ -1,11 +1,12 @@
 """Data around PGDATA: mount points, tablespaces and WAL elsewhere, linked and foreign configuration. On real mounts."""
 import os
 import shutil
+import signal
 import subprocess
 
 import pytest
 
-from faults import is_alive
+from faults import is_alive, signal_all
 from harness import BINDIR, IS_ROOT, Host, wait_for
 
 
@@ -63,13 +64,16 @@ def copied_anew(cluster, a, b):
 def switched_over_and_rewound(cluster, a, b):
     """b becomes the primary by the death of a, which has written something of its own, and is not copied for that."""
     witness = cluster.witness()
-    copies = a.log.read_text().count("Copying node")
+    copies, rewinds = (a.log.read_text().count(words) for words in ("Copying node", "Rewinding to"))
+    signal_all([int(a.sql("SELECT pid FROM pg_stat_replication"))], signal.SIGSTOP)  # b does not get this
+    a.sql("SET synchronous_commit = local; CREATE TABLE of_a AS SELECT generate_series(1, 1000)")
     a.kill()
     cluster.wait_states(**{b.name: "wait_primary"})
     a.start()
     cluster.wait_states(**{b.name: "primary", a.name: "secondary"}, timeout=90)
     cluster.wait_promotable()
     assert a.log.read_text().count("Copying node") == copies, "data were copied"
+    assert a.log.read_text().count("Rewinding to") == rewinds + 1
     witness.verify()
 
 

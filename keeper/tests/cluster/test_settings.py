@@ -229,6 +229,7 @@ def test_a_primary_that_uses_more_is_followed_and_replaced(cluster):
 
 def test_a_new_server_is_tuned_and_the_administrator_wins(cluster):
     cluster.create_monitor()
+    cluster.options = ()
     a = cluster.create_node("a")
     cluster.wait_states(a="single")
     a.wait_up()
