@@ -222,32 +222,24 @@ Result<void> RealStepEffects::RecoverInSingleUserMode() {
     return lock_.Take();  // the server has removed it
 }
 
-/// A primary that waits for its grant, starts, or has no session left will let us in soon: no
-/// reason to copy. The programs speak English here, and what a server says of itself too.
-bool IsRefusedForNow(const core::Problem &problem) {
-    const std::string &said = problem.detail;
-    const auto has = [&said](const char *text) { return said.find(text) != std::string::npos; };
-    if (!has("connection to server")) return false;
-    return has("this node is fenced") || has("Connection refused") || has("timeout expired") ||
-           has("starting up") || has("shutting down") || has("too many clients") ||
-           has("connection slots are reserved");
-}
-
 // It replaces the configuration of this node by that of the source, and removes postmaster.pid,
 // with all that a base backup leaves out, when the files are in place.
 Result<void> RealStepEffects::RunPgRewind(const core::Peer &upstream) {
     auto own = TakeConfiguration(context_.paths.pgdata);
     if (!own) return Pass(own);
     CopyProgress progress(context_.progress);
+    bool has_connected = false;
     auto done = RunCopying(
         {context_.install.Tool("pg_rewind"), "--target-pgdata", context_.paths.pgdata,
          "--source-server", UpstreamConninfo(context_, upstream, session_.value().Database()),
          "--no-ensure-shutdown", "--progress"},
-        [this, &progress](std::string_view line) {
+        [this, &progress, &has_connected](std::string_view line) {
+            has_connected = has_connected || line.find("connected to server") != line.npos;
             progress.Take(line);
             (void)lock_.Take();  // asked for again below
         });
-    if (!done && IsRefusedForNow(done.error())) done.error().code = ProblemCode::kBadState;
+    // Our own session was let in the same way just before: a refusal now does not last.
+    if (!done && !has_connected) done.error().code = ProblemCode::kBadState;
     auto locked = lock_.Take();
     // Also after a failure: the copy that follows takes them from here.
     core::Result<void> kept;
