@@ -195,6 +195,22 @@ TEST(WayBack, ACandidateThatDoesNotComeUpIsPassedOver) {
     EXPECT_EQ(GoalAfter(view, kC), kPreparePromotion);
 }
 
+/// The monitor is from a backup that was made while c was new.
+TEST(WayBack, ANodeThatTheMonitorTakesForNewFollowsFromWhereItIs) {
+    for (const NodeState state :
+         {kWaitStandby, kCatchingup, kSecondary, kReportLsn, kJoinSecondary, kDemoted}) {
+        GroupView view = Steady(3);
+        NodeView &c = *view.Find(kC);
+        c.goal = kWaitStandby;
+        c.reported = c.report.state = state;
+        // One that streams has caught up at once.
+        EXPECT_EQ(GoalAfter(view, kC), state == kSecondary ? kSecondary : kCatchingup)
+            << ToString(state);
+        c.reported = c.report.state = kMaintenance;
+        EXPECT_EQ(GoalAfter(view, kC), kMaintenance) << "it rests by an order";
+    }
+}
+
 /// b was the primary and rests; the operator has ended that, and the primary is gone.
 NodeView RestedPrimary() {
     NodeView b = MakeNode(kB, kMaintenance);
