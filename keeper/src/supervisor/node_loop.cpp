@@ -94,6 +94,11 @@ void NodeLoop::BecomeKeeper() {
     // Only a promotion, or somebody's hand, takes it away.
     if (!server_.IsRunning() && files_.KeepRole(record_.state) && !record_.has_own_writes) {
         record_.has_own_writes = has_own_writes_ = true;
+        // As the worker does: who followed compares its data before it follows again, and until
+        // then it can say in an election what it has.
+        const bool follows = record_.state == core::NodeState::kSecondary ||
+                             record_.state == core::NodeState::kCatchingup;
+        if (follows) record_.state = core::NodeState::kDemoted;
         (void)Save();  // as long as this process lives it knows
         log_.Warn("standby.signal was missing: PostgreSQL may have been out of recovery");
     }

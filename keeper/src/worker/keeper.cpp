@@ -230,22 +230,6 @@ bool Keeper::AcceptReply(const core::Reply &reply) {
     return SaveRecord(next);
 }
 
-/// A promotion that is on record is not undone: from now on something may be acknowledged.
-bool Keeper::BeginsToPromote(const core::NodeRecord &record) const {
-    return core::IsWritable(record.goal) && core::IsStandby(record.state) &&
-           record.promotion_term != record.term && ports_.server.IsConsistent();
-}
-
-/// False as long as the promotion is not on record.
-bool Keeper::NotePromotion() {
-    if (BeginsToPromote(*record_)) {
-        core::NodeRecord next = *record_;
-        next.promotion_term = next.term;
-        if (!SaveRecord(next)) return false;
-    }
-    return !core::IsStandby(record_->state) || record_->promotion_term == record_->term;
-}
-
 /// The monitor gives no grant to a primary that came back with less than its standbys have.
 void Keeper::AdmitStandbys(const ServerFacts &facts) {
     if (ports_.gate.AdmitsStandbys()) return;

@@ -214,6 +214,22 @@ void Keeper::LeaveEvent() {
     if (!left) ports_.log.Warning(left.error().message);
 }
 
+/// A promotion that is on record is not undone: from now on something may be acknowledged.
+bool Keeper::BeginsToPromote(const core::NodeRecord &record) const {
+    return core::IsWritable(record.goal) && core::IsStandby(record.state) &&
+           record.promotion_term != record.term && ports_.server.IsConsistent();
+}
+
+/// False as long as the promotion is not on record.
+bool Keeper::NotePromotion() {
+    if (BeginsToPromote(*record_)) {
+        core::NodeRecord next = *record_;
+        next.promotion_term = next.term;
+        if (!SaveRecord(next)) return false;
+    }
+    return !core::IsStandby(record_->state) || record_->promotion_term == record_->term;
+}
+
 /// False when it could not be made durable.
 bool Keeper::NoteOwnWrites() {
     core::NodeRecord next = *record_;

@@ -137,6 +137,25 @@ TEST(Stranger, OneThatWroteOnAStandbysDataMakesItCompare) {
     EXPECT_EQ(bench.world.step, core::Step::kRejoin);
 }
 
+// Its server left recovery and ended before the worker had seen it: without a primary to compare
+// with, an election may wait for what it holds.
+TEST(Start, AFollowerThatMayHaveWrittenSaysSoAsADemotedNode) {
+    for (const NodeState state : {NodeState::kSecondary, NodeState::kCatchingup}) {
+        Bench bench;
+        bench.world.disk.state = state;
+        bench.world.is_signal_missing = true;
+        bench.Begin();
+        EXPECT_EQ(bench.world.sent.back().report.state, NodeState::kDemoted);
+        EXPECT_EQ(bench.world.disk.state, NodeState::kDemoted) << "also after another crash";
+        EXPECT_TRUE(bench.world.disk.has_own_writes);
+    }
+    Bench bench;
+    bench.world.disk.state = NodeState::kPreparePromotion;
+    bench.world.is_signal_missing = true;
+    bench.Begin();
+    EXPECT_EQ(bench.world.disk.state, NodeState::kPreparePromotion) << "it is elected again";
+}
+
 TEST(Adoption, AServerOfAStateThatMustNotRunIsStopped) {
     Bench bench;
     bench.world.disk.state = NodeState::kDemoted;
