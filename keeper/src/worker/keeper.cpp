@@ -184,6 +184,7 @@ void Keeper::TakeAnswer() {
     // One that has forgotten what we know is as good as one that is silent.
     if (!AcceptReply(*reply)) return;
     answered_at_ = now_;
+    ++answers_;
     if (std::exchange(event_is_sent_, false)) event_.clear();
     is_resuming_ = false;
     streamed_.clear();
@@ -478,6 +479,7 @@ void Keeper::Iterate() {
         ports_.server.StopImmediately();
     }
     NoteDamage(facts);
+    PublishStatus(facts);
     MaybeReport(facts);
     ChooseWake(facts);
 }
