@@ -10,9 +10,22 @@ using core::json::ObjectReader;
 
 // Numbers that PostgreSQL has no JSON type for are texts there (pg_lsn), and states are labels.
 const char *const kClusterViewSql = R"(
-SELECT pg_catalog.length(pg_catalog.set_config('pgaf_view.document', pg_catalog.json_build_object(
+WITH event AS NOT MATERIALIZED (
+  SELECT e.eventid AS id, e.formationid, e.reportedstate AS reported, e.goalstate AS goal,
+    pg_catalog.json_build_object('id', e.eventid, 'time', pg_catalog.to_char(
+        e.eventtime AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+      'formation', e.formationid, 'group', e.groupid, 'node', e.nodeid, 'name', e.nodename,
+      'reported', e.reportedstate, 'goal', e.goalstate, 'timeline', e.reportedtli,
+      'lsn', e.reportedlsn, 'rule', coalesce(e.rule, ''),
+      'description', coalesce(e.description, '')) AS event
+  FROM pgautofailover.event e
+  WHERE $1 IN ('', e.formationid)
+    AND e.eventid > (SELECT pg_catalog.max(eventid) FROM pgautofailover.event) - 20000)
+SELECT pg_catalog.length(pg_catalog.set_config('pgaf_view.document',
+pg_catalog.json_build_object(
   'formations', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
-      'name', f.formationid, 'number_sync_standbys', f.number_sync_standbys) ORDER BY f.formationid), '[]')
+      'name', f.formationid, 'number_sync_standbys', f.number_sync_standbys)
+      ORDER BY f.formationid), '[]')
     FROM pgautofailover.formation f WHERE $1 IN ('', f.formationid)),
   'groups', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
       'formation', g.formationid, 'group', g.groupid, 'term', g.term,
@@ -22,7 +35,8 @@ SELECT pg_catalog.length(pg_catalog.set_config('pgaf_view.document', pg_catalog.
       'primary', coalesce(s.primary_node_id, 0), 'candidate', coalesce(s.candidate_node_id, 0),
       'can_fail_over', coalesce(s.can_fail_over, false), 'reason', coalesce(s.reason, ''))
       ORDER BY g.formationid, g.groupid), '[]')
-    FROM (SELECT formationid FROM pgautofailover.formation WHERE $1 IN ('', formationid) ORDER BY formationid) f,
+    FROM (SELECT formationid FROM pgautofailover.formation
+          WHERE $1 IN ('', formationid) ORDER BY formationid) f,
       LATERAL pgautofailover.failover_status(f.formationid) s
       JOIN pgautofailover.group_state g ON g.groupid = s.group_id
     WHERE g.formationid = f.formationid),
@@ -31,37 +45,29 @@ SELECT pg_catalog.length(pg_catalog.set_config('pgaf_view.document', pg_catalog.
       'formation', n.formationid, 'group', n.groupid,
       'reported', n.reportedstate, 'goal', n.goalstate, 'health', n.health,
       'candidate_priority', n.candidatepriority, 'replication_quorum', n.replicationquorum,
-      'has_report', f.report_time IS NOT NULL, 'is_running', coalesce(f.pg_is_running, n.reportedpgisrunning),
+      'has_report', f.report_time IS NOT NULL,
+      'is_running', coalesce(f.pg_is_running, n.reportedpgisrunning),
       'timeline', CASE WHEN f.tli > 0 THEN f.tli ELSE n.reportedtli END,
       'lsn', coalesce(f.lsn, n.reportedlsn), 'replay_lsn', coalesce(l.replay_lsn::text, ''),
       'replay_paused', coalesce(l.replay_paused, false), 'stall', coalesce(l.stalled_ms, 0),
-      'cancelled_waits', coalesce(l.cancelled_waits, 0), 'unconfirmed_waits', coalesce(l.unconfirmed_waits, 0),
+      'cancelled_waits', coalesce(l.cancelled_waits, 0),
+      'unconfirmed_waits', coalesce(l.unconfirmed_waits, 0),
       'report_age', greatest(0, extract(epoch FROM pg_catalog.clock_timestamp() -
         coalesce(f.report_time, n.reporttime)) * 1000)::bigint,
-      'has_lease_limit', f.lease_left_ms IS NOT NULL, 'lease_left', coalesce(f.lease_left_ms, 0),
+      'has_lease_limit', f.lease_left_ms IS NOT NULL,
+      'lease_left', coalesce(f.lease_left_ms, 0),
       'session', coalesce(f.session, 'none'), 'probe', coalesce(f.probe, 'unknown'))
       ORDER BY n.formationid, n.groupid, n.nodeid), '[]')
     FROM pgautofailover.node n
       LEFT JOIN pgautofailover.node_facts() f ON f.node_id = n.nodeid
       LEFT JOIN pgautofailover.node_lag() l ON l.node_id = n.nodeid
     WHERE $1 IN ('', n.formationid)),
-  'events', (SELECT coalesce(pg_catalog.json_agg(e.event ORDER BY e.eventid), '[]') FROM (
-    SELECT e.eventid, pg_catalog.json_build_object('id', e.eventid,
-      'time', pg_catalog.to_char(e.eventtime AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-      'formation', e.formationid, 'group', e.groupid, 'node', e.nodeid, 'name', e.nodename,
-      'reported', e.reportedstate, 'goal', e.goalstate, 'timeline', e.reportedtli, 'lsn', e.reportedlsn,
-      'rule', coalesce(e.rule, ''), 'description', coalesce(e.description, '')) AS event
-    FROM pgautofailover.event e WHERE $1 IN ('', e.formationid)
-    ORDER BY e.eventid DESC LIMIT $2::int) e),
-  'promotions', (SELECT coalesce(pg_catalog.json_agg(e.event ORDER BY e.eventid), '[]') FROM (
-    SELECT e.eventid, pg_catalog.json_build_object('id', e.eventid,
-      'time', pg_catalog.to_char(e.eventtime AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-      'formation', e.formationid, 'group', e.groupid, 'node', e.nodeid, 'name', e.nodename,
-      'reported', e.reportedstate, 'goal', e.goalstate, 'timeline', e.reportedtli, 'lsn', e.reportedlsn,
-      'rule', coalesce(e.rule, ''), 'description', coalesce(e.description, '')) AS event
-    FROM pgautofailover.event e WHERE $1 IN ('', e.formationid)
-      AND e.reportedstate IN ('prepare_promotion', 'stop_replication') AND e.goalstate = 'wait_primary'
-    ORDER BY e.eventid DESC LIMIT 100) e),
+  'events', (SELECT coalesce(pg_catalog.json_agg(e.event ORDER BY e.id), '[]')
+    FROM (SELECT id, event FROM event ORDER BY id DESC LIMIT $2::int) e),
+  'promotions', (SELECT coalesce(pg_catalog.json_agg(e.event ORDER BY e.id), '[]')
+    FROM (SELECT id, event FROM event
+      WHERE reported IN ('prepare_promotion', 'stop_replication') AND goal = 'wait_primary'
+      ORDER BY id DESC LIMIT 100) e),
   'events_end', (SELECT coalesce(pg_catalog.max(eventid), 0) FROM pgautofailover.event)
 )::text, false)))";
 
