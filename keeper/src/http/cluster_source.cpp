@@ -15,6 +15,9 @@ using core::Milliseconds;
 /// A session that nobody has needed for so long is closed.
 constexpr std::chrono::seconds kIdle{10};
 
+/// Between the beginnings of two fetches.
+constexpr Milliseconds kPause{1000};
+
 /// No wait without an end: not for a name, a silent network, or a lock.
 const io::ConnOptions kLimits{{"connect_timeout", "2"},  {"tcp_user_timeout", "4000"},
                               {"keepalives_idle", "2"},  {"keepalives_interval", "1"},
@@ -45,6 +48,8 @@ struct ClusterSource::Shared {
     std::mutex mutex;
     std::condition_variable changed;
     bool is_wanted = false;
+    bool is_running = false;
+    core::BootTime begun_at;
     bool is_ending = false;
     std::function<void()> on_done;
     std::shared_ptr<const view::ClusterView> latest;
@@ -63,11 +68,16 @@ ClusterSource::~ClusterSource() {
     shared_->changed.notify_all();
 }
 
-void ClusterSource::Fetch(std::function<void()> on_done) {
+bool ClusterSource::Fetch(std::function<void()> on_done) {
     const std::lock_guard lock(shared_->mutex);
+    const bool is_under_way = shared_->is_wanted || shared_->is_running;
+    const bool was_ever = shared_->begun_at.ns != 0;
+    if (!is_under_way && was_ever && io::BootNow() - shared_->begun_at < kPause) return false;
     shared_->on_done = std::move(on_done);
+    if (is_under_way) return true;
     shared_->is_wanted = true;
     shared_->changed.notify_all();
+    return true;
 }
 
 void ClusterSource::Forget() {
@@ -90,8 +100,9 @@ void ClusterSource::Work(const std::shared_ptr<Shared> &shared) {
         if (!is_wanted) client.reset();
         if (!is_wanted || shared->is_ending) continue;
         shared->is_wanted = false;
+        shared->is_running = true;
+        const core::BootTime at = shared->begun_at = io::BootNow();
         lock.unlock();
-        const core::BootTime at = io::BootNow();
         core::Result<view::ClusterView> view = core::Fail(core::ProblemCode::kMonitor, "");
         // A session that has ended meanwhile is replaced once.
         for (int i = 0; i < 2 && !view; ++i) {
@@ -106,6 +117,7 @@ void ClusterSource::Work(const std::shared_ptr<Shared> &shared) {
             if (!was_open) break;
         }
         lock.lock();
+        shared->is_running = false;
         if (view) {
             shared->latest = std::make_shared<view::ClusterView>(std::move(*view));
             shared->latest_at = at;

@@ -27,8 +27,9 @@ class ClusterSource {
     ~ClusterSource();
 
     /// A fetch begins unless one runs. `on_done` is called in the thread when it has ended, well or
-    /// badly; the last one that was given counts.
-    void Fetch(std::function<void()> on_done);
+    /// badly; the last one that was given counts. False: the last one has just ended, and there is
+    /// no other so soon, whoever asks how often.
+    bool Fetch(std::function<void()> on_done);
     /// From now on nobody is called.
     void Forget();
     /// The last view that is not older than `limit`.

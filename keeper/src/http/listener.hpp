@@ -16,6 +16,7 @@ struct ListenerOptions {
     Endpoint endpoint;
     std::string certificate;  ///< PEM; empty: without TLS
     std::string key;
+    friend bool operator==(const ListenerOptions &, const ListenerOptions &) = default;
 };
 
 /// Answers over HTTP in a thread of its own, which waits for nothing but the network. An address

@@ -53,10 +53,16 @@ struct SocketAddress {
     bool is_dual = false;
 };
 
+bool HasIpv6() {
+    const io::UniqueFd fd(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    return fd.IsOpen();
+}
+
 SocketAddress AddressOf(const Endpoint &endpoint) {
     SocketAddress address;
     const auto port = htons(static_cast<std::uint16_t>(endpoint.port));
-    address.is_dual = endpoint.address == "*";
+    const bool is_any = endpoint.address == "*";
+    address.is_dual = is_any && HasIpv6();
     address.is_v6 = address.is_dual || endpoint.address.find(':') != std::string::npos;
     if (address.is_v6) {
         auto *const v6 = reinterpret_cast<sockaddr_in6 *>(&address.storage);
@@ -68,7 +74,7 @@ SocketAddress AddressOf(const Endpoint &endpoint) {
         auto *const v4 = reinterpret_cast<sockaddr_in *>(&address.storage);
         v4->sin_family = AF_INET;
         v4->sin_port = port;
-        (void)::inet_pton(AF_INET, endpoint.address.c_str(), &v4->sin_addr);
+        if (!is_any) (void)::inet_pton(AF_INET, endpoint.address.c_str(), &v4->sin_addr);
     }
     return address;
 }
@@ -226,11 +232,14 @@ MHD_Result Listener::Server::Wait(MHD_Connection *connection, Exchange &exchange
     waiting_.push_back({connection, entry, io::BootNow() + kViewWait});
     if (entry != nullptr) entry->is_waiting = true;
     MHD_suspend_connection(connection);
-    cluster_.Fetch([this] {
+    return MHD_YES;
+}
+
+bool Listener::Server::BeginFetch() {
+    return cluster_.Fetch([this] {
         has_news_ = true;
         (void)::eventfd_write(event_.Get(), 1);
     });
-    return MHD_YES;
 }
 
 MHD_Result Listener::Server::Handle(MHD_Connection *connection, const char *method,
@@ -257,7 +266,8 @@ MHD_Result Listener::Server::Handle(MHD_Connection *connection, const char *meth
     std::shared_ptr<const view::ClusterView> cluster;
     if (view::NeedsCluster(*request, local.identity)) {
         cluster = cluster_.Latest(exchange.has_waited ? kViewOld : kViewYoung);
-        if (!cluster && !exchange.has_waited) return Wait(connection, exchange);
+        if (!cluster && !exchange.has_waited && BeginFetch()) return Wait(connection, exchange);
+        if (!cluster) cluster = cluster_.Latest(kViewOld);
     }
     return Queue(connection, view::AnswerTo(*request, local, cluster.get()), kind);
 }

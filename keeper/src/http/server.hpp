@@ -54,6 +54,7 @@ class Listener::Server {
     void CloseSlow();
     MHD_Result Handle(MHD_Connection *connection, const char *method, Exchange &exchange,
                       std::size_t &upload);
+    bool BeginFetch();
     MHD_Result Wait(MHD_Connection *connection, Exchange &exchange);
     static MHD_Result Queue(MHD_Connection *connection, const view::Answer &answer,
                             view::Method method);

@@ -35,7 +35,68 @@ std::string ReadCertificate(const Config &config) {
     return {};
 }
 
+/// All that it depends on: with the same nothing is touched, and no check of a load balancer fails.
+struct Wanted {
+    http::ListenerOptions listener{};
+    view::Identity identity{};
+    std::string monitor{};
+    friend bool operator==(const Wanted &, const Wanted &) = default;
+};
+
+std::optional<Wanted> WantedBy(const Config &config) {
+    if (http::IsOff(config.http_listen)) return std::nullopt;
+    auto endpoint = http::ParseEndpoint(config.http_listen);
+    if (!endpoint) {
+        io::LogProblem(spdlog::level::err, endpoint.error());
+        return std::nullopt;
+    }
+    const std::string certificate = ReadCertificate(config);
+    Wanted wanted;
+    wanted.listener.endpoint = *endpoint;
+    if (config.http_tls) {
+        auto key = io::ReadFile(config.ssl_key_file);
+        if (!key) io::LogProblem(spdlog::level::err, key.error());
+        if (!key || certificate.empty()) return std::nullopt;
+        wanted.listener.certificate = certificate;
+        wanted.listener.key = *key;
+    }
+    const bool is_monitor = config.IsMonitor();
+    wanted.identity = {.is_monitor = is_monitor,
+                       .name = is_monitor ? "monitor" : config.name,
+                       .formation = is_monitor ? "" : config.formation,
+                       .group = config.group,
+                       .version = std::string(kVersion),
+                       .certificate_expires_at = ExpiryOf(certificate)};
+    if (!is_monitor) wanted.monitor = MonitorConninfo(config);
+    return wanted;
+}
+
 }  // namespace
+
+/// What lives while the port is open. The listener goes first: its thread uses the others.
+struct HttpService::Running {
+    Running(Wanted what, const Config &config, const Paths &paths)
+        : wanted(std::move(what)),
+          status(paths.heartbeat),
+          cluster({.conninfo = [config] { return OwnConninfo(config); },
+                   .formation = wanted.identity.formation}) {}
+    Wanted wanted;
+    http::StatusSource status;
+    http::ClusterSource cluster;
+    std::unique_ptr<http::Listener> listener;
+};
+
+HttpService::HttpService(const Config &config, Paths paths) : paths_(std::move(paths)) {
+    loop_beat_ns_ = io::BootNow().ns;
+    Apply(config);
+}
+
+HttpService::~HttpService() = default;
+
+void HttpService::OnTurn(core::BootTime now, bool is_stopping) {
+    loop_beat_ns_.store(now.ns, std::memory_order_relaxed);
+    is_stopping_.store(is_stopping, std::memory_order_relaxed);
+}
 
 std::int64_t ExpiryOf(const std::string &certificate) {
     const std::unique_ptr<BIO, decltype(&BIO_free)> text(
@@ -47,68 +108,23 @@ std::int64_t ExpiryOf(const std::string &certificate) {
     return ::timegm(&expiry);
 }
 
-/// What lives while the port is open. The listener goes first: its thread uses the others.
-struct HttpService::Running {
-    Running(const Config &config, const Paths &paths)
-        : status(paths.heartbeat),
-          cluster({.conninfo = [config] { return OwnConninfo(config); },
-                   .formation = config.IsMonitor() ? "" : config.formation}) {}
-    view::Identity identity;
-    http::StatusSource status;
-    http::ClusterSource cluster;
-    std::unique_ptr<http::Listener> listener;
-};
-
-HttpService::HttpService(Config config, Paths paths)
-    : config_(std::move(config)), paths_(std::move(paths)) {
-    loop_beat_ns_ = io::BootNow().ns;
-    Start(config_);
-}
-
-HttpService::~HttpService() = default;
-
-void HttpService::OnTurn(core::BootTime now, bool is_stopping) {
-    loop_beat_ns_.store(now.ns, std::memory_order_relaxed);
-    is_stopping_.store(is_stopping, std::memory_order_relaxed);
-}
-
-void HttpService::Start(const Config &config) {
-    if (http::IsOff(config.http_listen)) return;
-    auto endpoint = http::ParseEndpoint(config.http_listen);
-    if (!endpoint) return io::LogProblem(spdlog::level::err, endpoint.error());
-    const std::string certificate = ReadCertificate(config);
-    http::ListenerOptions options{.endpoint = *endpoint, .certificate = {}, .key = {}};
-    if (config.http_tls) {
-        auto key = io::ReadFile(config.ssl_key_file);
-        if (!key) return io::LogProblem(spdlog::level::err, key.error());
-        if (certificate.empty()) return;
-        options.certificate = certificate;
-        options.key = *key;
-    }
-    auto running = std::make_unique<Running>(config, paths_);
-    running->identity = {.is_monitor = config.IsMonitor(),
-                         .name = config.IsMonitor() ? "monitor" : config.name,
-                         .formation = config.IsMonitor() ? "" : config.formation,
-                         .group = config.group,
-                         .version = std::string(kVersion),
-                         .certificate_expires_at = ExpiryOf(certificate)};
+void HttpService::Apply(const Config &config) {
+    auto wanted = WantedBy(config);
+    if (wanted && running_ && *wanted == running_->wanted) return;
+    running_.reset();
+    if (!wanted) return;
+    auto running = std::make_unique<Running>(std::move(*wanted), config, paths_);
     const auto look = [this, here = running.get()](view::LocalView &local) {
-        local.identity = here->identity;
-        if (!here->identity.is_monitor) here->status.Read(local);
+        local.identity = here->wanted.identity;
+        if (!local.identity.is_monitor) here->status.Read(local);
         // After the page was read: what it says must still hold now.
         local.now = io::BootNow();
         local.loop_beat = {loop_beat_ns_.load(std::memory_order_relaxed)};
         local.is_stopping = is_stopping_.load(std::memory_order_relaxed);
     };
     running->listener =
-        std::make_unique<http::Listener>(std::move(options), look, running->cluster);
+        std::make_unique<http::Listener>(running->wanted.listener, look, running->cluster);
     running_ = std::move(running);
-}
-
-void HttpService::Apply(const Config &config) {
-    running_.reset();
-    config_ = config;
-    Start(config_);
 }
 
 }  // namespace pgaf::node

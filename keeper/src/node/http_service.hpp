@@ -14,7 +14,7 @@ namespace pgaf::node {
 /// The HTTP port of this node or monitor, as the configuration wants it: off unless asked for.
 class HttpService {
  public:
-    HttpService(Config config, Paths paths);
+    HttpService(const Config &config, Paths paths);
     HttpService(const HttpService &) = delete;
     HttpService &operator=(const HttpService &) = delete;
     ~HttpService();
@@ -25,9 +25,6 @@ class HttpService {
 
  private:
     struct Running;
-    void Start(const Config &config);
-
-    Config config_;
     Paths paths_;
     std::atomic<std::int64_t> loop_beat_ns_ = 0;
     std::atomic<bool> is_stopping_ = false;

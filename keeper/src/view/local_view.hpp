@@ -20,6 +20,7 @@ struct Identity {
     int group = 0;
     std::string version{};                    ///< of pg_autoctl
     std::int64_t certificate_expires_at = 0;  ///< Unix seconds; 0: there is none
+    friend bool operator==(const Identity &, const Identity &) = default;
 };
 
 struct LocalView {

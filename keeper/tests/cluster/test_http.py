@@ -364,3 +364,10 @@ def test_a_reload_switches_it_off_and_on_and_to_tls(served):
     primary.autoctl("config", "set", "http.tls", "false")
     wait_for(lambda: served.code(name, "/primary") == 200, 10, "it is plain again")
     assert primary.postmaster() == before
+    # The port is pg_autoctl's alone: no server that it leaves behind holds it.
+    primary.process.kill()
+    primary.process.wait(10)
+    assert served.code(name, "/primary") == 0
+    primary.start()
+    wait_for(lambda: served.code(name, "/primary") == 200, 10, "it is there again")
+    assert primary.postmaster() == before
