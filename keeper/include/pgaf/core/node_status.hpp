@@ -64,6 +64,8 @@ struct StatusPage {
 
 /// Where the page begins in the heartbeat file; before it is what ReadHeartbeat reads.
 inline constexpr std::size_t kStatusOffset = 64;
+/// Grows with every change of what a page means: a server that runs may be of an older build.
+inline constexpr std::uint64_t kStatusFormat = 1;
 static_assert(kStatusOffset + sizeof(StatusPage) <= 4096);
 
 /// FNV-1a over sequence and status: also a page of zeros, and one of another build, fail.
@@ -71,7 +73,7 @@ inline std::uint64_t ChecksumOf(const StatusPage &page) {
     std::array<unsigned char, sizeof page.sequence + sizeof page.status> bytes{};
     std::memcpy(bytes.data(), &page.sequence, sizeof page.sequence);
     std::memcpy(bytes.data() + sizeof page.sequence, &page.status, sizeof page.status);
-    std::uint64_t hash = 0xcbf29ce484222325 ^ sizeof(StatusPage);
+    std::uint64_t hash = 0xcbf29ce484222325 ^ sizeof(StatusPage) ^ (kStatusFormat << 32);
     for (const unsigned char byte : bytes)
         hash = (hash ^ byte) * 0x100000001b3;
     return hash;
