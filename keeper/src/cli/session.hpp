@@ -125,5 +125,6 @@ void AddDropFormation(CLI::App &drop, Session &session);
 void AddGetSet(CLI::App &app, Session &session);
 void AddAzure(CLI::App &app, Session &session);
 void AddVersion(CLI::App &app, Session &session);
+void AddWhy(CLI::App &app, Session &session);
 
 }  // namespace pgaf::cli

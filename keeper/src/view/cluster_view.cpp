@@ -16,7 +16,7 @@ WITH event AS NOT MATERIALIZED (
         e.eventtime AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
       'formation', e.formationid, 'group', e.groupid, 'node', e.nodeid, 'name', e.nodename,
       'reported', e.reportedstate, 'goal', e.goalstate, 'timeline', e.reportedtli,
-      'lsn', e.reportedlsn, 'rule', coalesce(e.rule, ''),
+      'lsn', e.reportedlsn, 'rule', coalesce(e.rule, ''), 'reason', coalesce(e.reason, ''),
       'description', coalesce(e.description, '')) AS event
   FROM pgautofailover.event e
   WHERE $1 IN ('', e.formationid)
@@ -181,6 +181,7 @@ void ReadEvent(ObjectReader &reader, EventRow &row) {
     reader.Get("timeline", row.timeline);
     reader.Get("lsn", row.lsn);
     reader.Get("rule", row.rule);
+    reader.Get("reason", row.reason);
     reader.Get("description", row.description);
 }
 

@@ -72,7 +72,8 @@ struct EventRow {
     core::NodeState goal = core::NodeState::kUnknown;
     int timeline = 0;
     core::Lsn lsn;
-    std::string rule;  ///< empty: no rule
+    std::string rule;    ///< empty: no rule
+    std::string reason;  ///< of the rule
     std::string description;
 };
 

@@ -106,6 +106,18 @@ def test_codes_of_primary_standby_and_monitor(served):
             assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_why_says_that_all_is_well_and_what_a_death_would_mean(served):
+    primary, standby = served.primary()
+    wait_for(lambda: served.cluster.monitor.autoctl("why", check=False).returncode == 0, 10, "all is well")
+    said = standby.autoctl("why", "--name", standby.name).stdout
+    assert "state     secondary" in said and "(rule " in said and "it is a synchronous standby" in said, said
+    said = primary.autoctl("why", "--if", primary.name).stdout
+    assert f'"{standby.name}" would take over' in said and "none that was acknowledged would be lost" in said, said
+    done = primary.autoctl("why", "--if", standby.name, "--json", check=False)
+    assert done.returncode == 3 and "without any standby" in json.loads(done.stdout)["nodes"][0]["text"], done.stdout
+    assert primary.autoctl("why", "--name", "nobody", check=False).returncode == 1
+
+
 def test_the_lag_of_a_standby_counts(served):
     primary, standby = served.primary()
     standby.sql("SELECT pg_wal_replay_pause()")

@@ -109,6 +109,7 @@ inline ClusterView Cluster() {
                         .timeline = 2,
                         .lsn = {0x3000},
                         .rule = "promote",
+                        .reason = "the primary is gone",
                         .description = {}}};
     view.events_end = 40;
     return view;
