@@ -122,6 +122,8 @@ TEST(WayBack, APromotionStandsWhereItsWinnerMayHaveAcknowledgedOrAnybodyLacksSom
                   [](GroupView &v) {
                       v.Find(kB)->reported = v.Find(kB)->report.state = kWaitPrimary;
                   }},
+             Case{"it has begun to promote itself",
+                  [](GroupView &v) { v.Find(kB)->report.promotion_term = v.term; }},
              Case{"it may have been one",
                   [](GroupView &v) { v.Find(kB)->reported = kWaitPrimary; }},
              Case{"it has an older disk",
@@ -161,6 +163,16 @@ TEST(WayBack, APromotionRemembersWhoWasThePrimary) {
     Apply(Decide(view), view);
     EXPECT_EQ(view.primary, kB);
     EXPECT_EQ(view.former, kA);
+}
+
+/// Its data are a copy that lacks WAL which nobody but the primary has.
+TEST(WayBack, AStandbyThatIsNotConsistentIsNotChosen) {
+    GroupView view = Steady();
+    KillPrimary(view);
+    view.Find(kB)->report.is_inconsistent = true;
+    EXPECT_EQ(GoalAfter(view, kB), kSecondary);
+    view.Find(kB)->report.is_inconsistent = false;
+    EXPECT_EQ(GoalAfter(view, kB), kPreparePromotion);
 }
 
 TEST(WayBack, ACandidateThatDoesNotComeUpIsPassedOver) {
