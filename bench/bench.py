@@ -22,6 +22,7 @@ from gate import bootstrap_median, measure_gate, measure_worker  # noqa: E402
 from harness import Cluster, wait_for  # noqa: E402
 import load  # noqa: E402
 from plain import PlainPair  # noqa: E402
+from port import measure_port  # noqa: E402
 
 # Throughput is compared with the data in memory: there the gate's share is largest, and the noise smallest.
 MEMORY = "/dev/shm" if pathlib.Path("/dev/shm").is_dir() else None
@@ -161,7 +162,7 @@ def measure_events(names, runs, floor):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=10)
-    parser.add_argument("what", nargs="*", help="plain, creation, gate, worker, or names of events (default: all)")
+    parser.add_argument("what", nargs="*", help="plain, creation, gate, worker, http, or names of events (default: all)")
     parser.add_argument("--load", help="sizes of a monitor's load, in groups, such as 10,100,1000; nothing else is run")
     parser.add_argument("--seconds", type=int, default=60, help="of each load")
     parser.add_argument("--failovers", action="store_true", help="a tenth of the groups switches over at once")
@@ -169,7 +170,7 @@ def main():
     if options.load:
         load.run([int(size) for size in options.load.split(",")], options.seconds, options.failovers)
         return
-    what = options.what or ["plain", "creation", *EVENTS, "gate", "worker"]
+    what = options.what or ["plain", "creation", *EVENTS, "gate", "worker", "http"]
     floor = None
     if "plain" in what:
         plain = measure_plain(options.runs)
@@ -183,6 +184,8 @@ def main():
         measure_events(events, options.runs, floor)
     if "gate" in what:
         measure_gate(ROOT / "build/bench/pgautofailover_keeper.so", seconds=12 * options.runs, directory=MEMORY)
+    if "http" in what:
+        measure_port()
     if "worker" in what:
         ratios, shares = measure_worker(options.runs, directory=MEMORY)
         low, median, high = bootstrap_median(ratios)

@@ -43,11 +43,12 @@ struct RawSlot {
 struct RawFacts {
     bool in_recovery;
     bool crash_recovery;
+    bool hot_standby;
     std::uint64_t startup_upstream = 0;
     bool startup_awaits_wal;
     bool replay_paused;
     TimeLineID flush_timeline, replay_timeline, received_timeline;
-    XLogRecPtr flush, replay, received, redo;
+    XLogRecPtr flush, replay, received, redo, sender_end;
     int sender_count;
     std::array<RawSender, kSendersMax> senders;
     int slot_count;
@@ -103,6 +104,7 @@ void ReadReceiver(RawFacts &raw) {
     raw.receiver_pid = WalRcv->pid;
     raw.receiver_state = WalRcv->walRcvState;
     raw.receipt_time = WalRcv->lastMsgReceiptTime;
+    raw.sender_end = WalRcv->latestWalEnd;
     raw.receiver_port = WalRcv->sender_port;
     strlcpy(raw.receiver_host, WalRcv->sender_host, sizeof raw.receiver_host);
     SpinLockRelease(&WalRcv->mutex);
@@ -124,6 +126,7 @@ bool StartupAwaitsWal() {
 void ReadUnsafe(RawFacts &raw) {
     raw.in_recovery = RecoveryInProgress();
     raw.crash_recovery = GetRecoveryState() == RECOVERY_STATE_CRASH;
+    raw.hot_standby = raw.in_recovery && HotStandbyActive();
     raw.flush = raw.in_recovery ? InvalidXLogRecPtr : pg::FlushPosition(&raw.flush_timeline);
     raw.redo = raw.in_recovery ? InvalidXLogRecPtr : GetRedoRecPtr();
     raw.replay = GetXLogReplayRecPtr(&raw.replay_timeline);
@@ -140,6 +143,7 @@ void ReadUnsafe(RawFacts &raw) {
 void SetPosition(const RawFacts &raw, ServerFacts &facts) {
     facts.in_recovery = raw.in_recovery;
     facts.is_crash_recovery = raw.in_recovery && raw.crash_recovery;
+    facts.is_hot_standby = raw.hot_standby;
     facts.slots_ready = !raw.in_recovery || raw.replay != InvalidXLogRecPtr;
     facts.replay_lsn = {raw.in_recovery ? raw.replay : InvalidXLogRecPtr};
     facts.redo_lsn = {raw.redo};
@@ -193,7 +197,8 @@ ReceiverState ToReceiver(const RawFacts &raw) {
             .received_lsn = {raw.received},
             .receipt_time = raw.receipt_time,
             .host = raw.receiver_host,
-            .port = raw.receiver_port};
+            .port = raw.receiver_port,
+            .sender_end = {raw.sender_end}};
 }
 
 /// Settings as this process has read them; the caller reloads on SIGHUP.

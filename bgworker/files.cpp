@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <sstream>
 #include <system_error>
 
 #include "pgaf/core/intake.hpp"
@@ -47,6 +49,19 @@ bool WriteAll(int fd, std::string_view text) {
         text.remove_prefix(static_cast<std::size_t>(written));
     }
     return true;
+}
+
+/// In clock ticks since the boot; 0 when it cannot be read. Source: proc(5), /proc/pid/stat.
+std::uint64_t StartOfProcess(int pid) {
+    constexpr int kFieldsAfterName = 20;  // from the state on, the start time is the 20th
+    const auto text = ReadFile("/proc/" + std::to_string(pid) + "/stat");
+    const std::size_t name_end = text ? text->rfind(')') : std::string::npos;
+    if (name_end == std::string::npos) return 0;
+    std::istringstream fields(text->substr(name_end + 1));
+    std::string field;
+    for (int i = 0; i < kFieldsAfterName; ++i)
+        fields >> field;
+    return std::strtoull(field.c_str(), nullptr, 10);
 }
 
 core::Result<void> SyncDirectoryOf(const std::string &path) {
@@ -119,7 +134,10 @@ std::int64_t FlockBaton::Instance() {
 }
 
 MappedHeartbeat::~MappedHeartbeat() {
-    if (page_ != nullptr) (void)::munmap(page_, kPageBytes);
+    if (page_ == nullptr) return;
+    // Nobody keeps it true any more. The next worker writes it anew.
+    NoteGate(worker::Fence::kClosed, {});
+    (void)::munmap(page_, kPageBytes);
 }
 
 bool MappedHeartbeat::Map() {
@@ -128,6 +146,7 @@ bool MappedHeartbeat::Map() {
     void *const raw = ::mmap(nullptr, kPageBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
     if (raw == MAP_FAILED) return false;
     page_ = static_cast<Page *>(raw);
+    server_start_ = StartOfProcess(::getppid());
     return true;
 }
 
@@ -142,6 +161,34 @@ void MappedHeartbeat::NoteStream(core::BootTime since, core::Lsn lsn, int timeli
     page_->lsn = lsn.value;
     page_->timeline = static_cast<std::uint32_t>(timeline);
     __atomic_store_n(&page_->no_stream_since_ns, since.ns, __ATOMIC_RELEASE);
+}
+
+void MappedHeartbeat::NoteStatus(const core::NodeStatus &status) {
+    if (page_ == nullptr) return;
+    status_.status = status;
+    status_.status.postmaster_pid = ::getppid();
+    status_.status.postmaster_start = server_start_;
+    Write(status_.sequence + 2);
+}
+
+void MappedHeartbeat::NoteGate(worker::Fence fence, core::BootTime deadline) {
+    if (page_ == nullptr || status_.sequence == 0) return;
+    status_.status.fence = static_cast<std::uint32_t>(fence);
+    status_.status.deadline = deadline;
+    Write(status_.sequence + 2);
+}
+
+/// A sequence lock with one writer: odd while the rest changes.
+void MappedHeartbeat::Write(std::uint64_t final_sequence) {
+    auto *const shared =
+        reinterpret_cast<core::StatusPage *>(reinterpret_cast<char *>(page_) + core::kStatusOffset);
+    status_.sequence = final_sequence;
+    status_.checksum = core::ChecksumOf(status_);
+    __atomic_store_n(&shared->sequence, final_sequence - 1, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    std::memcpy(&shared->checksum, &status_.checksum,
+                sizeof(core::StatusPage) - offsetof(core::StatusPage, checksum));
+    __atomic_store_n(&shared->sequence, final_sequence, __ATOMIC_RELEASE);
 }
 
 }  // namespace pgaf::keeper

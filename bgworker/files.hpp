@@ -53,9 +53,13 @@ class MappedHeartbeat final : public worker::Heartbeat {
     MappedHeartbeat &operator=(const MappedHeartbeat &) = delete;
     void Beat(core::BootTime now) override;
     void NoteStream(core::BootTime since, core::Lsn lsn, int timeline) override;
+    void NoteStatus(const core::NodeStatus &status) override;
+    /// Of the status that was noted last; without one nothing is shown.
+    void NoteGate(worker::Fence fence, core::BootTime deadline);
 
  private:
-    /// Layout shared with the supervisor: keeper/src/io/heartbeat.hpp.
+    void Write(std::uint64_t final_sequence);
+    /// Layout shared with the supervisor: keeper/src/node/heartbeat.hpp.
     struct Page {
         std::uint32_t pid;
         std::uint32_t timeline;
@@ -66,6 +70,8 @@ class MappedHeartbeat final : public worker::Heartbeat {
     bool Map();
     std::string path_;
     Page *page_ = nullptr;
+    core::StatusPage status_{};  ///< as it was written last
+    std::uint64_t server_start_ = 0;
 };
 
 }  // namespace pgaf::keeper

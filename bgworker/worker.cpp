@@ -45,12 +45,44 @@ class PgClock final : public worker::Clock {
     core::BootTime Now() override { return pg::BootNow(); }
 };
 
+/// The gate, and what others are shown of it: they must see it closed no later than it is, and open
+/// no earlier.
+class ShownGate final : public worker::Gate {
+ public:
+    explicit ShownGate(MappedHeartbeat &shown) : shown_(shown) {}
+    [[nodiscard]] core::BootTime Deadline() const override { return gate_.Deadline(); }
+    [[nodiscard]] worker::Fence CurrentFence() const override { return gate_.CurrentFence(); }
+    void SetDeadline(core::BootTime deadline) override {
+        if (deadline < gate_.Deadline()) shown_.NoteGate(gate_.CurrentFence(), deadline);
+        gate_.SetDeadline(deadline);
+        shown_.NoteGate(gate_.CurrentFence(), deadline);
+    }
+    void SetFence(worker::Fence fence) override {
+        if (fence != worker::Fence::kOpen) shown_.NoteGate(fence, gate_.Deadline());
+        gate_.SetFence(fence);
+        if (fence == worker::Fence::kOpen) shown_.NoteGate(fence, gate_.Deadline());
+    }
+    int CommittingCount() override { return gate_.CommittingCount(); }
+    void TerminateSyncWaiters() override { gate_.TerminateSyncWaiters(); }
+    void RepeatCancels() override { gate_.RepeatCancels(); }
+    [[nodiscard]] worker::WaitsLeft LeftWaiting() const override { return gate_.LeftWaiting(); }
+    void RequireSync(bool is_required) override { gate_.RequireSync(is_required); }
+    void AdmitStandbys() override { gate_.AdmitStandbys(); }
+    [[nodiscard]] bool AdmitsStandbys() const override { return gate_.AdmitsStandbys(); }
+    [[nodiscard]] std::uint32_t CheckpointsDone() const override { return gate_.CheckpointsDone(); }
+
+ private:
+    MappedHeartbeat &shown_;
+    gate::SharedGate gate_;
+};
+
 /// The worker's logic and the adapters that it lives on.
 class Node {
  public:
     explicit Node(const std::string &directory)
         : baton_(directory + "/baton"),
           heartbeat_(directory + "/heartbeat"),
+          gate_(heartbeat_),
           keeper_(directory, {.clock = clock_,
                               .gate = gate_,
                               .server = server_,
@@ -64,11 +96,11 @@ class Node {
 
  private:
     PgClock clock_;
-    gate::SharedGate gate_;
     PgServer server_;
     DiskFiles files_;
     FlockBaton baton_;
     MappedHeartbeat heartbeat_;
+    ShownGate gate_;
     MonitorLink link_;
     PgLog log_;
     worker::Keeper keeper_;

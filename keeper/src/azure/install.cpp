@@ -14,7 +14,8 @@ namespace {
 // What tools/install-deps.sh wants for building, without what only tests need.
 constexpr std::string_view kBuildPackages =
     "build-essential cmake pkg-config libpq-dev libcli11-dev libfmt-dev libspdlog-dev libuv1-dev "
-    "rapidjson-dev libsmartcols-dev libexpected-dev libcurl4-openssl-dev libssl-dev";
+    "rapidjson-dev libsmartcols-dev libexpected-dev libcurl4-openssl-dev libmicrohttpd-dev "
+    "libssl-dev";
 
 // A machine looks for updates by itself after its start, and apt waits for other locks only.
 constexpr const char *kRefresh =

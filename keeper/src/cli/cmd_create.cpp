@@ -33,6 +33,10 @@ void AddServerOptions(CLI::App &command, Session &session, CreateOptions &o) {
     auto *key = command.add_option("--server-key", o.server_key, "private key of this server");
     FromEnvironment(command, session, self_signed, "PG_AUTOCTL_SSL_SELF_SIGNED",
                     {no_ssl, ca, crl, certificate, key});
+    command.add_option("--http-listen", o.http_listen,
+                       "address and port for health checks and metrics, such as 127.0.0.1:8008; "
+                       "without it there is no HTTP");
+    command.add_flag("--http-tls", o.http_tls, "HTTPS, with the certificate of PostgreSQL");
     command.add_flag("-x,--run", o.run, "go on running afterwards");
 }
 

@@ -24,6 +24,8 @@ struct CreateOptions {
     std::string ssl_crl_file;
     std::string server_cert;
     std::string server_key;
+    std::string http_listen;
+    bool http_tls = false;
     bool run = false;
     // monitor
     std::string node_password;

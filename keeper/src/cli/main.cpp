@@ -42,6 +42,7 @@ void Build(CLI::App &app, Session &session) {
     AddRun(app, session);
     AddReinit(app, session);
     AddAzure(app, session);
+    AddWhy(app, session);
     AddVersion(app, session);
     CLI::App *help = AddCommand(app, session, "help", "print all commands");
     help->callback([&] {

@@ -114,6 +114,8 @@ void ApplyNames(const Session &session, const CreateOptions &o, node::Config &co
     if (o.port) config.port = *o.port;
     set(config.listen_addresses, o.listen);
     if (o.no_tune) config.tune = false;
+    set(config.http_listen, o.http_listen);
+    if (o.http_tls) config.http_tls = true;
     set(config.hostname, o.hostname);
     // Another monitor has another certificate.
     if (!session.monitor.empty() && session.monitor != config.monitor)

@@ -8,14 +8,14 @@
 
 #include "io/pg_client.hpp"
 #include "node/config.hpp"
+#include "node/version.hpp"
 
 /// What the families of commands share.
 namespace pgaf::cli {
 
-/// Exit statuses are part of the interface.
-/// Of the programs and of the extension: extension/pgautofailover.control.
-inline constexpr std::string_view kVersion = "3.2";
+using node::kVersion;
 
+/// Exit statuses are part of the interface.
 inline constexpr int kOk = 0;
 inline constexpr int kBadArguments = 1;
 inline constexpr int kBadConfig = 2;
@@ -125,5 +125,6 @@ void AddDropFormation(CLI::App &drop, Session &session);
 void AddGetSet(CLI::App &app, Session &session);
 void AddAzure(CLI::App &app, Session &session);
 void AddVersion(CLI::App &app, Session &session);
+void AddWhy(CLI::App &app, Session &session);
 
 }  // namespace pgaf::cli

@@ -47,6 +47,8 @@ struct Config {
     int candidate_priority = 50;
     bool replication_quorum = true;
     std::string channel_binding;  ///< of replication: require, prefer or disable; empty: see there
+    std::string http_listen{};    ///< address and port; empty: HTTP is off
+    bool http_tls = false;        ///< with the certificate of PostgreSQL
     std::string monitor_fingerprint;  ///< of its certificate; several while it changes
     /// Not in this file, but in one of its own: what only this node can know.
     std::string node_secret;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <sstream>
 
+#include "http/endpoint.hpp"
 #include "node/config.hpp"
 #include "pgaf/core/fingerprint.hpp"
 #include "pgaf/core/names.hpp"
@@ -46,6 +47,8 @@ void ForEach(C &config, Fn fn) {
     fn("replication.cert_file", config.replication_cert_file);
     fn("replication.key_file", config.replication_key_file);
     fn("replication.maximum_backup_rate", config.maximum_backup_rate);
+    fn("http.listen", config.http_listen);
+    fn("http.tls", config.http_tls);
 }
 
 std::string Show(const std::string &value) { return value; }
@@ -199,6 +202,16 @@ Result<void> CheckConfigNames(const Config &config) {
     return Bad("pg_autoctl.hostname", config.hostname, "It must be a host name or an IP address.");
 }
 
+Result<void> CheckHttp(const Config &config) {
+    if (http::IsOff(config.http_listen)) return {};
+    if (auto endpoint = http::ParseEndpoint(config.http_listen); !endpoint)
+        return Bad("http.listen", config.http_listen, endpoint.error().detail);
+    if (!config.http_tls || !config.ssl_cert_file.empty()) return {};
+    return Fail(ProblemCode::kBadConfig, "\"http.tls\" needs the certificate of this server",
+                "\"ssl.cert_file\" and \"ssl.key_file\" name none.",
+                "Use pg_autoctl enable ssl first.");
+}
+
 Result<void> CheckCertificates(const Config &config) {
     // PostgreSQL would refuse its pg_hba.conf.
     const bool has_ca = config.ssl_active && !config.ssl_ca_file.empty();
@@ -230,6 +243,7 @@ Result<void> CheckConfig(const Config &config) {
         return Bad("postgresql.auth_method", config.auth_method,
                    "It must be a method of pg_hba.conf, such as scram-sha-256, without options.");
     if (auto good = CheckCertificates(config); !good) return good;
+    if (auto good = CheckHttp(config); !good) return good;
     if (auto known = core::ParseFingerprints(config.monitor_fingerprint); !known)
         return Bad("monitor.fingerprint", config.monitor_fingerprint, known.error().detail);
     for (const std::string &text : {config.listen_addresses, config.pg_host, config.pg_ctl,

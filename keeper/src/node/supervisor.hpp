@@ -6,6 +6,7 @@
 
 #include "io/loop.hpp"
 #include "node/config.hpp"
+#include "node/http_service.hpp"
 #include "node/postmaster.hpp"
 #include "node/service_notice.hpp"
 #include "node/small_ports.hpp"
@@ -54,6 +55,7 @@ class Supervisor : private supervisor::Process {
 
  private:
     void Exit(int status) override;
+    void ReloadHttp();
 
     Loop loop_;
     BootClock clock_;
@@ -62,6 +64,8 @@ class Supervisor : private supervisor::Process {
     io::Timer wake_;
     std::vector<std::unique_ptr<io::Signal>> signals_;
     ServiceNotice notice_;
+    Paths paths_;
+    std::unique_ptr<HttpService> http_;  ///< none while a node is being made
     int exit_status_ = 0;
 };
 

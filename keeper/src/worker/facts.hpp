@@ -48,12 +48,14 @@ struct ReceiverState {
     std::int64_t receipt_time = 0;  ///< changes with every message
     std::string host;
     int port = 0;
+    core::Lsn sender_end{};  ///< the end of the primary's WAL, as the primary said last
 };
 
 /// One look at this server's shared memory.
 struct ServerFacts {
     bool in_recovery = true;
     bool is_crash_recovery = false;
+    bool is_hot_standby = false;  ///< in recovery, consistent, and lets sessions in
     /// Recovery has begun to replay, or has ended: the slots of the last run are loaded.
     bool slots_ready = false;
     /// The startup process asks for no WAL receiver, and none is there.

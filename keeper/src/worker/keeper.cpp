@@ -184,6 +184,7 @@ void Keeper::TakeAnswer() {
     // One that has forgotten what we know is as good as one that is silent.
     if (!AcceptReply(*reply)) return;
     answered_at_ = now_;
+    ++answers_;
     if (std::exchange(event_is_sent_, false)) event_.clear();
     is_resuming_ = false;
     streamed_.clear();
@@ -408,25 +409,6 @@ bool Keeper::Glance() {
     return now_ >= next_wake_ || receiver.streaming != receiver_streams_;
 }
 
-void Keeper::NoteStream(const ServerFacts &facts) {
-    // A receiver that is refused what it asks for says "streaming" for an instant, again and again.
-    constexpr core::Milliseconds kSteady{1000};
-    const ReceiverState &receiver = facts.receiver;
-    if (!receiver.streaming || receiver.pid != stream_pid_) {
-        stream_pid_ = receiver.streaming ? receiver.pid : 0;
-        stream_pid_since_ = now_;
-    }
-    const bool is_steady = stream_pid_ != 0 && now_ - stream_pid_since_ >= kSteady;
-    const bool wants_stream =
-        facts.in_recovery && !facts.is_crash_recovery && !facts.primary_conninfo.empty();
-    if (!wants_stream || is_steady) {
-        no_stream_since_ = {};
-    } else if (no_stream_since_.ns == 0) {
-        no_stream_since_ = now_;
-    }
-    ports_.heartbeat.NoteStream(no_stream_since_, facts.lsn, facts.timeline);
-}
-
 void Keeper::Iterate() {
     now_ = ports_.clock.Now();
     next_glance_ = core::kForever;
@@ -481,6 +463,7 @@ void Keeper::Iterate() {
         ports_.server.StopImmediately();
     }
     NoteDamage(facts);
+    PublishStatus(facts);
     MaybeReport(facts);
     ChooseWake(facts);
 }

@@ -36,6 +36,7 @@ class Keeper {
 
  private:
     void NoteStream(const ServerFacts &facts);
+    void PublishStatus(const ServerFacts &facts);
     bool LoadRecord();
     void LoadConfig();
     void LookAtConfig();
@@ -112,6 +113,7 @@ class Keeper {
     bool are_orders_gone_ = false;
     bool is_resuming_ = false;  ///< without the monitor; see core::NodeRecord::resumes
     core::BootTime answered_at_;
+    std::uint64_t answers_ = 0;           ///< of the monitor, since this worker started
     std::vector<core::NodeId> streamed_;  ///< nodes that were seen streaming since the last answer
     bool warned_old_term_ = false;
     bool was_granted_ = false;      ///< by the monitor, to this server

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "pgaf/core/node_status.hpp"
 #include "pgaf/core/protocol.hpp"
 #include "pgaf/core/result.hpp"
 #include "pgaf/core/types.hpp"
@@ -166,6 +167,8 @@ class Heartbeat {
     /// A standby that should stream and has not since `since` (0: all is well), and where its WAL
     /// ends.
     virtual void NoteStream(core::BootTime since, core::Lsn lsn, int timeline) = 0;
+    /// What others may see of this server without asking it.
+    virtual void NoteStatus(const core::NodeStatus & /*status*/) {}
 };
 
 /// The session with the monitor: one statement under way at a time, a limit on every wait,

@@ -177,7 +177,7 @@ expecting PROVISIONED-OK az vm run-command invoke \
       refresh \
       'mkdir -p /etc/postgresql-common/createcluster.d' \
       'echo '\''create_main_cluster = false'\'' > /etc/postgresql-common/createcluster.d/pgautofailover.conf' \
-      'apt install --no-install-recommends sudo postgresql-15 build-essential cmake pkg-config libpq-dev libcli11-dev libfmt-dev libspdlog-dev libuv1-dev rapidjson-dev libsmartcols-dev libexpected-dev libcurl4-openssl-dev libssl-dev postgresql-server-dev-15' \
+      'apt install --no-install-recommends sudo postgresql-15 build-essential cmake pkg-config libpq-dev libcli11-dev libfmt-dev libspdlog-dev libuv1-dev rapidjson-dev libsmartcols-dev libexpected-dev libcurl4-openssl-dev libmicrohttpd-dev libssl-dev postgresql-server-dev-15' \
       '[ -e /etc/systemd/system/pgautofailover.service ] || { echo postgres > /etc/pg_autoctl.user; chmod 644 /etc/pg_autoctl.user; }' \
       'for key in /etc/ssh/ssh_host_*_key.pub; do echo "PGAF-HOST-KEY $(cut -d '\'' '\'' -f 1,2 "$key")"; done' \
       'echo PROVISIONED-OK'
