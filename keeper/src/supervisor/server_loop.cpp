@@ -1,6 +1,7 @@
 #include "supervisor/server_loop.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace pgaf::supervisor {
 namespace {
@@ -49,10 +50,11 @@ void ServerLoop::StartServer() {
 
 void ServerLoop::StartNow() {
     if (IsStopping() || server_.IsRunning()) return;
-    was_ready_ = false;
+    was_ready_ = is_start_counted_ = false;
     if (server_.Attach()) return OnFound();
     last_start_ = Now();
     ++recent_starts_;
+    is_start_counted_ = true;
     auto options = BeforeStart();
     const auto started =
         options ? server_.Start(*options) : core::Result<void>(core::Pass(options));
@@ -65,6 +67,8 @@ void ServerLoop::StartNow() {
 void ServerLoop::OnServerEnded(int status) {
     server_.ReapOrphans();
     if (!was_ready_) ++failed_starts_;
+    // Somebody has stopped it by hand: there is nothing that a pause would spare.
+    if (status == 0 && was_ready_ && std::exchange(is_start_counted_, false)) --recent_starts_;
     if (IsStopping()) {
         log_.Info("PostgreSQL has stopped");
         return OnStopped();

@@ -139,10 +139,16 @@ def with_line(line, then=None, name="postgresql.conf"):
     return act
 
 
-def without_line(name="postgresql.conf"):
+def without_line(name="postgresql.conf", then=None):
     def act(node):
         (node.pgdata / name).write_text((node.home / name).read_text())
+        if then:
+            then(node)
     return act
+
+
+def reload(node):
+    pg_ctl(node, "reload")
 
 
 def with_role(change):
@@ -172,6 +178,10 @@ NAMED = {
     "more memory than there is": (with_line("shared_buffers = '3TB'", restart), "shared memory", without_line()),
     "a library that is not there": (with_line("shared_preload_libraries = 'nowhere'", restart), "could not access file \"nowhere\"",
                                     without_line()),
+    "sessions load what is not there": (with_line("session_preload_libraries = 'nowhere'", reload),
+                                        "no session can begin but one of a superuser with PGOPTIONS", without_line(then=reload)),
+    "the same, of a plugin": (with_line("local_preload_libraries = 'nowhere'", reload), "there is no library \"nowhere\"",
+                              without_line(then=reload)),
     "replay is paused": (sql("SELECT pg_wal_replay_pause()"), "the replay of WAL is paused", sql("SELECT pg_wal_replay_resume()")),
     "the role of replication may not log in": (with_role(ROLE + "NOLOGIN"), "is not permitted to log in", mend_role(ROLE + "LOGIN")),
     "it may not replicate": (with_role(ROLE + "NOREPLICATION"), "no WAL is received", mend_role(ROLE + "REPLICATION")),
@@ -180,9 +190,15 @@ NAMED = {
 }
 
 
-@pytest.mark.parametrize("hand", NAMED)
-def test_it_says_what_is_wrong(cluster, hand):
-    node = choose(cluster, "standby")
+# With these a standby takes over where the primary cannot start, and what it cannot read it goes on without.
+ON_PRIMARY = ("no pg_hba.conf", "no postgresql.conf", "a value that cannot be", "the same, and a restart", "more memory than there is",
+              "a library that is not there", "sessions load what is not there")
+WRONG = [(hand, "standby") for hand in NAMED] + [(hand, "primary") for hand in ON_PRIMARY]
+
+
+@pytest.mark.parametrize("hand, role", WRONG, ids=[f"{hand}, on the {role}" for hand, role in WRONG])
+def test_it_says_what_is_wrong(cluster, hand, role):
+    node = choose(cluster, role)
     directory = os.stat(node.pgdata).st_ino
     act, words, mend = NAMED[hand]
     act(node)

@@ -28,6 +28,65 @@ TEST(Restarts, PausesGrowAndAreBounded) {
     EXPECT_TRUE(bench.world.is_running);
 }
 
+TEST(Restarts, AnOrderlyEndIsSomebodysWishAndCostsNoPause) {
+    Bench bench;
+    bench.Begin();
+    bench.MonitorIsAway();
+    for (int i = 0; i < 9; ++i) {
+        bench.RunFor(Milliseconds{300});
+        bench.EndServer(0);
+        EXPECT_TRUE(bench.world.is_running) << "restart " << i;
+    }
+    // It takes nothing off what was counted for crashes.
+    for (int i = 0; i < 2; ++i) {
+        bench.RunFor(Milliseconds{300});
+        bench.EndServer();
+    }
+    EXPECT_FALSE(bench.world.is_running);
+    bench.RunFor(Milliseconds{250});
+    EXPECT_TRUE(bench.world.is_running);
+    bench.RunFor(Milliseconds{300});
+    bench.EndServer(0);
+    EXPECT_FALSE(bench.world.is_running);
+}
+
+TEST(Restarts, AnEndThatSaysSomethingOfTheServerIsFollowedByAPause) {
+    struct {
+        const char *what;
+        bool is_ready;
+        Milliseconds runs;
+    } const rows[] = {
+        {"it ended before it was ready", false, Milliseconds{300}},
+        {"it was turned out, for its worker was never seen", true, Milliseconds{11'000}}};
+    for (const auto &row : rows) {
+        Bench bench;
+        bench.world.is_ready = row.is_ready;
+        bench.Begin();
+        bench.MonitorIsAway();
+        for (int i = 0; i < 2; ++i) {
+            EXPECT_TRUE(bench.world.is_running) << row.what;
+            bench.RunFor(row.runs);
+            bench.EndServer(0);
+        }
+        EXPECT_FALSE(bench.world.is_running) << row.what;
+    }
+}
+
+TEST(Restarts, TheEndOfAServerThatWasFoundTakesNothingOffWhatWasCounted) {
+    Bench bench;
+    bench.world.runs_already = true;
+    bench.Begin();
+    bench.MonitorIsAway();
+    bench.RunFor(Milliseconds{300});
+    bench.EndServer(0);
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_TRUE(bench.world.is_running);
+        bench.RunFor(Milliseconds{300});
+        bench.EndServer();
+    }
+    EXPECT_FALSE(bench.world.is_running);
+}
+
 TEST(Events, WhatTheWorkerHasLeftIsToldOnce) {
     Bench bench;
     bench.world.disk.state = NodeState::kDemoted;
