@@ -7,7 +7,7 @@ import time
 import pytest
 
 from hands import MINUTE, choose, cluster, pair, pg_ctl, wait_whole  # noqa: F401 (a fixture)
-from harness import wait_for
+from harness import IS_ROOT, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -222,6 +222,20 @@ def test_a_file_that_is_gone_fills_no_log(cluster):
     without_line()(node)
     touch(AUTO)(node)
     wait_for(lambda: ABC not in problems(cluster), MINUTE, "it is mended")
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="makes a file that the user of PostgreSQL cannot read")
+def test_what_a_copy_cannot_read_is_named(cluster):
+    """Somebody has looked around as root, and has left a file. The copy goes on when it is gone."""
+    node, primary = choose(cluster, "standby"), choose(cluster, "primary")
+    file = primary.pgdata / "of_root"
+    file.touch(mode=0o600)
+    node.autoctl("reinit", "--no-wait")
+    wait_for(lambda: 'of_root": Permission denied' in problems(cluster), MINUTE, "show state says why", interval=0.3)
+    cluster.all_the_while.wait_ack_after(time.time(), MINUTE)
+    file.unlink()
+    wait_for(lambda: "Permission denied" not in problems(cluster), MINUTE, "all is well")
+    wait_whole(cluster)
 
 
 def test_nothing_is_lost(cluster):
