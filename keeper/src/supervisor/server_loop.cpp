@@ -1,7 +1,6 @@
 #include "supervisor/server_loop.hpp"
 
 #include <algorithm>
-#include <utility>
 
 namespace pgaf::supervisor {
 namespace {
@@ -11,6 +10,8 @@ using core::Milliseconds;
 constexpr Milliseconds kTick{250};
 constexpr Milliseconds kLongestPause{10'000};
 constexpr Milliseconds kQuietPeriod{60'000};
+/// A server that we would stop again as soon as it runs has ended before.
+constexpr Milliseconds kSoundAfter{3'000};
 constexpr Milliseconds kSmartLimit{5'000};
 constexpr Milliseconds kFastLimit{60'000};
 constexpr Milliseconds kImmediateLimit{10'000};
@@ -50,11 +51,11 @@ void ServerLoop::StartServer() {
 
 void ServerLoop::StartNow() {
     if (IsStopping() || server_.IsRunning()) return;
-    was_ready_ = is_start_counted_ = false;
+    was_ready_ = false;
+    came_up_at_ = {};
     if (server_.Attach()) return OnFound();
     last_start_ = Now();
     ++recent_starts_;
-    is_start_counted_ = true;
     auto options = BeforeStart();
     const auto started =
         options ? server_.Start(*options) : core::Result<void>(core::Pass(options));
@@ -67,8 +68,10 @@ void ServerLoop::StartNow() {
 void ServerLoop::OnServerEnded(int status) {
     server_.ReapOrphans();
     if (!was_ready_) ++failed_starts_;
-    // Somebody has stopped it by hand: there is nothing that a pause would spare.
-    if (status == 0 && was_ready_ && std::exchange(is_start_counted_, false)) --recent_starts_;
+    // Somebody has stopped by hand what ran well: there is nothing that a pause would spare.
+    const bool was_sound = came_up_at_.ns != 0 && Now() - came_up_at_ >= kSoundAfter;
+    if (status == 0 && was_sound) recent_starts_ = 0;
+    came_up_at_ = {};
     if (IsStopping()) {
         log_.Info("PostgreSQL has stopped");
         return OnStopped();
@@ -84,6 +87,7 @@ void ServerLoop::Tick() {
         was_ready_ = server_.AcceptsConnections();
         if (was_ready_) {
             failed_starts_ = 0;
+            came_up_at_ = Now();
             OnReady();
         }
     }

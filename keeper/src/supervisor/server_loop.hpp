@@ -71,10 +71,10 @@ class ServerLoop {
     /// It has accepted connections since it was started or taken over.
     [[nodiscard]] bool IsReady() const { return was_ready_; }
     /// The end of the server that runs will say nothing about the data. It is one that we bring
-    /// about, and its start counts: what made it necessary may come again at once.
+    /// about: what made it necessary may come again at once.
     void ExpectEnd() {
         was_ready_ = true;
-        is_start_counted_ = false;
+        came_up_at_ = {};
     }
     /// The data has changed: earlier failures say nothing about it.
     void ForgetFailedStarts() { failed_starts_ = 0; }
@@ -100,8 +100,8 @@ class ServerLoop {
     bool was_ready_ = false;
     int failed_starts_ = 0;
     int recent_starts_ = 0;
-    bool is_start_counted_ = false;  ///< an orderly end takes the running server's start off
     core::BootTime last_start_;
+    core::BootTime came_up_at_;  ///< the server that runs; 0: not yet, or its end is ours
 };
 
 }  // namespace pgaf::supervisor
