@@ -180,6 +180,11 @@ COMMENT ON FUNCTION pgautofailover.restart_status(text) IS 'What pg_autoctl rest
 ALTER TABLE pgautofailover.node ADD COLUMN wantedcopy bigint NOT NULL DEFAULT 0;
 COMMENT ON COLUMN pgautofailover.node.wantedcopy IS 'The data of the node are to be replaced by a copy of this number; 0: they are not.';
 
+-- A promotion that comes to nothing is undone.
+
+ALTER TABLE pgautofailover.group_state ADD COLUMN former_primary bigint NOT NULL DEFAULT 0;
+COMMENT ON COLUMN pgautofailover.group_state.former_primary IS 'Who was the primary before this term, and holds what was acknowledged until then; 0: not known.';
+
 CREATE FUNCTION pgautofailover.copy_node(node_id bigint)
 RETURNS bigint
 LANGUAGE c VOLATILE STRICT SECURITY DEFINER

@@ -7,7 +7,7 @@
     tools/mutate.py --count 60 --seed 7 --seconds 600 --folder keeper/src/core
 
 A mutant that does not compile, or that the compiler makes the same code of, is drawn again. For each drawn mutant all of
-the unit tests, the enumeration (Closure.*) and the simulation are run, and what each noticed is printed. Those that
+the unit tests, the conversations, the enumeration (Closure.*) and the simulation are run, and what each noticed is printed. Those that
 survive are shown with their change: some are equivalent to what was there, the others are tests that are missing.
 
 Exit status 0: every picked mutant was noticed; at random, the tool worked (survivors are for people to judge).

@@ -63,7 +63,7 @@ Statement select_group{
     " WHERE a.formationid = f.formationid AND a.groupid = $2 AND a.resolved_at IS NULL"
     " ORDER BY a.decided_at DESC LIMIT 1), 0), coalesce(g.highest_timeline, 0),"
     " pg_catalog.array_to_string(g.sync_goal, ' '), pg_catalog.array_to_string(g.sync_confirmed, ' "
-    "')"
+    "'), coalesce(g.former_primary, 0)"
     " FROM pgautofailover.formation f LEFT JOIN pgautofailover.group_state g"
     " ON g.formationid = f.formationid AND g.groupid = $2 WHERE f.formationid = $1"};
 Statement select_nodes{
@@ -114,9 +114,10 @@ Statement delete_node{"DELETE FROM pgautofailover.node WHERE nodeid = $1"};
 Statement upsert_group{
     "INSERT INTO pgautofailover.group_state (formationid, groupid, term, sync_goal_k, sync_goal,"
     " sync_goal_version, sync_confirmed_k, sync_confirmed, sync_confirmed_version, target_lsn,"
-    " primary_node, preferred_node, timeline, accepts_data_loss, sync_superseded, highest_timeline)"
+    " primary_node, preferred_node, timeline, accepts_data_loss, sync_superseded, highest_timeline,"
+    " former_primary)"
     " VALUES ($1, $2, $3, $4, pg_catalog.string_to_array($5, ' ')::bigint[], $6, $7,"
-    " pg_catalog.string_to_array($8, ' ')::bigint[], $9, $10, $11, $12, $13, $14, $15, $16)"
+    " pg_catalog.string_to_array($8, ' ')::bigint[], $9, $10, $11, $12, $13, $14, $15, $16, $17)"
     " ON CONFLICT (formationid, groupid) DO UPDATE SET term = excluded.term,"
     " sync_goal_k = excluded.sync_goal_k, sync_goal = excluded.sync_goal,"
     " sync_goal_version = excluded.sync_goal_version,"
@@ -124,7 +125,8 @@ Statement upsert_group{
     " sync_confirmed_version = excluded.sync_confirmed_version, target_lsn = excluded.target_lsn,"
     " primary_node = excluded.primary_node, preferred_node = excluded.preferred_node,"
     " timeline = excluded.timeline, accepts_data_loss = excluded.accepts_data_loss,"
-    " sync_superseded = excluded.sync_superseded, highest_timeline = excluded.highest_timeline"};
+    " sync_superseded = excluded.sync_superseded, highest_timeline = excluded.highest_timeline,"
+    " former_primary = excluded.former_primary"};
 
 std::optional<NodeAddress> ReadAddress(const Rows &rows) {
     if (rows.empty()) return std::nullopt;
@@ -244,6 +246,7 @@ std::optional<GroupRows> LoadGroup(const GroupKey &key) {
     view.sync.superseded = core::DecodeSets(state.Text(0, 12));
     view.accepted_timeline = state.Int4(0, 13);
     view.highest_timeline = state.Int4(0, 14);
+    view.former = NodeId{state.Int8(0, 17)};
     const Rows nodes =
         pg::Execute(select_nodes, {Param::Text(key.formation), Param::Int4(key.group)});
     for (std::uint64_t i = 0; i < nodes.size(); ++i)
@@ -320,7 +323,8 @@ void UpdateGroupState(const core::GroupView &view) {
          Param::Int8(sync.confirmed_version), Param::PgLsn(view.target_lsn),
          Param::Int8(view.primary.value), Param::Int8(view.preferred.value),
          Param::Int4(view.timeline), Param::Bool(view.accepts_data_loss),
-         Param::Text(core::EncodeSets(sync.superseded)), Param::Int4(view.highest_timeline)});
+         Param::Text(core::EncodeSets(sync.superseded)), Param::Int4(view.highest_timeline),
+         Param::Int8(view.former.value)});
 }
 
 }  // namespace pgaf::store

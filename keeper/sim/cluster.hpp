@@ -79,6 +79,7 @@ struct Cluster {
     std::vector<std::string> options;  ///< postmaster.opts: the last server's command line
     std::int64_t lock = 0;             ///< postmaster.pid of this supervisor's process; 0: none
     bool is_fresh_copy = false;        ///< has a backup_label
+    bool breaks_replay = false;        ///< recovery comes across what it cannot read, and PANICs
 
     [[nodiscard]] bool IsStuck() const { return data_fork.has_value(); }
     /// The end of the last record that was replayed as a whole.

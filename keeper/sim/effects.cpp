@@ -157,6 +157,12 @@ core::Result<void> Effects::ExchangeDirectories() {
     return {};
 }
 
+std::optional<std::string> Effects::FindDamage() {
+    if (!machine_.data || !machine_.data->standby_signal || !machine_.data->breaks_replay)
+        return {};
+    return "PANIC: unexpected timeline ID";
+}
+
 bool Effects::HasWalBeyond(int timeline, core::Lsn fork) {
     const Wal &wal = machine_.data->wal;
     if (wal.timeline == timeline) return wal.units.size() > UnitsOf(fork);

@@ -56,6 +56,7 @@ constexpr std::array kInfos{
     FaultInfo{kPauseReplay, "pause_replay", 3},
     FaultInfo{kSlowReplay, "slow_replay", 3},
     FaultInfo{kStartFails, "start_fails", 2},
+    FaultInfo{kBreakReplay, "break_replay", 2},
     FaultInfo{kLostTail, "lost_tail", 2},
     FaultInfo{kLeakedSession, "leaked_session", 3},
     FaultInfo{kFreezeDisk, "freeze_disk", 3},
@@ -164,6 +165,10 @@ void InjectProcess(World &world, const Fault &fault, Machine &machine) {
             world.Tell("fault: postmaster of " + machine.Who() + " frozen");
             machine.server->postmaster_frozen_until = world.Now() + Time(n, 500, 25'000);
             return;
+        case kBreakReplay:
+            if (!machine.data || (machine.server && machine.server->phase == Phase::kWritable))
+                return;
+            return world.BreakReplay(machine);
         case kLateReloads:
             machine.reloads_late = !machine.reloads_late;
             return;

@@ -58,6 +58,7 @@ enum class FaultKind {
     kPauseReplay,
     kSlowReplay,
     kStartFails,
+    kBreakReplay,
     kLostTail,
     kLeakedSession,
     kFreezeDisk,

@@ -229,6 +229,7 @@ class Effects final : public supervisor::StepEffects {
     core::Result<void> MakeCopyOurs(const core::Peer &upstream) override;
     core::Result<void> ExchangeDirectories() override;
     void ArchiveReadyWal() override {}
+    std::optional<std::string> FindDamage() override;
     bool HasWalBeyond(int timeline, core::Lsn fork) override;
     core::Result<void> RemoveStandbySignal() override;
     core::Result<void> RecoverInSingleUserMode() override;

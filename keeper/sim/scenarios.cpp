@@ -419,6 +419,11 @@ constexpr std::array kScenarios{
              PromotedByHandAndPrimaryLost},
     Scenario{"N17", "nor is it handed over to without the end of what the primary has sealed",
              PromotedByHandInSwitchover},
+    Scenario{"N18", "a candidate whose server ends at each start is passed over",
+             CandidateThatCannotStart},
+    Scenario{"N19", "a winner whose server never comes up does not stop the group",
+             WinnerThatCannotStart},
+    Scenario{"N20", "nor does a member that the proof would need", MemberThatCannotStart},
 };
 
 }  // namespace

@@ -168,4 +168,52 @@ std::string PromotedByHandInSwitchover(std::uint64_t seed, Story &story) {
     return {};
 }
 
+/// It was chosen, and its server ends at each start before anything is decided.
+std::string CandidateThatCannotStart(std::uint64_t seed, Story &story) {
+    Stage stage(seed, 4, story);
+    stage.world.monitor().SetPriority(stage.world.At(2).node, 100);
+    (void)stage.world.monitor().SetNumberSyncStandbys(2);
+    stage.Run(2'000);
+    stage.world.At(1).PowerOff();
+    const auto is_chosen = [&] {
+        return stage.world.monitor().Rows().Find(stage.world.At(2).node)->goal == kPreparePromotion;
+    };
+    if (!stage.Until(is_chosen, 20'000)) return "no candidate";
+    stage.world.BreakReplay(stage.world.At(2));
+    stage.MustServe(20'000, "after the candidate could not start");
+    stage.world.At(1).PowerOn();
+    stage.Heals(120'000);
+    return stage.Verdict();
+}
+
+/// The decision is made, and the winner never comes up: who was the primary holds everything.
+std::string WinnerThatCannotStart(std::uint64_t seed, Story &story) {
+    Stage stage(seed, 3, story);
+    stage.world.monitor().SetPriority(stage.world.At(2).node, 100);
+    stage.Run(1'000);
+    (void)stage.world.monitor().Failover({});
+    const auto is_chosen = [&] {
+        return stage.world.monitor().Rows().Find(stage.world.At(2).node)->goal == kWaitPrimary;
+    };
+    if (!stage.Until(is_chosen, 20'000)) return "no winner";
+    stage.world.BreakReplay(stage.world.At(2));
+    stage.MustServe(30'000, "after the winner could not start");
+    stage.Heals(120'000);
+    return stage.Verdict();
+}
+
+/// A member is needed for the proof, and cannot start: the primary returns, and it is copied.
+std::string MemberThatCannotStart(std::uint64_t seed, Story &story) {
+    Stage stage(seed, 3, story);
+    stage.world.monitor().SetPriority(stage.world.At(2).node, 100);
+    stage.Run(1'000);
+    stage.world.BreakReplay(stage.world.At(2));
+    stage.world.At(1).PowerOff();
+    stage.Run(15'000);
+    stage.world.At(1).PowerOn();
+    stage.MustServe(30'000, "after the primary has returned");
+    stage.Heals(120'000);
+    return stage.Verdict();
+}
+
 }  // namespace pgaf::sim

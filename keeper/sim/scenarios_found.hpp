@@ -17,6 +17,9 @@ std::string OldMonitorForAll(std::uint64_t seed, std::vector<std::string> &story
 std::string OldDiskPromoted(std::uint64_t seed, std::vector<std::string> &story);
 std::string OldDiskReturns(std::uint64_t seed, std::vector<std::string> &story);
 std::string OldMonitorLearns(std::uint64_t seed, std::vector<std::string> &story);
+std::string CandidateThatCannotStart(std::uint64_t seed, std::vector<std::string> &story);
+std::string WinnerThatCannotStart(std::uint64_t seed, std::vector<std::string> &story);
+std::string MemberThatCannotStart(std::uint64_t seed, std::vector<std::string> &story);
 std::string PromotedByHandInSwitchover(std::uint64_t seed, std::vector<std::string> &story);
 std::string PromotedByHandAndPrimaryLost(std::uint64_t seed, std::vector<std::string> &story);
 

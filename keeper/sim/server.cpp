@@ -107,6 +107,10 @@ void Machine::LeavePhase() {
     Server &s = *server;
     if (world.Now() < s.phase_ends) return;
     data->is_fresh_copy = false;
+    const bool recovers = data->standby_signal || !data->control.IsShutDown();
+    if (s.phase == Phase::kStarting && recovers && data->breaks_replay) {
+        return EndServer(2, false);
+    }
     if (s.phase == Phase::kStarting && data->standby_signal) {
         s.phase = Phase::kStandby;
         data->control.state = ClusterState::kInArchiveRecovery;

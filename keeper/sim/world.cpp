@@ -225,6 +225,13 @@ void World::LoseMonitor() {
     monitor_.Restore({});
 }
 
+void World::BreakReplay(Machine &machine) {
+    if (!machine.data) return;
+    Tell("fault: recovery of " + machine.Who() + " PANICs from now on");
+    machine.data->breaks_replay = true;
+    machine.KillServer();
+}
+
 void World::LoseTail(Machine &machine, std::size_t units) {
     if (!machine.data) return machine.PowerOff();
     has_lost_wal_ = true;
@@ -368,6 +375,7 @@ void World::HealEverything() {
             machine->Reload();
         }
         if (machine->data) machine->data->conf.prevents_start = false;
+        if (machine->data) machine->data->breaks_replay = false;
         machine->PowerOn();
     }
     if (newest_backup_) {

@@ -139,6 +139,8 @@ class World {
     /// A machine is set back to an earlier image of its disk, and starts from that.
     /// Its power goes, and so does WAL that its disk had confirmed. What nobody else has is gone.
     void LoseTail(Machine &machine, std::size_t units);
+    /// From now on recovery of these data ends the server: until a copy replaces them.
+    void BreakReplay(Machine &machine);
     [[nodiscard]] bool IsAnyGone() const;
     /// A disk has lost what it had confirmed.
     [[nodiscard]] bool HasLostWal() const { return has_lost_wal_; }

@@ -10,7 +10,7 @@ import time
 from mutation.operators import Mutant, mutants_of
 from mutation.programs import TOP, Broken, DoesNotCompile, runs_of
 
-KINDS = ("simulation", "enumeration", "unit")
+KINDS = ("simulation", "enumeration", "unit", "conversation")
 # A run that is slower than the unchanged program by this much hangs.
 SLOWER_MAX = 4
 SECONDS_MIN = 20
@@ -34,7 +34,8 @@ class Result:
 class Judge:
     def __init__(self, workshop, seeds):
         self.workshop = workshop
-        self.runs = {program: runs_of(program, seeds, workshop.known_faults) for program in workshop.programs}
+        self.runs = {program: runs_of(program, seeds, workshop.known_faults, workshop.conversations)
+                     for program in workshop.programs}
         self.limits = {}
         self._measure()
 
@@ -50,7 +51,7 @@ class Judge:
     def outcomes(self, place, programs, stops_early=False):
         """What each kind of run noticed, the quick ones first."""
         found = {}
-        for kind in ("unit", "simulation", "enumeration"):
+        for kind in ("unit", "conversation", "simulation", "enumeration"):
             for run in (run for program in programs for run in self.runs[program] if run.name == kind):
                 outcome = self.workshop.run(place, run, self.limits[run])
                 found[kind] = found.get(kind) or outcome.what

@@ -99,6 +99,10 @@ MUTANTS = [
      "Edge{kSecondary, kReportLsn, Step::kSeal, Actor::kWorker},", ""),
     ("old_primary_never_back", CORE + "rules_failover.cpp",
      "return is_out_of_reach && !CouldConclude(c.view, c.why);", "return false;"),
+    ("candidate_that_does_not_come_up_waited_for", CORE + "rules_failover.cpp",
+     "if (reports && !DoesNotComeUp(c.view, c.node)) return false;", "if (reports) return false;"),
+    ("promotion_never_undone", CORE + "decide.cpp", "    Set(decision.former, view.former, view.primary);\n", ""),
+    ("opened_promotion_undone", CORE + "rules_failover.cpp", "IsBeingPromoted(winner.report.state) && !winner", "!winner"),
     ("lost_candidate_kept", CORE + "rules_failover.cpp",
      "if (!CouldConclude(without, nullptr)) return false;", "return false;"),
 ]

@@ -17,6 +17,8 @@ TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = TOP / "build" / "cmake"
 UNIT = ("core_tests", "worker_tests", "supervisor_tests")
 SIMULATION = "pgaf_simulate"
+CONVERSATION = "pgaf_conversation"
+CONVERSATIONS = TOP / "keeper" / "tests" / "conversation" / "scenarios"
 KNOWN_FAULTS = TOP / "keeper" / "sim" / "known_faults.txt"
 
 
@@ -31,7 +33,7 @@ class DoesNotCompile(Exception):
 @dataclasses.dataclass(frozen=True)
 class Run:
     """One way to notice a mutant: a command of one program."""
-    name: str  # unit, enumeration or simulation
+    name: str  # unit, conversation, enumeration or simulation
     program: str
     arguments: tuple
 
@@ -43,9 +45,11 @@ class Outcome:
     seconds: float = 0.0
 
 
-def runs_of(program, seeds, known_faults):
+def runs_of(program, seeds, known_faults, conversations=CONVERSATIONS):
     if program == SIMULATION:
         return [Run("simulation", program, ("--known", str(known_faults), "--seeds", str(seeds)))]
+    if program == CONVERSATION:
+        return [Run("conversation", program, (str(conversations),))]
     unit = Run("unit", program, ("--gtest_brief=1", "--gtest_fail_fast", "--gtest_filter=-Closure.*"))
     if program != "core_tests":
         return [unit]
@@ -61,8 +65,8 @@ def first_words(run, done):
     """What a failed run said, in few words."""
     if done.returncode < 0:
         return f"ended by signal {-done.returncode}"
-    if run.name == "simulation":
-        return (done.stdout.splitlines() or ["no output"])[0][:100]
+    if run.name in ("simulation", "conversation"):
+        return (done.stdout.splitlines() or done.stderr.splitlines() or ["no output"])[0][:100]
     failed = re.search(r"^\[  FAILED  \] (\S+)", done.stdout, re.MULTILINE)
     return failed.group(1) if failed else "no output"
 
@@ -82,6 +86,8 @@ class Workshop:
         # Of its own: a change of the tree while this runs is no mutant's fault.
         self.known_faults = directory / KNOWN_FAULTS.name
         shutil.copy2(KNOWN_FAULTS, self.known_faults)
+        self.conversations = directory / CONVERSATIONS.name
+        shutil.copytree(CONVERSATIONS, self.conversations)
         self.commands, self.links = {}, {}
         self._build()
         self._read_links()
@@ -101,7 +107,7 @@ class Workshop:
             if done.returncode != 0:
                 raise Broken(done.stderr)
         names = [path.parent.name.removesuffix(".dir") for path in (BUILD / "CMakeFiles").glob("*.dir/link.txt")]
-        self.programs = [name for name in (*UNIT, SIMULATION) if name in names]
+        self.programs = [name for name in (*UNIT, CONVERSATION, SIMULATION) if name in names]
         if not self.programs:
             raise Broken(f"{BUILD}/CMakeFiles holds no link.txt of a program that tests: build with Makefiles")
         done = call(["cmake", "--build", BUILD, "--parallel", "2", "--target", *self.programs])

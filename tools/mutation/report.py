@@ -23,7 +23,7 @@ def row_of(name, results):
 
 def table(results, folders):
     """Shares of each folder and of all; of a kind of run only the mutants count that its program contains."""
-    rows = [["noticed by", "mutants", "simulation", "enumeration", "unit tests", "any"]]
+    rows = [["noticed by", "mutants", "simulation", "enumeration", "unit tests", "conversations", "any"]]
     rows += [row_of(folder, [result for result in results if result.file.startswith(folder + "/")])
              for folder in folders]
     rows.append(row_of("all", results))

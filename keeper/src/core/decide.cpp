@@ -50,7 +50,19 @@ void BeginTerm(Decision &decision, GroupView &view, NodeId primary) {
     decision.term = ++view.term;
     decision.highest_timeline = ++view.highest_timeline;  // the one that its promotion begins
     SetSync(decision, view, SyncOfNewTerm(view, primary));
+    Set(decision.former, view.former, view.primary);
     Set(decision.primary, view.primary, primary);
+    ForgetElection(decision, view);
+}
+
+/// The former primary writes again where it ended. That is a term too: what the other one was told
+/// in its own is void.
+void UndoTerm(Decision &decision, GroupView &view, const NodeView &former) {
+    decision.term = ++view.term;
+    SetSync(decision, view, SyncOfNewTerm(view, former.id));
+    Set(decision.timeline, view.timeline, former.report.timeline);
+    Set(decision.former, view.former, NodeId{});
+    Set(decision.primary, view.primary, former.id);
     ForgetElection(decision, view);
 }
 
@@ -91,6 +103,7 @@ void CarryOut(const Rule &rule, const RuleContext &context, Decision &decision, 
             SetSync(decision, view, DesiredSync(view));
             break;
         case Extra::kForgetPrimary:
+            Set(decision.former, view.former, NodeId{});
             Set(decision.primary, view.primary, NodeId{});
             ForgetElection(decision, view);
             break;
@@ -108,6 +121,9 @@ void CarryOut(const Rule &rule, const RuleContext &context, Decision &decision, 
             break;
         case Extra::kNewTerm:
             BeginTerm(decision, view, id);
+            break;
+        case Extra::kUndoTerm:
+            UndoTerm(decision, view, *view.Find(id));
             break;
     }
 }
@@ -250,6 +266,7 @@ void Apply(const Decision &decision, GroupView &view) {
     if (decision.term) view.term = *decision.term;
     if (decision.target_lsn) view.target_lsn = *decision.target_lsn;
     if (decision.primary) view.primary = *decision.primary;
+    if (decision.former) view.former = *decision.former;
     if (decision.preferred) view.preferred = *decision.preferred;
     if (decision.timeline) view.timeline = *decision.timeline;
     if (decision.highest_timeline) view.highest_timeline = *decision.highest_timeline;

@@ -148,6 +148,7 @@ Decision TakeOver(const GroupView &view, const Report &report, NodeState state,
     decision.term = report.term;
     decision.sync = sync;
     decision.primary = report.node;
+    decision.former = NodeId{};
     decision.preferred = NodeId{};
     decision.target_lsn = Lsn{};
     decision.accepts_data_loss = false;

@@ -135,6 +135,7 @@ Decision Reinstate(const GroupView &view, const NodeView *old, const NodeView &f
     decision.known_off = request.primary_is_off && old != nullptr ? old->id : NodeId{};
     decision.term = view.term + 1;
     decision.primary = former.id;
+    decision.former = NodeId{};
     decision.timeline = former.report.timeline;
     decision.target_lsn = Lsn{};
     decision.preferred = NodeId{};

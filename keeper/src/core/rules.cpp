@@ -55,6 +55,10 @@ constexpr std::array kRules{
     Rule{209, "call_off_slow_drain", kFailover,
          "the switchover is called off: it was not decided in time", when::HasDrainExpired,
          kPrimary, kUnknown, Extra::kEndElection},
+    Rule{210, "undo_promotion", kFailover,
+         "the promotion is undone: its winner does not come up and has acknowledged nothing, and "
+         "the former primary holds everything",
+         when::MustUndoPromotion, kWaitPrimary, kDemoted, Extra::kUndoTerm},
     Rule{211, "primary_is_back", kFailover,
          "no standby could be promoted, and the old primary is back with everything",
          when::IsPrimaryBack, kPrimary, kUnknown, Extra::kEndElection},

@@ -28,6 +28,7 @@ enum class Extra {
     kRecordTarget,     ///< the standby must hold the sealed position of the old primary
     kRecordRequired,   ///< the winner must hold what the election requires
     kNewTerm,          ///< a promotion is decided: next term
+    kUndoTerm,         ///< the last promotion came to nothing: the former primary, in a next term
 };
 
 /// One row: for a node in such a situation, these goals.
@@ -78,6 +79,7 @@ bool CanBePromotedForMaintenance(const RuleContext &c);
 bool MustCallOff(const RuleContext &c);
 bool HasDrainExpired(const RuleContext &c);
 bool IsPrimaryBack(const RuleContext &c);
+bool MustUndoPromotion(const RuleContext &c);
 bool IsPrimarySetBack(const RuleContext &c);
 bool MustWaitForLease(const RuleContext &c);
 bool IsCandidateLost(const RuleContext &c);

@@ -105,6 +105,34 @@ bool IsPrimaryBack(const RuleContext &c) {
     return is_out_of_reach && !CouldConclude(c.view, c.why);
 }
 
+/// It was chosen, and its server does not come up: its supervisor says so, again and again.
+bool DoesNotComeUp(const GroupView &view, const NodeView &node) {
+    return IsReporting(view, node) && node.report.holder == KeeperHolder::kSupervisor &&
+           !node.report.pg_running && node.goal_age >= view.timeouts.candidate;
+}
+
+/// A node records that it is a primary before it opens its gate. This one has recorded nothing of
+/// the kind, and what it was granted has ended. An older disk could have forgotten it: then its WAL
+/// ends earlier than it did.
+bool HasNeverOpened(const NodeView &winner) {
+    return winner.has_report && winner.proved_fenced && winner.reported == winner.report.state &&
+           IsBeingPromoted(winner.report.state) && !winner.held.lost_from.IsValid();
+}
+
+bool MustUndoPromotion(const RuleContext &c) {
+    const NodeView *const winner = c.old_primary;
+    if (winner == nullptr || c.node.id != c.view.former || !IsWritable(winner->goal)) return false;
+    if (!DoesNotComeUp(c.view, *winner) || !HasNeverOpened(*winner)) return false;
+    const bool is_untouched = c.node.goal == kDemoted && c.node.reported == kDemoted &&
+                              IsReporting(c.view, c.node) && c.node.report.state == kDemoted &&
+                              c.node.report.holder == KeeperHolder::kSupervisor;
+    const bool is_whole = c.node.report.timeline > 0 && !c.node.held.lost_from.IsValid() &&
+                          !c.node.held.is_behind_others && !IsDamaged(c.node);
+    if (!is_untouched || !is_whole) return false;
+    *c.why = "PostgreSQL of " + Describe(*winner) + " is down";
+    return true;
+}
+
 /// The way of a candidate ends in a writable state; who is before its beginning again has lost what
 /// it had proved. A grant of its former self does not live on: a second instance is not admitted.
 bool IsPrimarySetBack(const RuleContext &c) {
@@ -119,12 +147,13 @@ bool MustWaitForLease(const RuleContext &c) {
 }
 
 bool IsCandidateLost(const RuleContext &c) {
-    if (!c.election.is_open || !IsBeingPromoted(c.node.goal) || IsReporting(c.view, c.node))
-        return false;
+    if (!c.election.is_open || !IsBeingPromoted(c.node.goal)) return false;
+    const bool reports = IsReporting(c.view, c.node);
+    if (reports && !DoesNotComeUp(c.view, c.node)) return false;
     GroupView without = c.view;
     std::erase_if(without.nodes, [&](const NodeView &node) { return node.id == c.node.id; });
     if (!CouldConclude(without, nullptr)) return false;
-    *c.why = Describe(c.node) + " no longer reports";
+    *c.why = Describe(c.node) + (reports ? " does not come up" : " no longer reports");
     return true;
 }
 

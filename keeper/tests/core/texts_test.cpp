@@ -135,6 +135,44 @@ TEST(Protocol, BadTextIsRefusedAndNamed) {
     EXPECT_FALSE(DecodeReport(std::string(100'000, '[')).has_value());
 }
 
+/// The same text with one key that nobody knows, each time another one of that name.
+std::vector<std::string> WithoutKey(const std::string &text, const std::string &name) {
+    const std::string key = "\"" + name + "\":";
+    std::vector<std::string> texts;
+    for (std::size_t at = text.find(key); at != std::string::npos; at = text.find(key, at + 1)) {
+        texts.push_back(text);
+        texts.back().insert(at + 1, "not_");
+    }
+    return texts;
+}
+
+TEST(Protocol, WhatNobodyCanGuessMustBeThere) {
+    Report report;
+    report.formation = "default";
+    report.node = NodeId{1};
+    report.standbys = {{NodeId{2}, true, true, Lsn{5}, Milliseconds{3}}};
+    const std::string report_text = Encode(report);
+    ASSERT_TRUE(DecodeReport(report_text).has_value());
+    for (const char *name :
+         {"version", "formation", "node_id", "keeper_epoch", "state", "pg_running"}) {
+        const auto texts = WithoutKey(report_text, name);
+        EXPECT_EQ(texts.size(), name == std::string("node_id") ? 2U : 1U) << name;
+        for (const std::string &text : texts)
+            EXPECT_FALSE(DecodeReport(text).has_value()) << text;
+    }
+    Reply reply;
+    reply.node = NodeId{1};
+    reply.peers = {Peer{NodeId{2}, "b", "h", 5432, NodeState::kSecondary, false, true, Lsn{9}}};
+    const std::string reply_text = Encode(reply);
+    ASSERT_TRUE(DecodeReply(reply_text).has_value());
+    for (const char *name : {"version", "node_id", "goal", "term", "grant", "lease_ms"}) {
+        const auto texts = WithoutKey(reply_text, name);
+        EXPECT_EQ(texts.size(), name == std::string("node_id") ? 2U : 1U) << name;
+        for (const std::string &text : texts)
+            EXPECT_FALSE(DecodeReply(text).has_value()) << text;
+    }
+}
+
 TEST(NodeRecord, SurvivesTheRoundTripAndDetectsDamage) {
     NodeRecord record;
     record.node = NodeId{4};

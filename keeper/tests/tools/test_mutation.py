@@ -142,21 +142,24 @@ def test_time_ends_the_deal():
 def test_a_failed_run_is_told_in_few_words():
     unit, enumeration = runs_of("core_tests", 100, "known")
     [simulation] = runs_of("pgaf_simulate", 100, "known")
+    [conversation] = runs_of("pgaf_conversation", 100, "known", "scenarios")
     done = subprocess.CompletedProcess([], 1, "noise\n[  FAILED  ] Decide.Something (3 ms)\n[  FAILED  ] 1 test\n", "")
     assert first_words(unit, done) == first_words(enumeration, done) == "Decide.Something"
     assert first_words(unit, subprocess.CompletedProcess([], -11, "", "")) == "ended by signal 11"
     assert first_words(simulation, subprocess.CompletedProcess([], 1, "seed 4: lost\nmore\n", "")) == "seed 4: lost"
     assert first_words(simulation, subprocess.CompletedProcess([], 1, "", "")) == "no output"
+    assert first_words(conversation, subprocess.CompletedProcess([], 1, "", "s01: line 4\n")) == "s01: line 4"
 
 
 def test_shares_are_of_what_was_asked():
     [mutant, *_] = mutants_of(in_function("return true;", "bool"))
     source = in_function("return true;", "bool")
-    results = [Result("keeper/src/core/a.cpp", mutant, source, {"unit": "T.a", "simulation": "", "enumeration": ""}),
+    results = [Result("keeper/src/core/a.cpp", mutant, source, {"unit": "T.a", "simulation": "", "enumeration": "",
+                                                                 "conversation": ""}),
                Result("keeper/src/worker/b.cpp", mutant, source, {"unit": "", "simulation": ""})]
     lines = report.table(results, ["keeper/src/core", "keeper/src/worker"]).splitlines()
-    assert lines[1].split() == ["keeper/src/core", "1", "0/1", "0%", "0/1", "0%", "1/1", "100%", "1/1", "100%"]
-    assert lines[2].split() == ["keeper/src/worker", "1", "0/1", "0%", "-", "0/1", "0%", "0/1", "0%"]
-    assert lines[3].split() == ["all", "2", "0/2", "0%", "0/1", "0%", "1/2", "50%", "1/2", "50%"]
+    assert lines[1].split() == ["keeper/src/core", "1", "0/1", "0%", "0/1", "0%", "1/1", "100%", "0/1", "0%", "1/1", "100%"]
+    assert lines[2].split() == ["keeper/src/worker", "1", "0/1", "0%", "-", "0/1", "0%", "-", "0/1", "0%"]
+    assert lines[3].split() == ["all", "2", "0/2", "0%", "0/1", "0%", "1/2", "50%", "0/1", "0%", "1/2", "50%"]
     assert "b.cpp:1" in report.line_of(results[1]) and "SURVIVES" in report.line_of(results[1])
     assert "-bool F(int a) { return true; }" in report.survivors(results)

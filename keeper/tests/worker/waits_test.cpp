@@ -44,6 +44,23 @@ TEST(Waits, NobodyWhoWaitsOnHoldsTheGate) {
     EXPECT_EQ(bench.world.fence, Fence::kOpen);
 }
 
+TEST(Waits, AfterRecoveryNothingIsShownThatTheSetDoesNotHold) {
+    Bench bench;
+    bench.SetRecord(NodeState::kPrimary);
+    bench.MakeWritable();
+    Confirm(bench.world, Lsn{bench.world.facts.lsn.value - 0x100});
+    bench.Begin();
+    bench.Answer(Bench::GrantOf(NodeState::kPrimary));
+    bench.RunFor(Milliseconds{600});
+    EXPECT_NE(bench.world.fence, Fence::kOpen);
+    // What is written since, by a checkpoint for instance, was not there when recovery ended.
+    const Lsn end = bench.world.facts.lsn;
+    bench.world.facts.lsn.value += 0x1000;
+    Confirm(bench.world, end);
+    bench.RunFor(Milliseconds{600});
+    EXPECT_EQ(bench.world.fence, Fence::kOpen);
+}
+
 TEST(Waits, TheyAreReportedUntilTheyAreConfirmed) {
     Bench bench;
     bench.BeginPrimary();

@@ -28,6 +28,7 @@ struct Decision {
     std::optional<std::int64_t> term;
     std::optional<Lsn> target_lsn;
     std::optional<NodeId> primary;  ///< GroupView::primary, and so on
+    std::optional<NodeId> former;
     std::optional<NodeId> preferred;
     std::optional<int> timeline;
     std::optional<int> highest_timeline;
@@ -46,8 +47,8 @@ struct Decision {
     }
     /// Something of the group itself changes.
     [[nodiscard]] bool ChangesGroup() const {
-        return sync || term || target_lsn || primary || preferred || timeline || highest_timeline ||
-               accepts_data_loss;
+        return sync || term || target_lsn || primary || former || preferred || timeline ||
+               highest_timeline || accepts_data_loss;
     }
 };
 

@@ -91,8 +91,9 @@ struct GroupView {
     int number_sync_standbys = 0;
     std::int64_t term = 0;  ///< raised by every promotion
     NodeId primary;         ///< who was decided to be the primary of this term; its row may be gone
-    NodeId preferred;       ///< whom the operator wants to be the next primary; 0: nobody
-    int timeline = 0;       ///< the primary of this term is known to write on it; 0: not known yet
+    NodeId former;  ///< who was it before, and holds what was acknowledged until then; 0: not known
+    NodeId preferred;  ///< whom the operator wants to be the next primary; 0: nobody
+    int timeline = 0;  ///< the primary of this term is known to write on it; 0: not known yet
     /// The highest number that a timeline of the group has, or may have been given: the next one is
     /// higher, so that no number is given twice.
     int highest_timeline = 0;
