@@ -119,6 +119,8 @@ def what_it_consists_of_is_dropped(cluster, witness, a, b):
     m.sql("SET pgautofailover.guard_monitor = off; DROP EXTENSION pgautofailover CASCADE", dbname="pg_auto_failover")
     wait_for(lambda: "does not exist" in (b.log.read_text() + "".join(log.read_text() for log in b.pgdata.glob("log/*"))), 20, "b says why")
     witness.wait_ack_after(time.time() + 4, 15)  # longer than a lease
+    done = b.autoctl("show", "state", check=False)
+    assert done.returncode == 6 and "has no extension pgautofailover" in done.stderr and "enable monitor" in done.stderr, done.stderr
     m.sql("CREATE EXTENSION pgautofailover CASCADE", dbname="pg_auto_failover")
     for node in (b, a):
         node.autoctl("enable", "monitor", cluster.monitor_uri())
