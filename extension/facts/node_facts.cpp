@@ -44,17 +44,19 @@ void Reset(NodeFacts &entry, std::int64_t known_since_ns) {
     entry.decide_at_ns = 0;
 }
 
-bool has_registered = false;  ///< in the present transaction
+bool has_changes = false;  ///< this transaction registers or removes nodes
 
-/// What this transaction has registered since one of its parts began: it stays, or it goes.
-void EndRegistrations(SubTransactionId since, bool stays) {
+/// What this transaction has changed since one of its parts began: it holds, or it has not been.
+void EndChanges(SubTransactionId since, bool holds) {
     LWLockAcquire(GetShared().lock, LW_EXCLUSIVE);
     HASH_SEQ_STATUS scan;
     hash_seq_init(&scan, NodeTable());
     while (auto *entry = static_cast<NodeFacts *>(hash_seq_search(&scan))) {
-        if (entry->registrar != MyProcPid || entry->registered_in < since) continue;
-        entry->registrar = 0;
-        if (stays) continue;
+        const bool is_new = entry->registrar == MyProcPid && entry->registered_in >= since;
+        const bool is_old = entry->remover == MyProcPid && entry->removed_in >= since;
+        if (is_new) entry->registrar = 0;
+        if (is_old) entry->remover = 0;
+        if (holds ? !is_old : !is_new) continue;
         const NodeKey key = entry->key;
         (void)hash_search(NodeTable(), &key, HASH_REMOVE, nullptr);
     }
@@ -64,14 +66,14 @@ void EndRegistrations(SubTransactionId since, bool stays) {
 void OnTransactionEnd(XactEvent event, void *) {
     const bool is_over =
         event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE;
-    if (!has_registered || !is_over) return;
-    has_registered = false;
-    EndRegistrations(InvalidSubTransactionId, event != XACT_EVENT_ABORT);
+    if (!has_changes || !is_over) return;
+    has_changes = false;
+    EndChanges(InvalidSubTransactionId, event != XACT_EVENT_ABORT);
 }
 
 /// Parts that begin later have greater numbers, and those of them that are not over go with it.
 void OnPartEnd(SubXactEvent event, SubTransactionId part, SubTransactionId, void *) {
-    if (has_registered && event == SUBXACT_EVENT_ABORT_SUB) EndRegistrations(part, false);
+    if (has_changes && event == SUBXACT_EVENT_ABORT_SUB) EndChanges(part, false);
 }
 
 [[noreturn]] void RaiseFull() {
@@ -162,7 +164,7 @@ void CreateFresh(NodeId node) {
     Reset(*entry, pg::BootNow().ns);
     entry->registrar = MyProcPid;
     entry->registered_in = GetCurrentSubTransactionId();
-    has_registered = true;
+    has_changes = true;
 }
 
 NodeFacts FindOrCreate(NodeId node, core::OldGrant old_grant, Milliseconds lease,
@@ -197,6 +199,15 @@ void Forget(NodeId node) {
     LockScope lock(LW_EXCLUSIVE);
     const NodeKey key = KeyOf(node);
     (void)hash_search(NodeTable(), &key, HASH_REMOVE, nullptr);
+}
+
+void ForgetAtCommit(NodeId node) {
+    has_changes = Update(node,
+                         [](NodeFacts &entry) {
+                             entry.remover = MyProcPid;
+                             entry.removed_in = GetCurrentSubTransactionId();
+                         }) ||
+                  has_changes;
 }
 
 void ForgetDatabaseUnsafe(Oid database, BootTime known_before) {

@@ -23,6 +23,8 @@ NodeFacts FindOrCreate(core::NodeId node, core::OldGrant old_grant, core::Millis
                        std::int64_t instance);
 std::optional<NodeFacts> Find(core::NodeId node);
 void Forget(core::NodeId node);
+/// Its row goes with this transaction.
+void ForgetAtCommit(core::NodeId node);
 /// The operator has seen to it that the node cannot acknowledge anything.
 void VoidGrants(core::NodeId node);
 /// Forgets the nodes of a database that were known before an instant.

@@ -87,6 +87,16 @@ COMMIT;
 SELECT count(*) FROM pgautofailover.node_facts();
 SELECT array_agg(nodename ORDER BY nodename) FROM pgautofailover.node;
 
+-- So does a removal; one that is rolled back has not been.
+BEGIN;
+SAVEPOINT one;
+SELECT pgautofailover.remove_node(nodeid, true) FROM pgautofailover.node WHERE nodename = 'c';
+ROLLBACK TO one;
+COMMIT;
+SELECT count(*) FROM pgautofailover.node_facts();
+SELECT pgautofailover.remove_node(nodeid, true) FROM pgautofailover.node WHERE nodename = 'c';
+SELECT count(*) FROM pgautofailover.node_facts();
+
 -- With nodes it is dropped by nobody by accident, nor what it needs.
 SET pgautofailover.guard_monitor = on;
 CREATE SCHEMA elsewhere;
