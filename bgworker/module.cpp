@@ -34,8 +34,10 @@ ProcessUtility_hook_type previous_process_utility = nullptr;
 ExecutorStart_hook_type previous_executor_start = nullptr;
 ClientAuthentication_hook_type previous_authentication = nullptr;
 
-bool end_is_watched = false;     // this process wakes the worker when it has ended
-bool session_is_exempt = false;  // superuser on the local socket: may look around on a fenced node
+bool end_is_watched = false;  // this process wakes the worker when it has ended
+/// A superuser on the local socket may look around on a fenced node, and pg_rewind of a member may
+/// read its files, as a base backup may.
+bool session_is_exempt = false;
 
 /// Runs when the process has left the server's shared structures: who looks then does not find it
 /// there.
@@ -170,7 +172,8 @@ void OnAuthentication(Port *port, int status) {
         return;
     }
     if (MyBackendType == B_BACKEND) gate::WatchCancels();
-    session_is_exempt = IsLocalSuperuserUnsafe(port);
+    const bool copies = strcmp(port->user_name, "pgautofailover_replicator") == 0;
+    session_is_exempt = copies || IsLocalSuperuserUnsafe(port);
     // The monitor's probe may log in, to learn that the server lives; it cannot run statements.
     const bool is_probe = strcmp(port->user_name, "pgautofailover_monitor") == 0;
     if (session_is_exempt || is_probe || !IsFencedPrimary()) return;

@@ -144,6 +144,26 @@ void PgServer::RequestPromotion() {
     (void)kill(PostmasterPid, SIGUSR1);
 }
 
+namespace {
+
+/// Who has too many open subtransactions to tell lets nobody in, and is consistent all the same.
+bool IsConsistentUnsafe() {
+    if (!RecoveryInProgress() || HotStandbyActive()) return true;
+    bool is_whole = false;
+    ControlFileData *const control = get_controlfile(DataDir, &is_whole);
+    const XLogRecPtr wanted = control->minRecoveryPoint;
+    const bool is_copying = control->backupStartPoint != InvalidXLogRecPtr ||
+                            control->backupEndPoint != InvalidXLogRecPtr ||
+                            control->backupEndRequired;
+    pfree(control);
+    return is_whole && !is_copying && wanted != InvalidXLogRecPtr &&
+           GetXLogReplayRecPtr(nullptr) >= wanted;
+}
+
+}  // namespace
+
+bool PgServer::IsConsistent() { return pg::CallPg(IsConsistentUnsafe); }
+
 void PgServer::RequestImmediateCheckpoint() {
     pg::CallPg([] { RequestCheckpoint(CHECKPOINT_IMMEDIATE | CHECKPOINT_FORCE); });
 }

@@ -19,6 +19,7 @@ class PgServer final : public worker::Server {
     void Reload() override;
     void StopImmediately() override;
     void RequestPromotion() override;
+    bool IsConsistent() override;
     void BarReceiver() override;
     void AdmitReceiver() override;
     void RequestImmediateCheckpoint() override;

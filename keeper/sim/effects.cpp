@@ -196,8 +196,6 @@ core::Result<void> Effects::RunPgRewind(const core::Peer &) {
     if (auto touched = Touch("pg_rewind runs"); !touched) return touched;
     const Machine *const source = Source();
     if (source == nullptr) return Fail(ProblemCode::kPostgres, "connection lost");
-    if (source->server && source->server->fence != worker::Fence::kOpen)
-        return Fail(ProblemCode::kBadState, "this node is fenced");
     Cluster &data = *machine_.data;
     const Cluster &from = *source->data;
     if (data.control.timeline == from.control.timeline) return {};  // "no rewind required"

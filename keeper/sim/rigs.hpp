@@ -58,6 +58,9 @@ class WorkerRig final : worker::Clock,
     void Reload() override;
     void StopImmediately() override { machine_.StopServer(Ending::kImmediate); }
     void RequestPromotion() override;
+    bool IsConsistent() override {
+        return S().phase == Phase::kStandby && D().applied >= D().consistent_at;
+    }
     void BarReceiver() override;
     void AdmitReceiver() override { S().is_barred = false; }
     void RequestImmediateCheckpoint() override { machine_.RequestCheckpoint(); }

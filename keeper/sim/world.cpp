@@ -437,6 +437,8 @@ std::string World::Summary() const {
     for (const NodeView &row : view.nodes) {
         text += " " + row.name + " " + std::string(core::ToString(row.reported)) + "/" +
                 std::string(core::ToString(row.goal));
+        if (row.held.lost_from.IsValid()) text += " lost " + core::ToString(row.held.lost_from);
+        if (row.held.is_behind_others) text += " behind";
     }
     for (const auto &machine : machines_) {
         text += "; " + machine->name + (machine->is_up ? "" : " off");

@@ -104,7 +104,7 @@ MUTANTS = [
     ("candidate_that_does_not_come_up_waited_for", CORE + "rules_failover.cpp",
      "if (reports && !DoesNotComeUp(c.view, c.node)) return false;", "if (reports) return false;"),
     ("promotion_never_undone", CORE + "decide.cpp", "    Set(decision.former, view.former, view.primary);\n", ""),
-    ("opened_promotion_undone", CORE + "rules_failover.cpp", "IsBeingPromoted(winner.report.state) && !winner", "!winner"),
+    ("opened_promotion_undone", CORE + "rules_failover.cpp", "winner.report.promotion_term < view.term &&", ""),
     ("lost_candidate_kept", CORE + "rules_failover.cpp",
      "if (!CouldConclude(without, nullptr)) return false;", "return false;"),
 ]

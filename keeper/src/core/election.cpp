@@ -60,6 +60,7 @@ bool IsTooFarBehind(const GroupView &view, const NodeView &node) {
 }
 
 bool MayWin(const GroupView &view, const NodeView &node) {
+    if (node.report.is_inconsistent) return false;
     if (node.id != view.preferred && node.candidate_priority <= 0) return false;
     return !IsTooFarBehind(view, node);
 }

@@ -58,6 +58,7 @@ std::string Encode(const NodeRecord &record) {
     if (record.copies > 0) PutLine(text, "copies", std::to_string(record.copies));
     if (record.resumes) PutLine(text, "resumes", "1");
     if (record.has_own_writes) PutLine(text, "has_own_writes", "1");
+    PutLine(text, "promotion_term", std::to_string(record.promotion_term));
     if (record.instance != 0) PutLine(text, "instance", std::to_string(record.instance));
     const std::uint32_t crc = Crc32c(text);
     return text.append(kChecksumKey).append(std::to_string(crc)).append("\n");
@@ -91,6 +92,8 @@ Result<NodeRecord> DecodeNodeRecord(std::string_view text) {
     (void)GetNumber(values, "known_sync_version", record.known_sync_version);
     (void)GetNumber(values, "copies", record.copies);
     (void)GetNumber(values, "instance", record.instance);
+    if (!GetNumber(values, "promotion_term", record.promotion_term))
+        record.promotion_term = record.term;  // nobody knows
     int flag = 0;
     record.resumes = GetNumber(values, "resumes", flag) && flag != 0;
     record.has_own_writes = GetNumber(values, "has_own_writes", flag) && flag != 0;

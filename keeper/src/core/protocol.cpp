@@ -203,6 +203,7 @@ std::string RangeProblem(const Report &report) {
         {"sequence", report.sequence},
         {"goal_version", report.goal_version},
         {"term", report.term},
+        {"promotion_term", report.promotion_term},
         {"copies", report.copies},
         {"timeline", report.timeline},
         {"sync_version", report.sync_version},
@@ -262,6 +263,7 @@ std::string EncodeWhole(const Report &report) {
         out.Put("state", ToString(report.state));
         out.Put("goal_version", report.goal_version);
         out.Put("term", report.term);
+        out.Put("promotion_term", report.promotion_term);
         if (report.copies > 0) out.Put("copies", report.copies);
         out.PutFlag("pg_running", report.pg_running);
         out.PutFlag("in_recovery", report.in_recovery);
@@ -291,6 +293,7 @@ std::string EncodeWhole(const Report &report) {
             out.Put("unconfirmed_waits", report.unconfirmed_waits);
         }
         if (report.cannot_reload) out.PutFlag("cannot_reload", true);
+        if (report.is_inconsistent) out.PutFlag("inconsistent", true);
         if (!report.problem.empty()) out.Put("problem", report.problem);
         if (report.is_damaged) out.PutFlag("damaged", true);
         if (!report.event.empty()) out.Put("event", report.event);
@@ -340,6 +343,8 @@ Result<Report> DecodeReport(std::string_view text) {
         GetState(in, "state", report.state);
         in.Get("goal_version", report.goal_version);
         in.Get("term", report.term);
+        report.promotion_term = report.term;  // who does not say it may have begun
+        in.Get("promotion_term", report.promotion_term);
         in.Get("copies", report.copies);
         in.Get("pg_running", report.pg_running);
         in.Get("in_recovery", report.in_recovery);
@@ -365,6 +370,7 @@ Result<Report> DecodeReport(std::string_view text) {
         }
         in.Get("stall_ms", report.stall_age);
         in.Get("cannot_reload", report.cannot_reload);
+        in.Get("inconsistent", report.is_inconsistent);
         in.Get("cancelled_waits", report.cancelled_waits);
         in.Get("unconfirmed_waits", report.unconfirmed_waits);
         in.Get("problem", report.problem);

@@ -111,18 +111,19 @@ bool DoesNotComeUp(const GroupView &view, const NodeView &node) {
            !node.report.pg_running && node.goal_age >= view.timeouts.candidate;
 }
 
-/// A node records that it is a primary before it opens its gate. This one has recorded nothing of
-/// the kind, and what it was granted has ended. An older disk could have forgotten it: then its WAL
-/// ends earlier than it did.
-bool HasNeverOpened(const NodeView &winner) {
+/// A node records that it begins to promote itself before it opens its gate. This one has recorded
+/// nothing of the kind in this term, and what it was granted has ended. An older disk could have
+/// forgotten it: then its WAL ends earlier than it did.
+bool HasNeverOpened(const GroupView &view, const NodeView &winner) {
     return winner.has_report && winner.proved_fenced && winner.reported == winner.report.state &&
-           IsBeingPromoted(winner.report.state) && !winner.held.lost_from.IsValid();
+           IsBeingPromoted(winner.report.state) && winner.report.promotion_term < view.term &&
+           !winner.held.lost_from.IsValid();
 }
 
 bool MustUndoPromotion(const RuleContext &c) {
     const NodeView *const winner = c.old_primary;
     if (winner == nullptr || c.node.id != c.view.former || !IsWritable(winner->goal)) return false;
-    if (!DoesNotComeUp(c.view, *winner) || !HasNeverOpened(*winner)) return false;
+    if (!DoesNotComeUp(c.view, *winner) || !HasNeverOpened(c.view, *winner)) return false;
     const bool is_untouched = c.node.goal == kDemoted && c.node.reported == kDemoted &&
                               IsReporting(c.view, c.node) && c.node.report.state == kDemoted &&
                               c.node.report.holder == KeeperHolder::kSupervisor;

@@ -65,14 +65,16 @@ bool HasNewStandby(const RuleContext &c) {
 
 bool CanBeCopied(const RuleContext &c) {
     if (!HasOtherPrimary(c) || c.node.goal != kWaitStandby) return false;
-    // A monitor that was restored from a backup has forgotten that it was copied.
-    const bool is_further = c.node.reported == kCatchingup || c.node.reported == kSecondary;
+    // A monitor that was restored from a backup has forgotten that it was copied, and what came of
+    // it since.
+    const bool is_further = IsStandby(c.node.reported) || c.node.reported == kDemoted;
     return (is_further || IsStable(c.node, kWaitStandby)) && IsReadyPrimary(c.view, c.primary);
 }
 
 /// By an order that a monitor from a backup does not know. Who leaves maintenance catches up first.
 bool IsInMaintenance(const RuleContext &c) {
-    return c.node.goal == kSecondary && c.node.reported == kMaintenance;
+    return (c.node.goal == kSecondary || c.node.goal == kWaitStandby) &&
+           c.node.reported == kMaintenance;
 }
 
 /// It has ended for good, and says so once.

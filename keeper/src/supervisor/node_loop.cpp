@@ -135,6 +135,7 @@ core::Report NodeLoop::MakeReport() const {
     report.holder = core::KeeperHolder::kSupervisor;
     report.state = record_.state;
     report.term = record_.term;
+    report.promotion_term = record_.promotion_term;
     report.copies = record_.copies;
     report.pg_running = false;
     report.in_recovery = core::IsStandby(record_.state);

@@ -191,6 +191,16 @@ Result<void> Run::Rewind(const Peer &upstream, const SourceIdentity &identity) {
         if (auto done = effects_.ClearMarker(); !done) return done;
     }
     if (!rewound) return Pass(rewound, "could not rewind");
+    // pg_rewind goes by the source's last checkpoint. From one of an older timeline it would write
+    // a control file with which every start ends in "unexpected timeline ID".
+    auto after = effects_.ReadControl(Place::kData);
+    if (!after) return Pass(after);
+    if (after->state == ClusterState::kInArchiveRecovery && after->timeline < identity.timeline) {
+        return Fail(ProblemCode::kCorrupt, "pg_rewind took the primary for one on timeline " +
+                                               std::to_string(after->timeline) +
+                                               ", and it is on timeline " +
+                                               std::to_string(identity.timeline));
+    }
     // An idle source would leave us waiting for a record that nobody writes.
     effects_.CheckpointSource();
     if (auto done = effects_.MakeStandby(upstream); !done) return done;

@@ -226,7 +226,24 @@ bool Keeper::AcceptReply(const core::Reply &reply) {
     warned_old_term_ = false;
     core::NodeRecord next = *record_;
     core::NoteReply(next, reply);
+    if (BeginsToPromote(next)) next.promotion_term = next.term;
     return SaveRecord(next);
+}
+
+/// A promotion that is on record is not undone: from now on something may be acknowledged.
+bool Keeper::BeginsToPromote(const core::NodeRecord &record) const {
+    return core::IsWritable(record.goal) && core::IsStandby(record.state) &&
+           record.promotion_term != record.term && ports_.server.IsConsistent();
+}
+
+/// False as long as the promotion is not on record.
+bool Keeper::NotePromotion() {
+    if (BeginsToPromote(*record_)) {
+        core::NodeRecord next = *record_;
+        next.promotion_term = next.term;
+        if (!SaveRecord(next)) return false;
+    }
+    return !core::IsStandby(record_->state) || record_->promotion_term == record_->term;
 }
 
 /// The monitor gives no grant to a primary that came back with less than its standbys have.
@@ -463,8 +480,10 @@ void Keeper::Iterate() {
         write_probe_ = {};
     }
     if (reply_ && !stopping_) {
-        Context context{ports_,   now_,           facts, ages_,       *reply_,
-                        *config_, record_->state, sync_, sealed_lsn_, history_.Of(facts.timeline)};
+        Context context{
+            ports_,         now_,           facts, ages_,       *reply_,
+            *config_,       record_->state, sync_, sealed_lsn_, history_.Of(facts.timeline),
+            NotePromotion()};
         if (step_ == nullptr || !step_->IsUrgent()) {
             housekeeping_problem_ = housekeeping_.Poll(context);
             settings_problem_ = settings_.Poll(context);

@@ -62,6 +62,8 @@ class Keeper {
     void BeginStep(const core::Edge &edge, const ServerFacts &facts);
     void PollStep(Context &context);
     bool NoteOwnWrites();
+    [[nodiscard]] bool BeginsToPromote(const core::NodeRecord &record) const;
+    bool NotePromotion();
     void StayInState(Context &context);
     void DrainAgain(Context &context);
     core::Result<void> KeepUpstream(const Context &context);

@@ -79,6 +79,7 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
     report.state = record_->state;
     report.goal_version = reply_ ? reply_->goal_version : 0;
     report.term = record_->term;
+    report.promotion_term = record_->promotion_term;
     report.copies = record_->copies;
     report.pg_running = true;
     report.in_recovery = facts.in_recovery;
@@ -124,6 +125,7 @@ core::Report Keeper::BuildReport(const ServerFacts &facts) const {
     report.unconfirmed_waits = static_cast<std::int64_t>(waits.count - confirmed_waits_);
     report.problem = problem_.empty() ? housekeeping_problem_ : problem_;
     report.cannot_reload = config_problem_.stops_reload;
+    report.is_inconsistent = facts.in_recovery && !ports_.server.IsConsistent();
     if (!config_problem_.words.empty()) report.problem = config_problem_.words;
     if (!contradiction_.empty()) report.problem = contradiction_;
     if (!record_problem_.empty()) report.problem = record_problem_;

@@ -73,6 +73,9 @@ class Server {
     /// Ends this server at once; the supervisor starts what comes next.
     virtual void StopImmediately() = 0;
     virtual void RequestPromotion() = 0;
+    /// What was replayed is a whole: before that, the end of recovery would be the end of the
+    /// server.
+    [[nodiscard]] virtual bool IsConsistent() = 0;
     /// From now on no WAL receiver of this server receives anything or confirms it, whatever the
     /// settings say; one that runs is asked to end. Holds until AdmitReceiver, or until the server
     /// ends.

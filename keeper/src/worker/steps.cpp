@@ -217,6 +217,8 @@ class PromoteStep final : public StepMachine {
                 return context.now < limit_ ? Running("waiting for a grant")
                                             : Failed("no grant came");
             }
+            if (!context.may_promote)
+                return Running("what PostgreSQL has replayed is not whole yet");
             const Progress prepared = context.sync.Prepare(context);
             if (prepared.kind != Progress::Kind::kDone) return prepared;
             context.sync.NoteFirst();

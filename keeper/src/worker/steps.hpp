@@ -25,6 +25,7 @@ struct Context {
     SyncApplier &sync;
     core::Lsn &sealed_lsn;                 ///< set by a drain
     const core::TimelineHistory &history;  ///< of facts.timeline
+    bool may_promote = true;               ///< Keeper::NotePromotion
 
     [[nodiscard]] const core::Peer *FindPeer(core::NodeId node) const;
 };

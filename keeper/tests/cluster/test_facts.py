@@ -6,6 +6,7 @@ import pathlib
 import signal
 import time
 
+from faults import signal_all
 from harness import open_session, wait_for
 
 
@@ -124,6 +125,32 @@ def cut_wal(node, lsn):
         with file.open("r+b") as wal:
             wal.seek(offset)
             wal.write(bytes(segment_bytes - offset))
+
+
+def test_a_promotion_whose_winner_does_not_come_up_is_undone(cluster):
+    """It was chosen, and PANICs at each start before it has opened: the former primary goes on, and it is copied."""
+    a, b = cluster.two_nodes()
+    cluster.wait_promotable()
+    a.sql("CREATE TABLE t AS SELECT 1 AS id")
+    a.kill()
+
+    def row(column):
+        return cluster.monitor.sql(f"SELECT {column} FROM pgautofailover.node WHERE nodename = 'b'", dbname="pg_auto_failover")
+    # The lease of the primary is waited for. Shortly before its end the worker is stopped: it does not hear of its promotion.
+    wait_for(lambda: row("reportedstate") == "stop_replication", 10, "b is ready", interval=0.01)
+    wait_for(lambda: cluster.monitor.sql("SELECT lease_left_ms < 1200 FROM pgautofailover.node_facts() ORDER BY node_id LIMIT 1",
+                                         dbname="pg_auto_failover") == "t", 10, "the lease is nearly over", interval=0.01)
+    signal_all([b.worker()], signal.SIGSTOP)
+    wait_for(lambda: row("goalstate") == "wait_primary", 10, "b is chosen")
+    (b.pgdata / "pg_logical" / "replorigin_checkpoint").write_bytes(bytes(16))
+    signal_all(b.server_pids(), signal.SIGKILL)
+    a.start()
+    wait_for(lambda: "undo_promotion" in cluster.monitor.sql(
+        "SELECT string_agg(rule, ' ') FROM pgautofailover.event", dbname="pg_auto_failover"), 60, "the promotion is undone")
+    wait_for(lambda: a.sql("INSERT INTO t VALUES (2) RETURNING id").startswith("2"), 30, "a accepts writes")
+    cluster.wait_states(a="primary", b="secondary", timeout=120)
+    wait_for(lambda: b.sql("SELECT count(*) FROM t") == "2", 10, "b follows a")
+    assert "cannot be used: PostgreSQL does not start on them (replication checkpoint has wrong magic" in b.log.read_text()
 
 
 def test_a_primary_that_has_lost_wal_does_not_write_beside_its_standby(cluster):

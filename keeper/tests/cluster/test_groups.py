@@ -120,6 +120,31 @@ def test_loss_of_data_is_accepted_by_command_only(cluster):
     assert c.sql("SELECT pg_is_in_recovery()") == "f"
 
 
+def test_a_member_is_rewound_from_a_primary_that_is_fenced_until_it_has_members(cluster):
+    """The only node that could confirm must be rewound first, from the one that waits for its confirmation."""
+    a, b, c = cluster.group("a", "b", "c")
+    c.kill()
+    wait_for(lambda: cluster.states()["c"][1] == "catchingup", 20, "c is lost")
+    senders = "SELECT pid FROM pg_stat_replication WHERE application_name = 'pgautofailover_standby_2'"
+    signal_all([int(a.sql(senders))], signal.SIGSTOP)  # b does not get this
+    a.sql("SET synchronous_commit = local; CREATE TABLE of_a AS SELECT 1 AS id")
+    a.kill()
+    wait_for(lambda: is_stuck(cluster, "a"), 20, "the monitor says what is missing")
+    cluster.monitor.autoctl("perform", "failover", "--allow-data-loss", "--primary-is-off")
+    wait_for(lambda: cluster.states()["b"][0] == "wait_primary", 30, "b is promoted")
+    with pytest.raises(subprocess.SubprocessError):
+        b.sql("CREATE TABLE waits ()", timeout=2)  # without a member nothing is acknowledged
+    b.kill()
+    b.start()
+    b.wait_up()
+    a.start()
+    cluster.wait_states(a="secondary", b="primary", timeout=60)
+    assert a.log.read_text().count("Rewinding to") >= 1 and "Copying node" not in a.log.read_text(), "a was copied"
+    assert b.sql("CREATE TABLE done (); SELECT to_regclass('of_a') IS NULL") == "t"
+    c.start()
+    assert cluster.wait_steady() == "b"
+
+
 def test_number_sync_standbys(cluster):
     """0: asynchronous without standbys; 1: writes wait; 2 is refused, for one more standby is needed."""
     a, b, c = cluster.group("a", "b", "c")

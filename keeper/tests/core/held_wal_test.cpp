@@ -73,6 +73,15 @@ TEST(HeldWal, PartOfARecordIsNothingThatCanBeLost) {
     EXPECT_FALSE(held.lost_from.IsValid());
 }
 
+// Between the end of recovery and what follows it: the primary would seem to have lost that.
+TEST(HeldWal, AStandbyThatIsPromotedByHandHasNoMoreThanItSays) {
+    HeldWal held;
+    Report report = Standby(0x5000);
+    report.receiver.replay_lsn = {0x5100};
+    NoteHeld(held, report, {});
+    EXPECT_EQ(held.lsn, Lsn{0x5000});
+}
+
 TEST(HeldWal, ACopyBeginsAnew) {
     HeldWal held;
     NoteHeld(held, Primary(0x5000), {});

@@ -43,6 +43,8 @@ TEST(Protocol, ReportSurvivesTheRoundTrip) {
     report.lsn = Lsn{0x500000060};
     report.system_identifier = 18'446'744'073'709'551'615ULL;
     report.fenced = true;
+    report.promotion_term = 7;
+    report.is_inconsistent = report.cannot_reload = true;
     report.standbys = {{NodeId{2}, true, true, Lsn{5}, Milliseconds{3}}};
     report.receiver = {NodeId{3}, true, Milliseconds{17}, true};
     report.problem = "no room";

@@ -122,6 +122,8 @@ TEST(WayBack, APromotionStandsWhereItsWinnerMayHaveAcknowledgedOrAnybodyLacksSom
                   [](GroupView &v) {
                       v.Find(kB)->reported = v.Find(kB)->report.state = kWaitPrimary;
                   }},
+             Case{"it has begun to promote itself",
+                  [](GroupView &v) { v.Find(kB)->report.promotion_term = v.term; }},
              Case{"it may have been one",
                   [](GroupView &v) { v.Find(kB)->reported = kWaitPrimary; }},
              Case{"it has an older disk",
@@ -163,6 +165,16 @@ TEST(WayBack, APromotionRemembersWhoWasThePrimary) {
     EXPECT_EQ(view.former, kA);
 }
 
+/// Its data are a copy that lacks WAL which nobody but the primary has.
+TEST(WayBack, AStandbyThatIsNotConsistentIsNotChosen) {
+    GroupView view = Steady();
+    KillPrimary(view);
+    view.Find(kB)->report.is_inconsistent = true;
+    EXPECT_EQ(GoalAfter(view, kB), kSecondary);
+    view.Find(kB)->report.is_inconsistent = false;
+    EXPECT_EQ(GoalAfter(view, kB), kPreparePromotion);
+}
+
 TEST(WayBack, ACandidateThatDoesNotComeUpIsPassedOver) {
     GroupView view = Steady(4, 2);
     KillPrimary(view);
@@ -181,6 +193,22 @@ TEST(WayBack, ACandidateThatDoesNotComeUpIsPassedOver) {
     b.goal_age = view.timeouts.candidate;
     EXPECT_EQ(GoalAfter(view, kB), kReportLsn);
     EXPECT_EQ(GoalAfter(view, kC), kPreparePromotion);
+}
+
+/// The monitor is from a backup that was made while c was new.
+TEST(WayBack, ANodeThatTheMonitorTakesForNewFollowsFromWhereItIs) {
+    for (const NodeState state :
+         {kWaitStandby, kCatchingup, kSecondary, kReportLsn, kJoinSecondary, kDemoted}) {
+        GroupView view = Steady(3);
+        NodeView &c = *view.Find(kC);
+        c.goal = kWaitStandby;
+        c.reported = c.report.state = state;
+        // One that streams has caught up at once.
+        EXPECT_EQ(GoalAfter(view, kC), state == kSecondary ? kSecondary : kCatchingup)
+            << ToString(state);
+        c.reported = c.report.state = kMaintenance;
+        EXPECT_EQ(GoalAfter(view, kC), kMaintenance) << "it rests by an order";
+    }
 }
 
 /// b was the primary and rests; the operator has ended that, and the primary is gone.

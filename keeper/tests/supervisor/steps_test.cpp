@@ -50,7 +50,8 @@ class FakeEffects final : public StepEffects {
     std::uint64_t copied_identifier = 42;
     SourceIdentity primary{
         .system_identifier = 42, .timeline = 2, .end = {0x3000}, .history = {{1, {0x2000}}}};
-    std::string failing;  ///< the effect that fails
+    int checkpoint_timeline = 2;  ///< of the primary's last checkpoint
+    std::string failing;          ///< the effect that fails
     ProblemCode failure = ProblemCode::kPostgres;
     int lives = 1000;  ///< effects until the machine dies
     Journal journal;
@@ -121,7 +122,11 @@ class FakeEffects final : public StepEffects {
     Result<void> RunPgRewind(const core::Peer &) override {
         if (is_source_fenced) return Fail(ProblemCode::kBadState, "this node is fenced");
         data = Content::kPart;
-        return Do("rewind", [this] { data = Content::kWhole; });
+        return Do("rewind", [this] {
+            data = Content::kWhole;
+            control.state = ClusterState::kInArchiveRecovery;
+            control.timeline = checkpoint_timeline;
+        });
     }
     Result<void> MakeStandby(const core::Peer &) override {
         return Do("make standby", [this] { data = Content::kOurs; });
@@ -313,6 +318,18 @@ TEST(Rejoin, ADeathAfterAnyEffectNeverLeavesHalfRewoundDataUnmarked) {
         EXPECT_EQ(effects.data, FakeEffects::Content::kOurs);
         EXPECT_FALSE(effects.is_marked);
     }
+}
+
+// PostgreSQL would end at each start: "unexpected timeline ID".
+TEST(Rejoin, ARewindToACheckpointOfAnOlderTimelineEndsInACopy) {
+    FakeEffects effects;
+    effects.checkpoint_timeline = 1;
+    const auto outcome = RunStep(core::Step::kRejoin, effects);
+    EXPECT_TRUE(outcome.result.has_value());
+    EXPECT_TRUE(outcome.is_replaced);
+    EXPECT_EQ(std::count(effects.journal.begin(), effects.journal.end(), "rewind"), 1);
+    EXPECT_TRUE(std::equal(kCloneJournal.rbegin(), kCloneJournal.rend(), effects.journal.rbegin()));
+    EXPECT_FALSE(effects.is_marked);
 }
 
 TEST(Rejoin, FollowsAsItIsWhenNothingWasWritten) {

@@ -66,6 +66,7 @@ class FakeWorld final : public Clock,
     bool latch = false;
     Fence fence = Fence::kClosed;
     bool sync_is_required = false;
+    bool is_consistent = true;
     BootTime deadline;
 
     // What the keeper did.
@@ -160,6 +161,7 @@ class FakeWorld final : public Clock,
     }
     void StopImmediately() override { Did("stop"); }
     void RequestPromotion() override { Did("promote"); }
+    bool IsConsistent() override { return is_consistent; }
     void BarReceiver() override {
         Did("bar");
         facts.is_barred = true;

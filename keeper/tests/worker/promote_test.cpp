@@ -50,6 +50,38 @@ TEST(Promote, AsksOnceASecondUntilRecoveryHasEnded) {
     EXPECT_EQ(bench.NextReport().problem, "");
 }
 
+std::int64_t PromotionTerm(const Bench &bench) {
+    return core::DecodeNodeRecord(bench.world.files.at(kRecordFile))->promotion_term;
+}
+
+TEST(Promote, IsOnRecordBeforeTheGateOpens) {
+    Bench bench;
+    BeginCandidate(bench);
+    EXPECT_EQ(PromotionTerm(bench), 0);
+    bench.Answer(PromoteReply());
+    EXPECT_EQ(PromotionTerm(bench), 4);
+    EXPECT_EQ(bench.NextReport().promotion_term, 4);
+    EXPECT_EQ(bench.world.fence, Fence::kOpen);
+}
+
+TEST(Promote, AServerThatIsNotConsistentIsNotPromotedAndKeepsNothingOnRecord) {
+    Bench bench;
+    BeginCandidate(bench);
+    bench.world.is_consistent = false;
+    bench.world.monitor = PromoteReply();
+    bench.NextReport();
+    bench.RunFor(Milliseconds{2000});
+    EXPECT_EQ(bench.world.Count("promote"), 0);
+    EXPECT_EQ(bench.world.fence, Fence::kClosed);
+    EXPECT_EQ(PromotionTerm(bench), 0);
+    EXPECT_EQ(bench.NextReport().problem, "what PostgreSQL has replayed is not whole yet");
+    EXPECT_TRUE(bench.LastReport().is_inconsistent);
+    bench.world.is_consistent = true;
+    bench.RunFor(Milliseconds{1000});
+    EXPECT_EQ(PromotionTerm(bench), 4);
+    EXPECT_EQ(bench.world.fence, Fence::kOpen);
+}
+
 TEST(Promote, NeedsAGrantAndFailsWithoutOneAfterTenSeconds) {
     Bench bench;
     BeginCandidate(bench);

@@ -33,9 +33,11 @@ constexpr bool TellsItsEnd(const Report &report) {
 }
 
 /// Where the last whole record ends that the node is known to have. What a standby has received may
-/// end within a record, and after a restart it begins again before that: nothing is lost by it.
+/// end within a record, and after a restart it begins again before that: nothing is lost by it. Nor
+/// does it replay what it does not have: who says so is about to leave recovery.
 constexpr Lsn WholeRecords(const Report &report) {
-    return report.in_recovery ? report.receiver.replay_lsn : report.lsn;
+    const Lsn replayed = report.receiver.replay_lsn;
+    return report.in_recovery && replayed < report.lsn ? replayed : report.lsn;
 }
 
 /// With every report of the node that counts, before decisions. `others_hold`: what other nodes are

@@ -33,6 +33,9 @@ struct NodeRecord {
     /// The server was out of recovery although the node was a standby: what it holds may not be
     /// what the group holds on a timeline of the same number. Until it was compared, or copied.
     bool has_own_writes = false;
+    /// The newest term in which the node has begun to promote itself: its gate may have been open
+    /// since, although the state that was reached says nothing of it.
+    std::int64_t promotion_term = 0;
     friend bool operator==(const NodeRecord &, const NodeRecord &) = default;
 };
 

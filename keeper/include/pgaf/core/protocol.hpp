@@ -67,8 +67,9 @@ struct Report {
     NodeState state = NodeState::kInit;
     /// Number of the goal that the keeper obeys: what it says about sealing holds under that goal.
     std::int64_t goal_version = 0;
-    std::int64_t term = 0;    ///< highest term that this node has seen
-    std::int64_t copies = 0;  ///< how often its data were copied anew
+    std::int64_t term = 0;            ///< highest term that this node has seen
+    std::int64_t promotion_term = 0;  ///< NodeRecord::promotion_term
+    std::int64_t copies = 0;          ///< how often its data were copied anew
     bool pg_running = false;
     bool in_recovery = false;
     int timeline = 0;
@@ -105,6 +106,8 @@ struct Report {
     /// Its configuration has an error, named in `problem`: a reload changes nothing, and the server
     /// would not start.
     bool cannot_reload = false;
+    /// A standby that has not replayed enough for its data to be a whole: it cannot be promoted.
+    bool is_inconsistent = false;
     std::string problem;      ///< what the keeper cannot do now, in words; empty when all is well
     bool is_damaged = false;  ///< PostgreSQL has found a part of these data damaged
     /// What happened once and belongs into the monitor's events; repeated until it is answered.
