@@ -64,7 +64,8 @@ def measure(groups, seconds, failovers=0):
         monitor = cluster.monitor
         monitor.stop()
         with open(monitor.pgdata / "postgresql.conf", "a") as conf:
-            conf.write(f"max_connections = {2 * groups + 50}\npgautofailover.max_nodes = {2 * groups + 16}\n")
+            # One machine may have half of the sessions before their nodes report, and opens all of them first.
+            conf.write(f"max_connections = {4 * groups + 50}\npgautofailover.max_nodes = {2 * groups + 16}\n")
         monitor.start()
         wait_for(lambda: monitor.sql("SELECT 1") == "1", 60, "the monitor answers")
         postmaster = monitor.postmaster()

@@ -99,6 +99,18 @@ void RefuseOwnedSettingUnsafe(const VariableSetStmt *set) {
                            "state.")));
 }
 
+/// Standbys would lose their stream, and the monitor its health check.
+void RefuseDropOfOwnRoleUnsafe(Node *statement) {
+    const char *const role = pg::DroppedOwnRoleUnsafe(statement);
+    if (role == nullptr) return;
+    ereport(ERROR,
+            (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+             errmsg("cannot drop role \"%s\", or what it may do", role),
+             errdetail("This node belongs to a group of pg_auto_failover, which needs it."),
+             errhint("When all nodes have left (pg_autoctl drop node), PostgreSQL runs without "
+                     "pg_auto_failover, and the role can be dropped.")));
+}
+
 void OnUtility(PlannedStmt *statement, const char *text, bool read_only_tree,
                ProcessUtilityContext context, ParamListInfo parameters,
                QueryEnvironment *environment, DestReceiver *receiver, QueryCompletion *completion) {
@@ -112,6 +124,7 @@ void OnUtility(PlannedStmt *statement, const char *text, bool read_only_tree,
         }
     }
     pg::RefuseChangeOfOwnRoleUnsafe(statement->utilityStmt);
+    RefuseDropOfOwnRoleUnsafe(statement->utilityStmt);
     if (IsA(statement->utilityStmt, AlterSystemStmt)) {
         RefuseOwnedSettingUnsafe(
             reinterpret_cast<AlterSystemStmt *>(statement->utilityStmt)->setstmt);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "libraries.hpp"
 #include "pg/guard.hpp"
 #include "pgaf/core/server_options.hpp"
 #include "server.hpp"
@@ -170,6 +171,7 @@ struct ConfigFault {
     char said[512];
     char name[NAMEDATALEN];
     char value[1024];
+    char library[MAXPGPATH];  ///< of the setting `name`, which is not there
 };
 
 /// PostgreSQL judges only the last of several lines for a setting.
@@ -211,7 +213,10 @@ void FindConfigFaultUnsafe(ConfigFault *fault) {
         }
     }
     for (const ConfigVariable *one = first; one != nullptr && found == nullptr; one = one->next) {
-        if (one->ignore || !IsLastLineUnsafe(one) || !IsValueRefusedUnsafe(one)) continue;
+        if (one->ignore || !IsLastLineUnsafe(one)) continue;
+        if (!IsValueRefusedUnsafe(one) &&
+            !MissesLibraryUnsafe(one->name, one->value, fault->library, sizeof fault->library))
+            continue;
         (void)strlcpy(fault->name, one->name, sizeof fault->name);
         (void)strlcpy(fault->value, one->value, sizeof fault->value);
         found = one;
@@ -234,6 +239,16 @@ class QuietLog {
  private:
     int before_;
 };
+
+/// Superusers may leave a library out that sessions load.
+std::string NameMissingLibrary(const ConfigFault &fault) {
+    const std::string name = fault.name;
+    std::string words = name + ": there is no library \"" + fault.library + "\"; ";
+    if (name == "shared_preload_libraries")
+        return words + "the server goes on with what it has, and could not start with this";
+    return words + "no session can begin but one of a superuser with PGOPTIONS=\"-c " + name +
+           "=\"";
+}
 
 bool HasLackUnsafe(core::ServerSizes &required) {
     if (!RecoveryInProgress() || GetRecoveryPauseState() != RECOVERY_PAUSED) return false;
@@ -272,6 +287,7 @@ worker::ConfigProblem PgServer::FindConfigProblem() {
     if (fault.where[0] == '\0') return {};
     if (fault.name[0] == '\0')
         return {.words = std::string(fault.where) + fault.said, .stops_reload = true};
+    if (fault.library[0] != '\0') return {.words = fault.where + NameMissingLibrary(fault)};
     const auto refused = CheckSetting(fault.name, fault.value);
     const std::string said = refused
                                  ? "invalid value for parameter \"" + std::string(fault.name) + "\""

@@ -161,6 +161,7 @@ void Group::CarryRemoval(NodeId id, const core::Decision &decision) {
     const store::NodeRow row = RowOf(id);
     facts::WakeAtCommit(id);
     store::DeleteNode(id);
+    facts::ForgetAtCommit(id);
     store::Cause cause;
     for (const core::Assignment &note : decision.notes) {
         if (note.node == id) cause = {note.rule_pos, note.rule, note.reason};

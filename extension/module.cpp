@@ -1,5 +1,8 @@
 #include "pg/headers.hpp"
 
+#include "drops.hpp"
+#include "facts/node_facts.hpp"
+#include "facts/sessions.hpp"
 #include "facts/shared.hpp"
 #include "facts/wake.hpp"
 #include "health/launcher.hpp"
@@ -54,5 +57,8 @@ void _PG_init(void) {
     pgaf::settings::DefineUnsafe();
     pgaf::InstallHooks();
     pgaf::facts::InstallWakeUnsafe();
+    pgaf::facts::InstallSessionsUnsafe();
+    pgaf::facts::InstallNodeFactsUnsafe();
     pgaf::health::InstallUnsafe();
+    pgaf::drops::InstallUnsafe();
 }

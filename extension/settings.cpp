@@ -25,6 +25,7 @@ int health_check_period_ms = 1'000;
 int health_check_timeout_ms = 1'000;
 bool enable_health_checks = true;
 bool guard_data_loss = true;
+bool guard_monitor = true;
 bool push_changes = true;
 int event_retention_min = 30 * 24 * 60;
 int new_addresses_per_minute = 60;
@@ -124,6 +125,10 @@ void DefineUnsafe() {
     DefineCustomBoolVariable("pgautofailover.guard_data_loss",
                              "Refuses a failover that may lose acknowledged commits.", nullptr,
                              &guard_data_loss, true, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomBoolVariable(
+        "pgautofailover.guard_monitor",
+        "Refuses to drop the extension, its roles and its database while nodes are registered.",
+        nullptr, &guard_monitor, true, PGC_SUSET, 0, nullptr, nullptr, nullptr);
     DefineCustomBoolVariable("pgautofailover.push_changes",
                              "Tells keepers at once that they should report.", nullptr,
                              &push_changes, true, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
@@ -168,6 +173,7 @@ std::string NodeSecret() { return node_secret != nullptr ? node_secret : ""; }
 bool NodeRoleMayOrder() { return node_role_may_order; }
 bool PushesChanges() { return push_changes; }
 bool GuardsDataLoss() { return guard_data_loss; }
+bool GuardsMonitor() { return guard_monitor; }
 core::Milliseconds EventRetention() { return std::chrono::minutes(event_retention_min); }
 int NewAddressesPerMinute() { return new_addresses_per_minute; }
 core::Milliseconds TransactionTimeout() { return core::Milliseconds{transaction_timeout_ms}; }

@@ -25,6 +25,7 @@ bool PushesChanges();
 /// Off: requests for a failover of this session accept the loss of commits that nobody can vouch
 /// for.
 bool GuardsDataLoss();
+bool GuardsMonitor();
 /// Older events are removed; 0: none are.
 core::Milliseconds EventRetention();
 /// How fast the monitor probes addresses that it has not probed before.

@@ -5,6 +5,7 @@ set -euo pipefail
 packages=(build-essential cmake pkg-config git postgresql-15 postgresql-server-dev-15 libpq-dev libcli11-dev
   libfmt-dev libspdlog-dev libuv1-dev rapidjson-dev libsmartcols-dev libexpected-dev libgtest-dev
   libcurl4-openssl-dev libmicrohttpd-dev libssl-dev openssl python3 python3-pytest iproute2 nftables util-linux
+  shellcheck clang-format-14
   # Programs that ask the HTTP port, in its tests.
   haproxy prometheus
   # The fuzz targets.

@@ -69,9 +69,41 @@ def unpaired_tests():
         yield f"sql_tests: {name} has no expected output"
 
 
+def is_shell(path):
+    if path.suffix == ".sh":
+        return True
+    with open(path, "rb") as file:
+        return re.match(rb"#!.*[/ ](ba)?sh\b", file.readline()) is not None
+
+
+def shell_problems():
+    """Those that pg_autoctl prints too. What is quoted so that another shell expands it is meant so (SC2016)."""
+    return said_by("shellcheck", "--format=gcc", "--exclude=SC2016", *filter(is_shell, files()))
+
+
+def format_problems():
+    # Other versions format otherwise.
+    said = said_by("clang-format-14", "--dry-run", "-Werror", *(path for path in files() if path.suffix in {".cpp", ".hpp"}))
+    return [line for line in said if ": error: " in line]
+
+
+def files():
+    return [path for path in tracked() if path.is_file()]
+
+
+def said_by(program, *words):
+    try:
+        done = subprocess.run([program, *map(str, words)], capture_output=True, text=True)
+    except FileNotFoundError:
+        print(f"style: {program} is not installed, and its check is left out; tools/install-deps.sh installs it")
+        return []
+    return done.stdout.splitlines() + done.stderr.splitlines()
+
+
 def main():
     found = [problem for path in tracked() for problem in problems_in(path)]
     found += unpaired_tests()
+    found += shell_problems() + format_problems()
     for problem in found:
         print(problem)
     print(f"style: {len(found)} problems" if found else "style: clean")

@@ -2,7 +2,6 @@
 # Runs every test, fast ones first. TESTS="style unit sql cli sanitize fuzz proof azure cluster" chooses layers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-top=$PWD
 layers=${TESTS:-style unit sql cli sanitize fuzz proof azure cluster}
 export PYTHONDONTWRITEBYTECODE=1
 tools/build.sh
@@ -49,13 +48,11 @@ run_regress() {  # program, temp directory name, options and tests
 if has sql; then
   echo '=== pg_regress'
   pgxs=$(dirname "$(pg_config --pgxs)")/../..
-  mapfile -t tests < <(cd sql_tests/sql && ls -- *.sql | sed 's/\.sql$//' | sort)
+  mapfile -t tests < <(cd sql_tests/sql && printf '%s\n' *.sql | sed 's/\.sql$//' | sort)
   run_regress "$pgxs/src/test/regress/pg_regress" regress "${tests[@]}"
-  mapfile -t specs < <(cd sql_tests/specs && ls -- *.spec 2>/dev/null | sed 's/\.spec$//' | sort)
-  if [ ${#specs[@]} -gt 0 ]; then
-    echo '=== isolation'
-    run_regress "$pgxs/src/test/isolation/pg_isolation_regress" isolation "${specs[@]}"
-  fi
+  mapfile -t specs < <(cd sql_tests/specs && printf '%s\n' *.spec | sed 's/\.spec$//' | sort)
+  echo '=== isolation'
+  run_regress "$pgxs/src/test/isolation/pg_isolation_regress" isolation "${specs[@]}"
 fi
 
 if has cli; then

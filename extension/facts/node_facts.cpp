@@ -1,5 +1,6 @@
 #include "facts/node_facts.hpp"
 
+#include "facts/sessions.hpp"
 #include "facts/wake.hpp"
 
 #include "pg/clock.hpp"
@@ -41,6 +42,38 @@ void Reset(NodeFacts &entry, std::int64_t known_since_ns) {
     entry.known_since_ns = known_since_ns;
     entry.goal_since_ns = pg::BootNow().ns;
     entry.decide_at_ns = 0;
+}
+
+bool has_changes = false;  ///< this transaction registers or removes nodes
+
+/// What this transaction has changed since one of its parts began: it holds, or it has not been.
+void EndChanges(SubTransactionId since, bool holds) {
+    LWLockAcquire(GetShared().lock, LW_EXCLUSIVE);
+    HASH_SEQ_STATUS scan;
+    hash_seq_init(&scan, NodeTable());
+    while (auto *entry = static_cast<NodeFacts *>(hash_seq_search(&scan))) {
+        const bool is_new = entry->registrar == MyProcPid && entry->registered_in >= since;
+        const bool is_old = entry->remover == MyProcPid && entry->removed_in >= since;
+        if (is_new) entry->registrar = 0;
+        if (is_old) entry->remover = 0;
+        if (holds ? !is_old : !is_new) continue;
+        const NodeKey key = entry->key;
+        (void)hash_search(NodeTable(), &key, HASH_REMOVE, nullptr);
+    }
+    LWLockRelease(GetShared().lock);
+}
+
+void OnTransactionEnd(XactEvent event, void *) {
+    const bool is_over =
+        event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE;
+    if (!has_changes || !is_over) return;
+    has_changes = false;
+    EndChanges(InvalidSubTransactionId, event != XACT_EVENT_ABORT);
+}
+
+/// Parts that begin later have greater numbers, and those of them that are not over go with it.
+void OnPartEnd(SubXactEvent event, SubTransactionId part, SubTransactionId, void *) {
+    if (has_changes && event == SUBXACT_EVENT_ABORT_SUB) EndChanges(part, false);
 }
 
 [[noreturn]] void RaiseFull() {
@@ -129,6 +162,9 @@ void CreateFresh(NodeId node) {
     NodeFacts *const entry = Enter(node, &found);
     if (entry == nullptr) RaiseFull();
     Reset(*entry, pg::BootNow().ns);
+    entry->registrar = MyProcPid;
+    entry->registered_in = GetCurrentSubTransactionId();
+    has_changes = true;
 }
 
 NodeFacts FindOrCreate(NodeId node, core::OldGrant old_grant, Milliseconds lease,
@@ -165,6 +201,15 @@ void Forget(NodeId node) {
     (void)hash_search(NodeTable(), &key, HASH_REMOVE, nullptr);
 }
 
+void ForgetAtCommit(NodeId node) {
+    has_changes = Update(node,
+                         [](NodeFacts &entry) {
+                             entry.remover = MyProcPid;
+                             entry.removed_in = GetCurrentSubTransactionId();
+                         }) ||
+                  has_changes;
+}
+
 void ForgetDatabaseUnsafe(Oid database, BootTime known_before) {
     LWLockAcquire(GetShared().lock, LW_EXCLUSIVE);
     HASH_SEQ_STATUS scan;
@@ -175,6 +220,22 @@ void ForgetDatabaseUnsafe(Oid database, BootTime known_before) {
         (void)hash_search(NodeTable(), &key, HASH_REMOVE, nullptr);
     }
     LWLockRelease(GetShared().lock);
+}
+
+void InstallNodeFactsUnsafe() {
+    RegisterXactCallback(OnTransactionEnd, nullptr);
+    RegisterSubXactCallback(OnPartEnd, nullptr);
+}
+
+bool HasNodesUnsafe(Oid database) {
+    bool has_one = false;
+    LWLockAcquire(GetShared().lock, LW_SHARED);
+    HASH_SEQ_STATUS scan;
+    hash_seq_init(&scan, NodeTable());
+    while (const auto *entry = static_cast<const NodeFacts *>(hash_seq_search(&scan)))
+        has_one = has_one || !OidIsValid(database) || entry->key.database == database;
+    LWLockRelease(GetShared().lock);
+    return has_one;
 }
 
 void FillView(const NodeFacts &facts, BootTime now, core::NodeView &view) {
@@ -265,6 +326,7 @@ std::vector<Summary> Summaries() {
         Summary s{};
         s.node = NodeId{entry->key.node};
         s.known_since_ns = entry->known_since_ns;
+        s.is_registering = entry->registrar != 0;
         s.decide_at_ns = entry->decide_at_ns;
         s.report_ns = entry->has_report ? entry->report_ns : 0;
         s.probed_ns = entry->probed_ns;
@@ -294,12 +356,20 @@ std::vector<NodeFacts> All() {
 
 void NoteSession(NodeId node) {
     NoteOwnSession();
-    (void)Update(node, [](NodeFacts &entry) {
+    int former = 0;
+    int former_slot = 0;
+    (void)Update(node, [&](NodeFacts &entry) {
+        if (entry.session_pid != MyProcPid) {
+            former = entry.session_pid;
+            former_slot = entry.session_slot;
+        }
         entry.session = core::SessionFact::kConnected;
         entry.session_pid = MyProcPid;
         entry.session_slot = OwnWakeSlot();
         entry.session_news = false;
     });
+    if (former != 0) NoteFormerSession(former, former_slot);
+    NoteNodesSession();
 }
 
 bool NoteSessionEnd() noexcept {

@@ -13,6 +13,7 @@
 namespace pgaf::facts {
 
 /// Creates the entry of a node that registers now, forgetting what an earlier node of that id left.
+/// It goes when this transaction, or the subtransaction, is rolled back.
 /// Raises 53200 when shared memory has no room for another node.
 void CreateFresh(core::NodeId node);
 
@@ -22,10 +23,16 @@ NodeFacts FindOrCreate(core::NodeId node, core::OldGrant old_grant, core::Millis
                        std::int64_t instance);
 std::optional<NodeFacts> Find(core::NodeId node);
 void Forget(core::NodeId node);
+/// Its row goes with this transaction.
+void ForgetAtCommit(core::NodeId node);
 /// The operator has seen to it that the node cannot acknowledge anything.
 void VoidGrants(core::NodeId node);
 /// Forgets the nodes of a database that were known before an instant.
 void ForgetDatabaseUnsafe(Oid database, core::BootTime known_before);
+/// InvalidOid: of any database.
+bool HasNodesUnsafe(Oid database);
+/// Postgres regime, once.
+void InstallNodeFactsUnsafe();
 
 /// Fills the dynamic part of a view of the node.
 void FillView(const NodeFacts &facts, core::BootTime now, core::NodeView &view);
@@ -49,6 +56,7 @@ bool Update(core::NodeId node, Fn fn) {
 struct Summary {
     core::NodeId node;
     std::int64_t known_since_ns;
+    bool is_registering;  ///< its row is not there yet
     std::int64_t decide_at_ns;
     std::int64_t report_ns;
     std::int64_t probed_ns;

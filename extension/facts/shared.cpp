@@ -1,5 +1,6 @@
 #include "facts/shared.hpp"
 
+#include "facts/sessions.hpp"
 #include "facts/wake.hpp"
 
 #include "pg/clock.hpp"
@@ -24,6 +25,7 @@ void RequestSharedUnsafe() {
     Size size = MAXALIGN(sizeof(Shared));
     size = add_size(size, hash_estimate_size(settings::MaxNodes(), sizeof(NodeFacts)));
     size = add_size(size, WakeBytesUnsafe());
+    size = add_size(size, SessionBytesUnsafe());
     RequestAddinShmemSpace(size);
     RequestNamedLWLockTranche(kTranche, 1);
 }
@@ -43,6 +45,7 @@ void AttachSharedUnsafe() {
     nodes = ShmemInitHash("pgautofailover nodes", settings::MaxNodes(), settings::MaxNodes(),
                           &control, HASH_ELEM | HASH_BLOBS);
     AttachWakeUnsafe();
+    AttachSessionsUnsafe();
     LWLockRelease(AddinShmemInitLock);
 }
 

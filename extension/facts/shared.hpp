@@ -86,6 +86,10 @@ struct PlainReport {
 struct NodeFacts {
     NodeKey key;
     std::int64_t known_since_ns;  ///< registration, or start of the server
+    int registrar;                ///< process whose transaction registers it; 0: committed
+    SubTransactionId registered_in;
+    int remover;  ///< process whose transaction removes it; 0: none
+    SubTransactionId removed_in;
     std::int64_t goal_since_ns;
     char goal_reason[256];  ///< for people; lost with a restart
 

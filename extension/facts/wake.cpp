@@ -33,9 +33,7 @@ struct Target {
 };
 
 /// Processes whose keepers have something to hear, by their place in the server's array of
-/// processes. Two that share a place, on a server with more of them than places, may take each
-/// other's: the keeper hears with its next report then.
-constexpr int kPlaces = 8192;
+/// processes. Where two share a place, the keeper hears with its next report.
 pg_atomic_uint32 *flags = nullptr;
 
 std::array<Target, kTargetsMax> targets;

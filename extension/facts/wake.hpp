@@ -22,6 +22,8 @@ void TellAtCommit();
 
 /// In a session of a keeper, with every report.
 void NoteOwnSession() noexcept;
+/// Two processes that share one, on a server with more of them than places, may take each other's.
+inline constexpr int kPlaces = 8192;
 /// Where this process can be woken: kept with the node's facts.
 int OwnWakeSlot() noexcept;
 

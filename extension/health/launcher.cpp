@@ -2,6 +2,7 @@
 
 #include "health/launcher.hpp"
 
+#include "drops.hpp"
 #include "facts/node_facts.hpp"
 #include "facts/workers.hpp"
 #include "health/watchdog.hpp"
@@ -134,6 +135,7 @@ void ProcessUtilityHook(PlannedStmt *statement, const char *query, bool read_onl
                         QueryCompletion *completion) {
     Oid dropped = InvalidOid;
     pg::RefuseChangeOfOwnRoleUnsafe(statement->utilityStmt);
+    drops::RefuseUnsafe(statement->utilityStmt);
     if (IsA(statement->utilityStmt, DropdbStmt)) {
         dropped = EndWorkerOfUnsafe(reinterpret_cast<DropdbStmt *>(statement->utilityStmt));
     }

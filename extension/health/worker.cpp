@@ -343,10 +343,10 @@ void Worker::LookAt(const facts::Summary &due) {
             Group group = Group::Lock(node->group);
             if (due.session_news) group.WakeKeepers();
             group.Settle();
-        } else if (pg::BootNow() - BootTime{due.known_since_ns} > kOrphanAge) {
-            facts::Forget(due.node);
+        } else if (due.is_registering) {
+            facts::DecideBy(due.node, pg::BootNow() + kRetry);
         } else {
-            facts::DecideBy(due.node, BootTime{due.known_since_ns} + kOrphanAge + kRetry);
+            facts::Forget(due.node);
         }
     }
     transaction.Commit();

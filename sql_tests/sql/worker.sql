@@ -64,6 +64,51 @@ SELECT pg_terminate_backend(:worker);
 CALL test.wait_for(format($$EXISTS (SELECT 1 FROM pg_stat_activity WHERE backend_type = 'pgautofailover worker'
     AND datname = current_database() AND pid <> %s)$$, :worker));
 
+-- A registration that is rolled back, as a whole or in part, leaves nothing behind.
+SELECT pgautofailover.create_formation(name, 'pgsql', 'postgres', true, 0) FROM unnest(ARRAY['c', 'd', 'e']) AS name;
+BEGIN;
+SELECT assigned_node_id > 2 AS new FROM pgautofailover.register_node('c', '127.0.0.1', 3, 'postgres', 'c');
+SELECT count(*) FROM pgautofailover.node_facts();
+ROLLBACK;
+SELECT node_id FROM pgautofailover.node_facts() ORDER BY node_id;
+BEGIN;
+SAVEPOINT one;
+SELECT assigned_node_id > 2 AS new FROM pgautofailover.register_node('c', '127.0.0.1', 3, 'postgres', 'c');
+RELEASE one;
+SAVEPOINT two;
+SELECT assigned_node_id > 2 AS new FROM pgautofailover.register_node('d', '127.0.0.1', 4, 'postgres', 'd');
+SAVEPOINT three;
+SELECT assigned_node_id > 2 AS new FROM pgautofailover.register_node('e', '127.0.0.1', 5, 'postgres', 'e');
+RELEASE three;
+SELECT count(*) FROM pgautofailover.node_facts();
+ROLLBACK TO two;
+SELECT count(*) FROM pgautofailover.node_facts();
+COMMIT;
+SELECT count(*) FROM pgautofailover.node_facts();
+SELECT array_agg(nodename ORDER BY nodename) FROM pgautofailover.node;
+
+-- So does a removal; one that is rolled back has not been.
+BEGIN;
+SAVEPOINT one;
+SELECT pgautofailover.remove_node(nodeid, true) FROM pgautofailover.node WHERE nodename = 'c';
+ROLLBACK TO one;
+COMMIT;
+SELECT count(*) FROM pgautofailover.node_facts();
+SELECT pgautofailover.remove_node(nodeid, true) FROM pgautofailover.node WHERE nodename = 'c';
+SELECT count(*) FROM pgautofailover.node_facts();
+
+-- With nodes it is dropped by nobody by accident, nor what it needs.
+SET pgautofailover.guard_monitor = on;
+CREATE SCHEMA elsewhere;
+ALTER EXTENSION btree_gist SET SCHEMA elsewhere;
+SELECT statement, f.sqlstate, f.message FROM unnest(ARRAY['DROP EXTENSION pgautofailover', 'DROP EXTENSION pgautofailover CASCADE',
+    'DROP EXTENSION btree_gist CASCADE', 'DROP SCHEMA elsewhere CASCADE', 'DROP SCHEMA pgautofailover CASCADE', 'DROP ROLE autoctl_node', 'DROP OWNED BY autoctl_node']) AS statement,
+    test.fails(statement) f;
+SELECT f.detail, f.hint FROM test.fails('DROP EXTENSION pgautofailover CASCADE') f;
+DROP DATABASE test_worker;
+SELECT count(*) FROM pgautofailover.node;
+SET pgautofailover.guard_monitor = off;
+
 -- Without the extension there is nothing to do for it.
 DROP EXTENSION pgautofailover CASCADE;
 CALL test.wait_for($$NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE backend_type = 'pgautofailover worker'

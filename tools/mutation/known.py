@@ -97,6 +97,8 @@ MUTANTS = [
      "return former.fenced && former.term < primary.term &&", "return false && former.term < primary.term &&"),
     ("edge_missing", CORE + "keeper_edges.cpp",
      "Edge{kSecondary, kReportLsn, Step::kSeal, Actor::kWorker},", ""),
+    ("grant_of_an_impostor_kept", CORE + "rules_failover.cpp",
+     "if (IsWritable(c.node.reported) && !FindEdge(c.node.reported, c.node.goal)) {", "if (false) {"),
     ("old_primary_never_back", CORE + "rules_failover.cpp",
      "return is_out_of_reach && !CouldConclude(c.view, c.why);", "return false;"),
     ("candidate_that_does_not_come_up_waited_for", CORE + "rules_failover.cpp",

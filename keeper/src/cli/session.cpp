@@ -164,7 +164,9 @@ Result<io::PgClient> ConnectTo(const std::string &monitor) {
     return Fail(
         ProblemCode::kMonitor, "the server is not a monitor",
         fmt::format("Database \"{}\" has no extension pgautofailover.", PQdb(client->Raw())),
-        "pg_autoctl show uri --formation monitor, on the monitor, prints its address.");
+        "pg_autoctl show uri --formation monitor, on the monitor, prints its address. When this "
+        "was the monitor of running nodes: CREATE EXTENSION pgautofailover CASCADE there, and "
+        "pg_autoctl enable monitor on each node.");
 }
 
 Result<void> TellMonitor(const node::Paths &paths, const node::Config &config) {

@@ -245,6 +245,11 @@ bool HasDiverged(const RuleContext &c) {
         *c.why = Describe(c.node) + " is out of recovery";
         return true;
     }
+    // Somebody has answered in our place, and has given it a grant that nobody else ends.
+    if (IsWritable(c.node.reported) && !FindEdge(c.node.reported, c.node.goal)) {
+        *c.why = Describe(c.node) + " says that it may write";
+        return true;
+    }
     const Report &primary = c.primary->report;
     if (!HasLeftHistory(PositionOf(c.node), primary.timeline, primary.history)) return false;
     *c.why = Describe(c.node) + " is at " + ToString(c.node.report.lsn) + " of timeline " +

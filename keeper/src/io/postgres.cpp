@@ -383,7 +383,9 @@ Result<std::string> ConfiguredValue(const PgInstall &install, const std::string 
     std::stringstream lines(outcome->err);
     for (std::string line; std::getline(lines, line);) {
         const std::size_t mark = line.find(":  ");
-        if (mark == std::string::npos) continue;
+        // A file that may be missing keeps nothing from starting.
+        const bool is_noise = line.find("skipping missing configuration file") != std::string::npos;
+        if (mark == std::string::npos || is_noise) continue;
         said += (said.empty() ? "" : "; ") + line.substr(mark + 3);
     }
     return Fail(ProblemCode::kPostgres, "PostgreSQL refuses its configuration: " + said);

@@ -222,6 +222,9 @@ class Running {
     std::size_t passed_ = 0;
 };
 
+/// Of a program, without where it lies.
+std::string NameOf(const std::string &path) { return path.substr(path.rfind('/') + 1); }
+
 std::string LastLines(std::string_view text) {
     while (!text.empty() && (text.back() == '\n' || text.back() == '\r'))
         text.remove_suffix(1);
@@ -262,9 +265,10 @@ Result<std::string> RunChecked(const Command &command) {
     if (!outcome) return Pass(outcome);
     if (outcome->status == 0) return std::move(outcome->out);
     const std::string &said = outcome->err.empty() ? outcome->out : outcome->err;
-    return Fail(ProblemCode::kPostgres,
-                fmt::format("\"{}\" ended with status {}", command.argv[0], outcome->status),
-                LastLines(said));
+    return Fail(
+        ProblemCode::kPostgres,
+        fmt::format("\"{}\" ended with status {}", NameOf(command.argv[0]), outcome->status),
+        LastLines(said));
 }
 
 Result<pid_t> Spawn(const std::vector<std::string> &argv) {

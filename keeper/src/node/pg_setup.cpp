@@ -145,16 +145,20 @@ Result<core::ConfiguredServer> FindConfigured(const io::PgInstall &install, cons
     return found;
 }
 
+/// Whatever needs it first says what is to be done: a start, or a step before it.
+Result<std::string> ReadMainFile(const std::string &directory) {
+    const std::string path = directory + "/postgresql.conf";
+    if (!io::Exists(path)) {
+        return Fail(ProblemCode::kIo, "\"" + path +
+                                          "\" is missing: put it back; an empty one will do, and "
+                                          "leaves PostgreSQL's defaults");
+    }
+    return io::ReadFile(path);
+}
+
 Result<core::ConfiguredServer> AskAdministrator(const io::PgInstall &install, const Paths &paths,
                                                 const StartFacts &facts) {
-    const std::string path = paths.pgdata + "/postgresql.conf";
-    auto conf = io::ReadFile(path);
-    if (!conf && !io::Exists(path)) {
-        return Fail(ProblemCode::kIo,
-                    "\"" + path +
-                        "\" is missing: put it back; an empty one will do, and leaves "
-                        "PostgreSQL's defaults");
-    }
+    auto conf = ReadMainFile(paths.pgdata);
     if (!conf) return Pass(conf);
     std::string asked = core::WithoutInclude(*conf);
     asked.append("include_if_exists '").append(core::kGroupSettingsFile).append("'\n");
@@ -235,7 +239,7 @@ Result<std::vector<std::string>> WriteNodeServerFiles(const io::PgInstall &insta
     auto configured = AskAdministrator(install, paths, facts);
     if (!configured) return Pass(configured);
     if (auto done = WriteServerFiles(install, config, paths, pgdata); !done) return Pass(done);
-    auto conf = io::ReadFile(pgdata + "/postgresql.conf");
+    auto conf = ReadMainFile(pgdata);
     if (!conf) return Pass(conf);
     core::ServerSettings settings = SettingsOf(install, config, paths, pgdata, *conf);
     settings.preload_libraries = core::MergeLibraries(configured->libraries, core::kKeeperLibrary);
@@ -281,7 +285,7 @@ Result<void> WriteServerFiles(const io::PgInstall &install, const Config &config
     if (config.ssl_active && config.ssl_self_signed && !HasOwnCertificate(config, directory)) {
         if (auto made = MakeCertificate(config, directory); !made) return made;
     }
-    auto conf = io::ReadFile(directory + "/postgresql.conf");
+    auto conf = ReadMainFile(directory);
     if (!conf) return Pass(conf);
     const core::ServerSettings settings = SettingsOf(install, config, paths, directory, *conf);
     if (settings.unix_socket_directory == paths.sockets) {

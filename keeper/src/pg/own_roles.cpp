@@ -13,14 +13,19 @@ const char *const kOwnRoles[] = {
     "autoctl",        "autoctl_node",           "autoctl_operator",
     "autoctl_reader", "pgautofailover_monitor", "pgautofailover_replicator"};
 
-void CheckNameUnsafe(const char *name) {
+bool IsOwn(const char *name) {
     for (const char *const own : kOwnRoles) {
-        if (strcmp(name, own) != 0) continue;
-        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                        errmsg("permission denied to change role \"%s\"", name),
-                        errdetail("It is a role of pg_auto_failover, which many sessions share."),
-                        errhint("Connect as a superuser, on the machine of the server.")));
+        if (strcmp(name, own) == 0) return true;
     }
+    return false;
+}
+
+void CheckNameUnsafe(const char *name) {
+    if (!IsOwn(name)) return;
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                    errmsg("permission denied to change role \"%s\"", name),
+                    errdetail("It is a role of pg_auto_failover, which many sessions share."),
+                    errhint("Connect as a superuser, on the machine of the server.")));
 }
 
 /// PUBLIC and roles that do not exist are the business of the statement itself.
@@ -55,7 +60,24 @@ void CheckAlterUnsafe(const AlterRoleStmt *alter) {
     }
 }
 
+const char *FirstOwn(List *roles) {
+    ListCell *cell = nullptr;
+    foreach (cell, roles) {
+        const auto *const role = static_cast<RoleSpec *>(lfirst(cell));
+        if (role->roletype == ROLESPEC_CSTRING && IsOwn(role->rolename)) return role->rolename;
+    }
+    return nullptr;
+}
+
 }  // namespace
+
+const char *DroppedOwnRoleUnsafe(Node *statement) {
+    if (IsA(statement, DropRoleStmt))
+        return FirstOwn(reinterpret_cast<DropRoleStmt *>(statement)->roles);
+    if (IsA(statement, DropOwnedStmt))
+        return FirstOwn(reinterpret_cast<DropOwnedStmt *>(statement)->roles);
+    return nullptr;
+}
 
 void RefuseChangeOfOwnRoleUnsafe(Node *statement) {
     if (!IsA(statement, AlterRoleStmt) && !IsA(statement, AlterRoleSetStmt) &&

@@ -11,4 +11,7 @@ namespace pgaf::pg {
 /// not create roles.
 void RefuseChangeOfOwnRoleUnsafe(Node *statement);
 
+/// The first of our roles that the statement drops, or takes everything from; NULL: none.
+const char *DroppedOwnRoleUnsafe(Node *statement);
+
 }  // namespace pgaf::pg

@@ -71,10 +71,10 @@ void NodeLoop::OnStepDone(StepOutcome outcome) {
     } else {
         const core::Problem &problem = outcome.result.error();
         const bool is_waiting = problem.code == ProblemCode::kBadState;
-        if (problem.message != problem_) {
+        if (!problem_.starts_with(problem.message)) {
             log_.Write(is_waiting ? LogLevel::kInfo : LogLevel::kWarn, problem);
         }
-        problem_ = problem.message;
+        problem_ = WithCause(problem);
         if (!is_waiting && GivesUp(problem)) return ExitAfterReport(kExitKeeperInit);
         step_alarm_.Once(PauseAfter(problem, step_failures_++));
     }

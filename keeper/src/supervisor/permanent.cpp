@@ -1,5 +1,6 @@
 #include "supervisor/permanent.hpp"
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 
@@ -33,7 +34,28 @@ constexpr std::array kKnown{
           "--ssl-ca-file, or another --ssl-mode."},
 };
 
+/// The last line that names an error, without what stands before; none in another language.
+std::string CauseIn(std::string_view lines) {
+    std::string cause;
+    while (!lines.empty()) {
+        const std::size_t end = std::min(lines.find('\n'), lines.size());
+        const std::string_view line = lines.substr(0, end);
+        lines.remove_prefix(std::min(end + 1, lines.size()));
+        for (const std::string_view word : {"error: ", "fatal: ", "ERROR:  ", "FATAL:  "}) {
+            const std::size_t at = line.find(word);
+            if (at != line.npos) cause = line.substr(at + word.size());
+        }
+    }
+    return cause;
+}
+
 }  // namespace
+
+std::string WithCause(const core::Problem &problem) {
+    const std::string cause = CauseIn(problem.detail);
+    const bool is_said = cause.empty() || problem.message.ends_with(cause);
+    return is_said ? problem.message : problem.message + ": " + cause;
+}
 
 std::optional<std::string> RemedyOf(const core::Problem &problem) {
     for (const Known &known : kKnown) {

@@ -10,6 +10,8 @@ using core::Milliseconds;
 constexpr Milliseconds kTick{250};
 constexpr Milliseconds kLongestPause{10'000};
 constexpr Milliseconds kQuietPeriod{60'000};
+/// A server that we would stop again as soon as it runs has ended before.
+constexpr Milliseconds kSoundAfter{3'000};
 constexpr Milliseconds kSmartLimit{5'000};
 constexpr Milliseconds kFastLimit{60'000};
 constexpr Milliseconds kImmediateLimit{10'000};
@@ -50,6 +52,7 @@ void ServerLoop::StartServer() {
 void ServerLoop::StartNow() {
     if (IsStopping() || server_.IsRunning()) return;
     was_ready_ = false;
+    came_up_at_ = {};
     if (server_.Attach()) return OnFound();
     last_start_ = Now();
     ++recent_starts_;
@@ -65,6 +68,10 @@ void ServerLoop::StartNow() {
 void ServerLoop::OnServerEnded(int status) {
     server_.ReapOrphans();
     if (!was_ready_) ++failed_starts_;
+    // Somebody has stopped by hand what ran well: there is nothing that a pause would spare.
+    const bool was_sound = came_up_at_.ns != 0 && Now() - came_up_at_ >= kSoundAfter;
+    if (status == 0 && was_sound) recent_starts_ = 0;
+    came_up_at_ = {};
     if (IsStopping()) {
         log_.Info("PostgreSQL has stopped");
         return OnStopped();
@@ -80,6 +87,7 @@ void ServerLoop::Tick() {
         was_ready_ = server_.AcceptsConnections();
         if (was_ready_) {
             failed_starts_ = 0;
+            came_up_at_ = Now();
             OnReady();
         }
     }

@@ -68,10 +68,14 @@ class ServerLoop {
     void CancelStart() { start_.Stop(); }
     void Exit(int status) { process_.Exit(status); }
     [[nodiscard]] int FailedStarts() const { return failed_starts_; }
-    /// The end of the server that runs will say nothing about the data.
     /// It has accepted connections since it was started or taken over.
     [[nodiscard]] bool IsReady() const { return was_ready_; }
-    void ExpectEnd() { was_ready_ = true; }
+    /// The end of the server that runs will say nothing about the data. It is one that we bring
+    /// about: what made it necessary may come again at once.
+    void ExpectEnd() {
+        was_ready_ = true;
+        came_up_at_ = {};
+    }
     /// The data has changed: earlier failures say nothing about it.
     void ForgetFailedStarts() { failed_starts_ = 0; }
     [[nodiscard]] core::BootTime Now() const { return clock_.Now(); }
@@ -97,6 +101,7 @@ class ServerLoop {
     int failed_starts_ = 0;
     int recent_starts_ = 0;
     core::BootTime last_start_;
+    core::BootTime came_up_at_;  ///< the server that runs; 0: not yet, or its end is ours
 };
 
 }  // namespace pgaf::supervisor

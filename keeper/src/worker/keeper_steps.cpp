@@ -17,6 +17,16 @@ bool Follows(core::NodeState state) {
     return state == core::NodeState::kCatchingup || state == core::NodeState::kSecondary;
 }
 
+/// The monitor takes a node that may write for something else, and somebody else for the primary. A
+/// grant without a limit, of whomever, must not outlast that.
+void EndGrant(const Ports &ports) {
+    const Fence fence = ports.gate.CurrentFence();
+    if (fence != Fence::kOpen && fence != Fence::kHeld) return;
+    ports.gate.SetFence(Fence::kClosed);
+    ports.log.Warning("the monitor knows this node as a standby: it is fenced");
+    ports.server.TerminateClients();
+}
+
 }  // namespace
 
 void Keeper::Advance(Context &context) {
@@ -52,6 +62,7 @@ void Keeper::Advance(Context &context) {
         if (!edge) {
             SetProblem("there is no way from state " + std::string(core::ToString(record_->state)) +
                        " to " + std::string(core::ToString(goal)));
+            if (core::IsWritable(record_->state) && !core::IsWritable(goal)) EndGrant(ports_);
             return;
         }
         BeginStep(*edge, context.facts);

@@ -3,8 +3,12 @@ files and links that another user might have put there."""
 import os
 import pathlib
 import pty
+import pwd
 import re
+import resource
 import shutil
+import signal
+import socket
 import subprocess
 
 import pytest
@@ -207,3 +211,31 @@ def test_systemd_finds_the_program_wherever_it_is(run, tmp_path, directory):  # 
 def test_a_path_that_would_add_lines_to_the_unit_is_refused(run, tmp_path):  # noqa: F811
     result = run("show", "systemd", "--pgdata", f"{tmp_path}/a\nExecStartPre = /bin/evil")
     assert result.returncode == 1 and result.stdout == "" and "HINT" in result.stderr, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("allows", ["", "1"])
+def test_core_files_and_debuggers_only_where_they_are_wanted(tmp_path, allows):
+    """Of a process that has secrets in its memory, while it waits for a monitor that says nothing."""
+    record = pwd.getpwnam("postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name)
+    os.chown(tmp_path, record.pw_uid, record.pw_gid)
+
+    def becomes_user():
+        resource.setrlimit(resource.RLIMIT_CORE, (64 << 20, 64 << 20))
+        if os.geteuid() == 0:
+            os.setgroups([])
+            os.setgid(record.pw_gid)
+            os.setuid(record.pw_uid)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(20)
+        process = subprocess.Popen(
+            [os.path.abspath(BINARY), "show", "state", "--monitor", f"postgres://u:s3cret@127.0.0.1:{silent.getsockname()[1]}/x"],
+            env={"HOME": str(tmp_path), "PATH": os.environ["PATH"], **({"PG_AUTOCTL_CORE_FILES": allows} if allows else {})},
+            cwd=tmp_path, preexec_fn=becomes_user, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        connection, _ = silent.accept()
+        owner = pathlib.Path(f"/proc/{process.pid}/mem").stat().st_uid
+        process.send_signal(signal.SIGABRT)
+        _, status = os.waitpid(process.pid, 0)
+        process.returncode = status
+        connection.close()
+    assert owner == (record.pw_uid if allows else 0)
+    assert os.WIFSIGNALED(status) and os.WCOREDUMP(status) == bool(allows)

@@ -1,5 +1,6 @@
 """A disk that is full."""
 import os
+import shutil
 import subprocess
 import time
 
@@ -71,4 +72,36 @@ def test_full_disk_of_the_primary(cluster, small_disk):
     os.unlink(small_disk / "filler")
     cluster.wait_states(timeout=90, a="secondary", b="primary")
     witness.wait_ack_after(time.time(), 20)
+    witness.verify()
+
+
+def leave(home, size):
+    """So many bytes are free afterwards."""
+    disk = os.statvfs(home)
+    with open(home / "filler", "wb") as filler:
+        os.posix_fallocate(filler.fileno(), 0, disk.f_bavail * disk.f_bsize - size)
+
+
+def test_a_standby_is_copied_without_room_for_two_and_when_there_is_room_again(cluster, small_disk):
+    a, b = cluster.two_nodes()
+    a.autoctl("perform", "switchover")
+    cluster.wait_states(a="secondary", b="primary")
+    cluster.wait_promotable()
+    witness = cluster.witness()
+    leave(small_disk, 20 * MEGABYTE)
+    b.autoctl("reinit", "--name", "a")
+    cluster.wait_states(a="secondary", b="primary")
+    assert "there is no room for another copy beside it" in a.log.read_text()
+    # A copy that does not fit at all: it is said, and goes on by itself.
+    a.stop()
+    shutil.rmtree(a.pgdata)
+    b.sql("CREATE TABLE big AS SELECT repeat(md5(g::text), 4) FROM generate_series(1, 400000) g", timeout=60)
+    os.unlink(small_disk / "filler")
+    leave(small_disk, 60 * MEGABYTE)
+    a.start()
+    wait_for(lambda: "No space left on device" in b.autoctl("show", "state").stdout, 60, "show state says why")
+    witness.wait_ack_after(time.time(), 20)
+    os.unlink(small_disk / "filler")
+    cluster.wait_states(timeout=90, a="secondary", b="primary")
+    assert a.sql("SELECT count(*) FROM big") == "400000"
     witness.verify()

@@ -1,8 +1,12 @@
 """A node that leaves its group is an ordinary PostgreSQL: it starts by hand and accepts writes."""
 import os
+import pathlib
+import re
 import subprocess
 
-from harness import BINDIR, wait_for
+from harness import BINDIR, USER, wait_for
+
+PAGE = pathlib.Path(__file__).resolve().parents[3] / "docs/uninstall.md"
 
 
 def pg_ctl(node, *words):
@@ -53,6 +57,35 @@ def test_dropped_standby_and_dropped_primary_start_by_hand(cluster):
     assert starts_by_hand(a) == "auto_explain"
     again = a.autoctl("run", check=False)
     assert again.returncode == 121 and "dropped" in again.stderr
+
+
+def type_in(node, script):
+    """What the page says, on the node, with its directory in the place of the words that stand for it."""
+    script = script.replace("PGDATA", str(node.pgdata)).replace("MONITOR", str(node.cluster.monitor.pgdata))
+    env = {**node.env, "PGHOST": node.sockets, "PGPORT": node.port, "PGUSER": USER}
+    done = subprocess.run(node.host.command(["bash", "-e", "-u", "-c", script], env), capture_output=True, text=True,
+                          timeout=120, cwd="/tmp", check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def test_every_command_of_the_page_works(cluster):
+    one_node, roles, whole_group = re.findall(r"```sh\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
+    a, b = cluster.two_nodes()
+    # The files of the monitor are in another home directory, which is where the last command is typed.
+    drop_last_node, drop_monitor = whole_group.splitlines()
+    type_in(b, one_node)
+    b.process.wait(timeout=30)
+    cluster.wait_states(a="single")
+    type_in(a, drop_last_node)
+    a.process.wait(timeout=30)
+    type_in(a, roles)
+    try:
+        assert a.sql("SELECT count(*) FROM pg_roles WHERE rolname LIKE 'pgautofailover%'") == "0"
+    finally:
+        assert pg_ctl(a, "-m", "fast", "stop").returncode == 0
+    type_in(cluster.monitor, drop_monitor)
+    assert cluster.monitor.postmaster() is None
 
 
 def test_a_node_that_is_dropped_by_force_or_from_elsewhere_leaves_as_well(cluster):

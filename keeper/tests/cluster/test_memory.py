@@ -2,7 +2,10 @@
 import os
 import shutil
 import signal
+import subprocess
 import time
+
+import pytest
 
 from harness import children_of, wait_for
 
@@ -105,6 +108,26 @@ def test_a_monitor_from_a_backup_learns_who_the_primary_is(cluster):
     witness.verify()
 
 
+def what_it_consists_of_is_dropped(cluster, witness, a, b):
+    """By nobody by accident. Who insists is without a monitor, and has the same way back."""
+    m = cluster.monitor
+    for statement, dbname in (("DROP EXTENSION pgautofailover CASCADE", "pg_auto_failover"), ("DROP ROLE autoctl_node", "postgres"),
+                              ("DROP DATABASE pg_auto_failover WITH (FORCE)", "postgres")):
+        with pytest.raises(subprocess.SubprocessError) as refused:
+            m.sql(statement, dbname=dbname)
+        assert "while nodes are registered" in str(refused.value) and "HINT" in str(refused.value)
+    m.sql("SET pgautofailover.guard_monitor = off; DROP EXTENSION pgautofailover CASCADE", dbname="pg_auto_failover")
+    wait_for(lambda: "does not exist" in (b.log.read_text() + "".join(log.read_text() for log in b.pgdata.glob("log/*"))), 20, "b says why")
+    witness.wait_ack_after(time.time() + 4, 15)  # longer than a lease
+    done = b.autoctl("show", "state", check=False)
+    assert done.returncode == 6 and "has no extension pgautofailover" in done.stderr and "enable monitor" in done.stderr, done.stderr
+    m.sql("CREATE EXTENSION pgautofailover CASCADE", dbname="pg_auto_failover")
+    for node in (b, a):
+        node.autoctl("enable", "monitor", cluster.monitor_uri())
+    cluster.wait_states(a="secondary", b="primary")
+    cluster.wait_promotable()
+
+
 def test_running_nodes_go_to_a_new_monitor(cluster):
     """The old one is lost for good, without a backup. Nothing is restarted or copied, and writes go on."""
     a, b = cluster.two_nodes()
@@ -130,6 +153,8 @@ def test_running_nodes_go_to_a_new_monitor(cluster):
     assert [(node.postmaster(), os.stat(node.pgdata).st_ino) for node in (a, b)] == before
     assert (cluster.node_id("a"), cluster.node_id("b")) == (1, 2), "the nodes keep their numbers"
     assert a.autoctl("enable", "monitor", cluster.monitor_uri()).returncode == 0, "a second time nothing happens"
+    what_it_consists_of_is_dropped(cluster, witness, a, b)
+    assert [(node.postmaster(), os.stat(node.pgdata).st_ino) for node in (a, b)] == before
     pauses = witness.times()
     assert max(later - one for one, later in zip(pauses, pauses[1:])) < 2, "writes have not stopped"
     b.kill()

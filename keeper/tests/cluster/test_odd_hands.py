@@ -7,7 +7,7 @@ import time
 import pytest
 
 from hands import MINUTE, choose, cluster, pair, pg_ctl, wait_whole  # noqa: F401 (a fixture)
-from harness import wait_for
+from harness import IS_ROOT, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -139,10 +139,16 @@ def with_line(line, then=None, name="postgresql.conf"):
     return act
 
 
-def without_line(name="postgresql.conf"):
+def without_line(name="postgresql.conf", then=None):
     def act(node):
         (node.pgdata / name).write_text((node.home / name).read_text())
+        if then:
+            then(node)
     return act
+
+
+def reload(node):
+    pg_ctl(node, "reload")
 
 
 def with_role(change):
@@ -167,11 +173,17 @@ NAMED = {
     "no pg_hba.conf": (no_hba, "pg_hba.conf\" is missing: put it back", back("hba", "pg_hba.conf")),
     "no postgresql.conf": (no_conf, "postgresql.conf\" is missing: put it back", back("conf", "postgresql.conf")),
     "a value that cannot be": (with_line("work_mem = 'abc'"), f": {ABC}", without_line()),
+    "the same, and a restart, without postgresql.auto.conf": (
+        with_line("work_mem = 'abc'", lambda node: (remove(AUTO)(node), restart(node))), "postgresql.conf, line", without_line()),
     "the same, and a restart": (with_line("work_mem = 'abc'", restart), "postgresql.conf, line", without_line()),
     "beyond the range, by a tool": (with_line("shared_buffers = '900TB'", name=AUTO), "postgresql.auto.conf, line", without_line(AUTO)),
     "more memory than there is": (with_line("shared_buffers = '3TB'", restart), "shared memory", without_line()),
     "a library that is not there": (with_line("shared_preload_libraries = 'nowhere'", restart), "could not access file \"nowhere\"",
                                     without_line()),
+    "sessions load what is not there": (with_line("session_preload_libraries = 'nowhere'", reload),
+                                        "no session can begin but one of a superuser with PGOPTIONS", without_line(then=reload)),
+    "the same, of a plugin": (with_line("local_preload_libraries = 'nowhere'", reload), "there is no library \"nowhere\"",
+                              without_line(then=reload)),
     "replay is paused": (sql("SELECT pg_wal_replay_pause()"), "the replay of WAL is paused", sql("SELECT pg_wal_replay_resume()")),
     "the role of replication may not log in": (with_role(ROLE + "NOLOGIN"), "is not permitted to log in", mend_role(ROLE + "LOGIN")),
     "it may not replicate": (with_role(ROLE + "NOREPLICATION"), "no WAL is received", mend_role(ROLE + "REPLICATION")),
@@ -180,15 +192,24 @@ NAMED = {
 }
 
 
-@pytest.mark.parametrize("hand", NAMED)
-def test_it_says_what_is_wrong(cluster, hand):
-    node = choose(cluster, "standby")
+# With these a standby takes over where the primary cannot start, and what it cannot read it goes on without.
+ON_PRIMARY = ("no pg_hba.conf", "no postgresql.conf", "a value that cannot be",
+              "the same, and a restart, without postgresql.auto.conf", "more memory than there is",
+              "a library that is not there", "sessions load what is not there")
+WRONG = [(hand, "standby") for hand in NAMED if "without" not in hand] + [(hand, "primary") for hand in ON_PRIMARY]
+
+
+@pytest.mark.parametrize("hand, role", WRONG, ids=[f"{hand}, on the {role}" for hand, role in WRONG])
+def test_it_says_what_is_wrong(cluster, hand, role):
+    node = choose(cluster, role)
     directory = os.stat(node.pgdata).st_ino
     act, words, mend = NAMED[hand]
     act(node)
-    wait_for(lambda: words in problems(cluster), MINUTE, f"show state says: {words}", interval=0.3)
-    cluster.all_the_while.wait_ack_after(time.time(), MINUTE)
-    mend(node)
+    try:
+        wait_for(lambda: words in problems(cluster), MINUTE, f"show state says: {words}", interval=0.3)
+        cluster.all_the_while.wait_ack_after(time.time(), MINUTE)
+    finally:
+        mend(node)  # also after a failure: the next row begins with a group that is whole
     wait_for(lambda: words not in problems(cluster), MINUTE, "all is well")
     wait_whole(cluster)
     assert os.stat(node.pgdata).st_ino == directory, "data were copied"
@@ -206,6 +227,20 @@ def test_a_file_that_is_gone_fills_no_log(cluster):
     without_line()(node)
     touch(AUTO)(node)
     wait_for(lambda: ABC not in problems(cluster), MINUTE, "it is mended")
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="makes a file that the user of PostgreSQL cannot read")
+def test_what_a_copy_cannot_read_is_named(cluster):
+    """Somebody has looked around as root, and has left a file. The copy goes on when it is gone."""
+    node, primary = choose(cluster, "standby"), choose(cluster, "primary")
+    file = primary.pgdata / "of_root"
+    file.touch(mode=0o600)
+    node.autoctl("reinit", "--no-wait")
+    wait_for(lambda: 'of_root": Permission denied' in problems(cluster), MINUTE, "show state says why", interval=0.3)
+    cluster.all_the_while.wait_ack_after(time.time(), MINUTE)
+    file.unlink()
+    wait_for(lambda: "Permission denied" not in problems(cluster), MINUTE, "all is well")
+    wait_whole(cluster)
 
 
 def test_nothing_is_lost(cluster):

@@ -11,8 +11,9 @@ import threading
 
 import pytest
 
-from harness import Cluster, wait_for
+from harness import USER, Cluster, wait_for
 
+PAGE = pathlib.Path(__file__).resolve().parents[3] / "docs/security.md"
 NODE_PASSWORD, REPLICATION_PASSWORD = "n0de pass/@:%word", "r3plication 'word"
 OPERATOR_PASSWORD, READER_PASSWORD = "0perator", "r3ader"
 
@@ -160,6 +161,33 @@ def secret_of(node):
     [path] = node.home.glob(".local/share/**/secret")
     assert path.stat().st_mode & 0o077 == 0
     return path
+
+
+def typed(program, words):
+    """The line of docs/security.md that has these words, as it stands there."""
+    [line] = [line for line in PAGE.read_text().splitlines() if words in line and line.startswith("psql ")]
+    env = {**program.env, "PGHOST": program.sockets, "PGPORT": program.port, "PGUSER": USER}
+    subprocess.run(program.host.command(["sh", "-e", "-c", line], env), check=True, capture_output=True, cwd="/tmp")
+
+
+def test_where_operators_have_a_role_of_their_own_the_nodes_password_orders_nothing(group):
+    m, b = group.monitor, group.node("b")
+
+    def order(conninfo, priority):
+        return m.autoctl("set", "node", "candidate-priority", "--name", "b", priority, "--monitor", conninfo, check=False)
+    assert order(uri(group, NODE_PASSWORD), 49).returncode == 0
+    typed(m, "CREATE ROLE alice")
+    m.sql("ALTER ROLE alice PASSWORD 'alice'; GRANT CONNECT ON DATABASE pg_auto_failover TO alice")
+    hba = m.pgdata / "pg_hba.conf"
+    hba.write_text("hostssl pg_auto_failover alice 127.0.0.1/32 scram-sha-256\n" + hba.read_text())
+    typed(m, "node_role_may_order")
+    wait_for(lambda: order(uri(group, NODE_PASSWORD), 48).returncode != 0, 10, "the password alone is not enough")
+    assert "permission denied for formation" in order(uri(group, NODE_PASSWORD), 48).stderr
+    done = order(uri(group, "alice").replace("autoctl_node:", "alice:"), 47)
+    assert done.returncode == 0, done.stderr
+    assert b.autoctl("set", "node", "candidate-priority", "50").returncode == 0, "a node orders in its own group"
+    m.sql("ALTER SYSTEM RESET pgautofailover.node_role_may_order")
+    m.sql("SELECT pg_reload_conf()")
 
 
 def test_only_the_node_speaks_for_itself(group):

@@ -182,6 +182,29 @@ TEST(Decide, DivergedStandbyIsStopped) {
     EXPECT_EQ(decision.assignments.front().rule, "diverged");
 }
 
+// Somebody answered in the monitor's place: no order of ours ends the grant that he gave, but one
+// that stops it.
+TEST(Decide, WhoSaysThatItMayWriteBesideThePrimaryIsStopped) {
+    for (const NodeState claimed : {kWaitPrimary, kPrimary, kSingle, kApplySettings}) {
+        GroupView view = Steady(3);
+        NodeView *other = view.Find(kC);
+        other->reported = other->report.state = claimed;
+        other->report.in_recovery = false;
+        (void)Advance(view);
+        EXPECT_EQ(view.Find(kC)->goal, kDemoted) << ToString(claimed);
+        EXPECT_TRUE(FindEdge(claimed, kDemoted)) << ToString(claimed);
+        EXPECT_EQ(BuildReply(view, kC, KeeperHolder::kWorker).grant, GrantKind::kNone);
+        EXPECT_EQ(view.Find(kB)->goal, kSecondary);
+    }
+    // On its way to be a follower it needs no other order.
+    GroupView view = Steady(3);
+    NodeView *former = view.Find(kC);
+    former->goal = kCatchingup;
+    former->reported = former->report.state = kWaitPrimary;
+    (void)Advance(view);
+    EXPECT_EQ(view.Find(kC)->goal, kCatchingup);
+}
+
 // A grant that was given voids every earlier promise of the node.
 TEST(Lease, GrantEndsWhatAFencedReportProved) {
     LeaseRecord record;

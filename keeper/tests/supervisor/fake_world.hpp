@@ -231,10 +231,10 @@ class Bench {
     void Answer(NodeState goal, std::int64_t term = 0) {
         loop_->OnReply(ReplyOf(goal, term), world.sent.back().tag);
     }
-    void EndServer() {
+    void EndServer(int status = 1) {
         world.is_running = false;
         world.runs_already = false;
-        loop_->OnServerEnded(1);
+        loop_->OnServerEnded(status);
     }
     void EndStep(StepOutcome outcome) {
         world.step.reset();

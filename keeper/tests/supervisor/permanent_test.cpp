@@ -36,6 +36,25 @@ TEST(Permanent, TheReasonMayStandInTheDetail) {
                     .has_value());
 }
 
+TEST(Cause, IsTheLastLineThatNamesAnError) {
+    const char *message = "could not copy node 2: \"pg_basebackup\" ended with status 1";
+    struct {
+        const char *detail, *said;
+    } const rows[] = {
+        {"pg_basebackup: checkpoint completed\npg_basebackup: error: could not write to file "
+         "\"x\": No space left on device\npg_basebackup: removing data directory \"d\"",
+         ": could not write to file \"x\": No space left on device"},
+        {"connection failed: FATAL:  sorry, too many clients already",
+         ": sorry, too many clients already"},
+        {"pg_rewind: error: a\npg_rewind: fatal: b", ": b"},
+        {"pg_basebackup: Fehler: nichts", ""},
+        {"", ""}};
+    for (const auto &row : rows)
+        EXPECT_EQ(WithCause({ProblemCode::kPostgres, message, row.detail, {}}),
+                  std::string(message) + row.said);
+    EXPECT_EQ(WithCause({ProblemCode::kPostgres, "failed: b", "error: b", {}}), "failed: b");
+}
+
 TEST(Permanent, AServerThatStartsIsWaitedFor) {
     for (const char *said : {"the database system is starting up", "Connection refused",
                              "no pg_hba.conf entry for replication connection"}) {

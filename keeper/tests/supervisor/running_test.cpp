@@ -28,6 +28,52 @@ TEST(Restarts, PausesGrowAndAreBounded) {
     EXPECT_TRUE(bench.world.is_running);
 }
 
+TEST(Restarts, AnOrderlyEndOfASoundServerCostsNoPause) {
+    Bench bench;
+    bench.Begin();
+    bench.MonitorIsAway();
+    for (int i = 0; i < 9; ++i) {
+        EXPECT_TRUE(bench.world.is_running) << "restart " << i;
+        bench.RunFor(Milliseconds{3'500});
+        bench.EndServer(0);
+    }
+    // What was counted before is over with it, and begins anew.
+    for (int i = 0; i < 4; ++i) {
+        bench.RunFor(Milliseconds{3'500});
+        bench.EndServer();
+    }
+    EXPECT_FALSE(bench.world.is_running);
+    bench.RunFor(Milliseconds{4'500});
+    EXPECT_TRUE(bench.world.is_running);
+    bench.EndServer(0);
+    EXPECT_TRUE(bench.world.is_running);
+}
+
+TEST(Restarts, AnEndThatSaysSomethingOfTheServerIsFollowedByAPause) {
+    struct {
+        const char *what;
+        int status;
+        bool is_ready;
+        Milliseconds runs;
+    } const rows[] = {
+        {"it crashed", 1, true, Milliseconds{4'000}},
+        {"it was never ready", 0, false, Milliseconds{4'000}},
+        {"it was stopped as soon as it ran", 0, true, Milliseconds{2'000}},
+        {"it was turned out, in order: its worker was never seen", 0, true, Milliseconds{11'000}}};
+    for (const auto &row : rows) {
+        Bench bench;
+        bench.world.is_ready = row.is_ready;
+        bench.Begin();
+        bench.MonitorIsAway();
+        for (int i = 0; i < 2; ++i) {
+            EXPECT_TRUE(bench.world.is_running) << row.what;
+            bench.RunFor(row.runs);
+            bench.EndServer(row.status);
+        }
+        EXPECT_FALSE(bench.world.is_running) << row.what;
+    }
+}
+
 TEST(Events, WhatTheWorkerHasLeftIsToldOnce) {
     Bench bench;
     bench.world.disk.state = NodeState::kDemoted;

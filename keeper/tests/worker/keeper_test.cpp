@@ -269,6 +269,28 @@ TEST(Single, OnlyThatStateOpensByItself) {
     EXPECT_EQ(bench.world.fence, Fence::kClosed);
 }
 
+// Somebody has answered in the monitor's place, and has given a grant without a limit.
+TEST(Grant, WhoMayWriteAndIsKnownAsAStandbyIsFenced) {
+    Bench bench;
+    bench.BeginPrimary(NodeState::kWaitPrimary);
+    core::Reply reply = Bench::GrantOf(NodeState::kWaitPrimary);
+    reply.grant = GrantKind::kUnlimited;
+    bench.world.monitor = reply;
+    bench.NextReport();
+    ASSERT_EQ(bench.world.fence, Fence::kOpen);
+    ASSERT_EQ(bench.world.deadline, core::kForever);
+    bench.world.monitor = Bench::ReplyOf(NodeState::kSecondary);
+    bench.NextReport();
+    EXPECT_EQ(bench.world.fence, Fence::kClosed);
+    EXPECT_EQ(bench.world.Count("terminate clients"), 1);
+    EXPECT_TRUE(bench.NextReport().fenced);
+    bench.RunFor(Milliseconds{5000});
+    EXPECT_EQ(bench.world.fence, Fence::kClosed) << "the old grant opens it no more";
+    bench.world.monitor = reply;
+    bench.NextReport();
+    EXPECT_EQ(bench.world.fence, Fence::kOpen) << "what it was told was a mistake";
+}
+
 TEST(Config, IsReadAgainWhenItHasChanged) {
     Bench bench;
     bench.BeginPrimary();
