@@ -15,7 +15,10 @@ WHOLE = {
     "configuration.md": "cluster/test_docs.py",
     "uninstall.md": "cluster/test_leave.py",
     "azure.md": "azure/test_azure_docs.py",
+    "http.md": "cluster/test_http.py",
 }
+# Configuration of other programs: no commands. The same test runs that of HAProxy.
+NO_COMMANDS = ("haproxy", "yaml")
 # Other blocks, line by line: the test, and words of it.
 ELSEWHERE = {
     "operations.md": {
@@ -65,7 +68,7 @@ def test_every_command_of_a_page_is_run(page):
         if kind in ("sh", "bash"):
             assert page in WHOLE, f"no test runs the blocks of {page}"
             continue
-        if page == "architecture.md":
+        if page == "architecture.md" or kind in NO_COMMANDS:
             continue  # a drawing
         for line in commands(block):
             found = [start for start in named if line.startswith(start)]
