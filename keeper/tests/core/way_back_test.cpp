@@ -204,7 +204,7 @@ TEST(WayBack, ANodeThatTheMonitorTakesForNewFollowsFromWhereItIs) {
         c.goal = kWaitStandby;
         c.reported = c.report.state = state;
         // One that streams has caught up at once.
-        EXPECT_EQ(GoalAfter(view, kC), state == kSecondary ? kSecondary : kCatchingup)
+        EXPECT_EQ(GoalAfter(view, kC), state == kCatchingup ? kSecondary : kCatchingup)
             << ToString(state);
         c.reported = c.report.state = kMaintenance;
         EXPECT_EQ(GoalAfter(view, kC), kMaintenance) << "it rests by an order";
