@@ -223,7 +223,7 @@ def promotions(cluster):
     """When, and whom."""
     rows = cluster.monitor.sql(
         "SELECT extract(epoch FROM eventtime), nodename FROM pgautofailover.event WHERE goalstate = 'wait_primary' AND"
-        " rule IN ('promote', 'promote_after_drop') AND description LIKE 'Setting goal state%'"
+        " rule IN ('promote', 'promote_after_drop', 'promote_for_maintenance', 'undo_promotion') AND description LIKE 'Setting goal state%'"
         " ORDER BY eventid", dbname="pg_auto_failover").splitlines()
     return [tuple(row.split("|")) for row in rows]
 
