@@ -126,6 +126,7 @@ class Campaign(Chaos):
 
     def heal(self):
         super().heal()
+        self.cluster.monitor.wait_up()
         for name in ("a", "b", "c"):
             program = self.cluster.programs[name]
             done = program.autoctl("disable", "maintenance", check=False, timeout=70)
