@@ -1,25 +1,17 @@
 #include "facts/sessions.hpp"
 
+#include "facts/port_headers.hpp"
 #include "facts/shared.hpp"
 #include "facts/wake.hpp"
 
 #include <algorithm>
 #include <cstring>
 
-// Only for Port. What it says of a session's TLS and GSS needs their headers.
-#pragma push_macro("ENABLE_GSS")
-#pragma push_macro("USE_OPENSSL")
-#undef ENABLE_GSS
-#undef USE_OPENSSL
 extern "C" {
 #include <catalog/pg_authid.h>
-#include <libpq/auth.h>
-#include <libpq/libpq-be.h>
 #include <netinet/in.h>
 #include <utils/syscache.h>
 }
-#pragma pop_macro("USE_OPENSSL")
-#pragma pop_macro("ENABLE_GSS")
 
 namespace pgaf::facts {
 namespace {

@@ -1,23 +1,12 @@
 #include "facts/wake.hpp"
 
 #include "facts/node_facts.hpp"
+#include "facts/port_headers.hpp"
 #include "facts/workers.hpp"
 #include "settings.hpp"
 
 #include <algorithm>
 #include <array>
-
-// Only for pq_flush_if_writable and Port::noblock. What it says of a session's TLS and GSS needs
-// their headers.
-#pragma push_macro("ENABLE_GSS")
-#pragma push_macro("USE_OPENSSL")
-#undef ENABLE_GSS
-#undef USE_OPENSSL
-extern "C" {
-#include <libpq/libpq.h>
-}
-#pragma pop_macro("USE_OPENSSL")
-#pragma pop_macro("ENABLE_GSS")
 
 namespace pgaf::facts {
 namespace {
